@@ -1,7 +1,8 @@
-"""The nearest right name for a wrong one."""
+"""Names as people meet them: the nearest right one for a wrong one, and any name as one line of text."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -13,3 +14,18 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if match:
         return f'; did you mean "{match[0]}"?'
     return f"; expected one of: {', '.join(choices)}" if choices else ""
+
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def printable(name: str) -> str:
+    r"""`name` as one line that any terminal and file takes: control characters and undecodable bytes as ``\xNN``."""
+    return _UNPRINTABLE.sub(_escaped, name)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:  # how Python carries a byte that is not UTF-8
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

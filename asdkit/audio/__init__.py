@@ -1,0 +1,10 @@
+"""From a file to a wave: look at it, find what is wrong with it, decode it.
+
+WAV (RIFF, RF64, extensible) and FLAC; any sample rate from 1 to 768 kHz, up to 64 channels. Whatever makes a file
+unusable is a `asdkit.errors.BadAudio` with the reason in one line.
+"""
+
+from asdkit.audio.decoding import Channel, Wave, check, is_silent, read, samples_at
+from asdkit.audio.headers import AudioInfo, inspect
+
+__all__ = ["AudioInfo", "Channel", "Wave", "check", "inspect", "is_silent", "read", "samples_at"]
