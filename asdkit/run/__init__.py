@@ -1,0 +1,6 @@
+"""Plan, jobs, store: what is done, what is left, where it lies."""
+
+from asdkit.run.execute import Plan, Watcher, make_plan, run_plan
+from asdkit.run.results import Results
+
+__all__ = ["Plan", "Results", "Watcher", "make_plan", "run_plan"]

@@ -1,0 +1,97 @@
+"""The context that a run gives its jobs: progress and the wish to stop pass through small files.
+
+Files, because they work alike for a job in this process, in a worker, and on another host.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asdkit.context import Context, State, StateValue
+from asdkit.errors import AsdkitError
+from asdkit.run.state import read_state, write_state
+
+PROGRESS = "progress.json"
+STOP = "stop"
+_PROGRESS_EVERY_S = 0.2
+_ASK_EVERY_S = 0.05
+
+
+@dataclass
+class JobContext(Context):
+    """Surroundings of one fit within a job.
+
+    Attributes
+    ----------
+    work
+        The job's working folder.
+    stop_file
+        Exists once the run is asked to stop.
+    part
+        The id, where a job makes one detector for each id; names the checkpoint and the randomness.
+    digest
+        Digest of what the detector learns from; a checkpoint of other recordings is not taken up.
+    """
+
+    work: Path = field(default_factory=Path)
+    stop_file: Path = field(default_factory=Path)
+    part: str = ""
+    digest: str = ""
+    _told: float = 0.0
+    _asked: float = 0.0
+    _stopping: bool = False
+
+    def progress(self, **values: float | int | str) -> None:
+        """Leave the latest values where the driver looks for them; called often, it writes seldom."""
+        now = time.monotonic()
+        if now - self._told < _PROGRESS_EVERY_S:
+            return
+        self._told = now
+        if self.part:
+            values = {"id": self.part, **values}
+        temporary = self.work / f".{PROGRESS}"
+        temporary.write_text(json.dumps(values))
+        os.replace(temporary, self.work / PROGRESS)
+
+    def should_stop(self) -> bool:
+        """Whether the run was asked to stop."""
+        now = time.monotonic()
+        if not self._stopping and now - self._asked >= _ASK_EVERY_S:
+            self._asked = now
+            self._stopping = self.stop_file.exists()
+        return self._stopping
+
+    def save_checkpoint(self, state: Mapping[str, StateValue]) -> None:
+        """Keep `state`, whole or not at all."""
+        write_state(self._checkpoint, {**state, _DIGEST: self.digest})
+
+    def load_checkpoint(self) -> State | None:
+        """Return what was kept last, if it was learnt from these same recordings and is intact."""
+        if not self._checkpoint.exists():
+            return None
+        try:
+            state = read_state(self._checkpoint)
+        except AsdkitError:
+            return None  # it costs a fit from the start, not the run
+        return state if state.pop(_DIGEST, None) == self.digest else None
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.work / f"checkpoint{'-' + self.part if self.part else ''}.safetensors"
+
+
+_DIGEST = "asdkit.digest"
+
+
+def read_progress(work: Path) -> dict[str, float | int | str]:
+    """Latest values that a job left in its working folder; empty where there are none."""
+    try:
+        values = json.loads((work / PROGRESS).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}

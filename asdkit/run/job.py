@@ -1,0 +1,297 @@
+"""One job from its clips to its scores: read, featurise, fit, score, publish."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import traceback
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+import asdkit
+from asdkit.api import Context, Detector, Featurizer, cut_windows
+from asdkit.errors import AsdkitError, AsdkitWarning, PluginError, Stopped
+from asdkit.features import Features, FloatArray, IntArray
+from asdkit.run.context import JobContext
+from asdkit.run.files import publish, write_json
+from asdkit.run.pool import pool_scores
+from asdkit.run.prepare import Reader, Source, featurise, make_augmenters, make_training, sources_of
+from asdkit.run.state import write_state
+
+if TYPE_CHECKING:
+    from asdkit.run.plan import Job, PlannedClip
+
+_BLOCK = 256  # test clips featured at a time: bounded memory however many there are
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run keeps things.
+
+    Attributes
+    ----------
+    folder
+        The run folder.
+    """
+
+    folder: Path
+
+    def done(self, job: Job) -> Path:
+        """Where the job lies once it is complete."""
+        return self.folder / "jobs" / job.folder
+
+    def work(self, job: Job) -> Path:
+        """Where the job works: checkpoints, progress, log."""
+        return self.folder / "work" / job.folder
+
+    @property
+    def stop_file(self) -> Path:
+        """Exists while the run is asked to stop."""
+        return self.folder / "work" / "stop"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended."""
+
+    key: str
+    status: Literal["done", "failed", "stopped"]
+    message: str = ""
+    seconds: float = 0.0
+
+
+def run_job(job: Job, place: Place, device: str, threads: int) -> Outcome:
+    """Run one job; whatever goes wrong in it is told in the outcome and kept in the job's log.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    place
+        Where to work and where to publish.
+    device
+        ``"cpu"`` or ``"cuda"``.
+    threads
+        Threads it may use.
+    """
+    begin = time.perf_counter()
+    work = place.work(job)
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        _Work(job, place, device, threads).run()
+    except Stopped:
+        return Outcome(job.key, "stopped", seconds=time.perf_counter() - begin)
+    except Exception as error:  # a plugin may raise anything; the run goes on
+        log = work / "log.txt"
+        log.write_text(traceback.format_exc(), encoding="utf-8")
+        if isinstance(error, AsdkitError):
+            message = error.message
+        else:
+            message = f"{type(error).__name__}: {' '.join(str(error).split())} (traceback in {log})"
+        return Outcome(job.key, "failed", message, time.perf_counter() - begin)
+    shutil.rmtree(work)
+    return Outcome(job.key, "done", seconds=time.perf_counter() - begin)
+
+
+@dataclass
+class _Work:
+    """The steps of one job, with what they share."""
+
+    job: Job
+    place: Place
+    device: str
+    threads: int
+    timings: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    known: dict[str, dict[str, Any]] = field(default_factory=dict)  # clip name -> digest, silence, windows
+
+    def run(self) -> None:
+        job, work = self.job, self.place.work(self.job)
+        result = work / "result"
+        shutil.rmtree(result, ignore_errors=True)
+        result.mkdir()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", AsdkitWarning)
+            featurizer = self._featurizer()
+            groups = self._groups()
+            scores: dict[str, FloatArray] = {}
+            detectors: dict[str, Detector] = {}
+            for part, clips in groups.items():
+                detectors[part] = self._fit(part, clips, featurizer, scores)
+                write_state(result / f"state{'-' + part if part else ''}.safetensors", detectors[part].state())
+            self._score_test(detectors, featurizer, scores)
+        self._collect(caught)
+        self._write(result, scores)
+        publish(result, self.place.done(job))
+
+    def _featurizer(self) -> Featurizer:
+        entry = self.job.plugins[1].entry
+        assert entry is not None
+        featurizer: Featurizer = entry.load()(self.job.settings.featurizer.config)
+        return featurizer
+
+    def _detector(self) -> Detector:
+        entry = self.job.plugins[0].entry
+        assert entry is not None
+        detector: Detector = entry.load()(self.job.settings.config)
+        return detector
+
+    def _groups(self) -> dict[str, list[PlannedClip]]:
+        """Training clips of each detector to be made: one for the machine, or one for each id."""
+        if self.job.settings.scope == "machine":
+            return {"": list(self.job.train)}
+        groups: dict[str, list[PlannedClip]] = {}
+        for clip in self.job.train:
+            groups.setdefault(clip.clip.id, []).append(clip)
+        return groups
+
+    def _context(self, part: str, digest: str = "") -> JobContext:
+        seed = Context(seed=self.job.seed).seed_for(f"{self.job.machine}/{part}")
+        return JobContext(
+            device=self.device,
+            seed=seed,
+            threads=self.threads,
+            work=self.place.work(self.job),
+            stop_file=self.place.stop_file,
+            part=part,
+            digest=digest,
+        )
+
+    def _read(
+        self, clips: Sequence[PlannedClip], sources: list[Source], featurizer: Featurizer, ctx: JobContext, memmap: bool
+    ) -> tuple[Features, str]:
+        begin = time.perf_counter()
+        reader = Reader(sources, self.job.sample_rate, self.job.channel)
+        path = ctx.work / f"features{'-' + ctx.part if ctx.part else ''}.f32" if memmap else None
+        features = featurise(
+            reader,
+            featurizer,
+            threads=self.threads,
+            memmap=path,
+            progress=ctx.progress,
+            should_stop=ctx.should_stop,
+        )
+        self._count("features", begin)
+        for index, clip in enumerate(clips):
+            self.known[clip.clip.name] = {"sha256": reader.digests[index].hex(), "silent": reader.silent[index]}
+        return features, reader.digest()
+
+    def _fit(
+        self, part: str, clips: list[PlannedClip], featurizer: Featurizer, scores: dict[str, FloatArray]
+    ) -> Detector:
+        """Fit one detector and score its own training clips."""
+        augmenters = make_augmenters(self.job)
+        memmap = self.job.settings.featurizer.store == "memmap"
+        sources = sources_of(clips, augmenters)
+        features, digest = self._read(clips, sources, featurizer, self._context(part), memmap)
+        training = make_training(self.job, clips, features, augmenters)
+        ctx = self._context(part, digest)
+        begin = time.perf_counter()
+        detector = self._detector()
+        detector.fit(training, ctx)
+        self._count("fit", begin)
+        self._score({part: detector}, features.select(0, len(clips)), clips, scores)
+        if memmap:
+            (ctx.work / f"features{'-' + part if part else ''}.f32").unlink()
+        return detector
+
+    def _score_test(
+        self, detectors: dict[str, Detector], featurizer: Featurizer, scores: dict[str, FloatArray]
+    ) -> None:
+        test = self.job.test
+        for first in range(0, len(test), _BLOCK):
+            clips = test[first : first + _BLOCK]
+            sources = [Source(c.clip.path) for c in clips]
+            features, _ = self._read(clips, sources, featurizer, self._context(""), memmap=False)
+            self._score(detectors, features, clips, scores)
+
+    def _score(
+        self,
+        detectors: dict[str, Detector],
+        features: Features,
+        clips: Sequence[PlannedClip],
+        scores: dict[str, FloatArray],
+    ) -> None:
+        """Score clips into `scores`, each by the detector of its id; by all, the best taken, if none is its own."""
+        begin = time.perf_counter()
+        windows = cut_windows(features.offsets, self.job.settings.frames, self.job.settings.hop)
+        ids = [c.clip.id for c in clips]
+        ctx = self._context("")
+        by_part = {}
+        for part, detector in detectors.items():
+            if "" in detectors or part in ids or any(i not in detectors for i in ids):
+                values = detector.score(features, windows, ids, ctx)
+                by_part[part] = _checked(values, len(windows), self.job)
+        lowest = np.minimum.reduce(list(by_part.values()))
+        offsets: IntArray = windows.offsets
+        for index, clip in enumerate(clips):
+            source = by_part.get("", by_part.get(clip.clip.id, lowest))
+            scores[clip.clip.name] = source[offsets[index] : offsets[index + 1]]
+            self.known[clip.clip.name]["windows"] = int(offsets[index + 1] - offsets[index])
+        self._count("score", begin)
+
+    def _count(self, step: str, begin: float) -> None:
+        self.timings[step] = self.timings.get(step, 0.0) + time.perf_counter() - begin
+
+    def _collect(self, caught: Sequence[warnings.WarningMessage]) -> None:
+        for warning in caught:
+            if issubclass(warning.category, AsdkitWarning):
+                self.notes.append(str(warning.message))
+            else:
+                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+        trained = {c.clip.id for c in self.job.train}
+        unseen = sorted({c.clip.id for c in self.job.test} - trained)
+        if unseen:
+            self.notes.append(f"not in training, scored by the best of the known ids: id {', '.join(unseen)}")
+        self.notes = list(dict.fromkeys(self.notes))
+
+    def _write(self, result: Path, scores: dict[str, FloatArray]) -> None:
+        from safetensors.numpy import save_file
+
+        job = self.job
+        clips = [c.clip for c in (*job.train, *job.test)]
+        pool = job.settings.pool
+        offsets = np.concatenate([[0], np.cumsum([len(scores[c.name]) for c in clips])]).astype(np.int64)
+        window_scores = np.concatenate([scores[c.name] for c in clips])
+        pooled: npt.NDArray[np.float64] = pool_scores(window_scores, offsets, pool if isinstance(pool, str) else pool.top)
+        save_file({"clip_scores": pooled}, result / "scores.safetensors")
+        write_json(
+            result / "job.json",
+            {
+                "machine": job.machine,
+                "settings": job.settings.canonical(),
+                "seed": job.seed,
+                "device": self.device,
+                "threads": self.threads,
+                "versions": versions(),
+                "seconds": {k: round(v, 3) for k, v in self.timings.items()},
+                "notes": self.notes,
+                "clips": [{"name": c.name, "id": c.id, "split": c.split, **self.known[c.name]} for c in clips],
+            },
+        )
+
+
+def _checked(values: FloatArray, n: int, job: Job) -> FloatArray:
+    """Scores as promised: float32, one a window, finite."""
+    name = job.settings.use
+    if not isinstance(values, np.ndarray) or values.dtype != np.float32 or values.shape != (n,):
+        what = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else type(values).__name__
+        raise PluginError(f"detector {name!r} gave scores of {what}; expected float32 ({n},)")
+    if not np.isfinite(values).all():
+        raise PluginError(f"detector {name!r} gave {int((~np.isfinite(values)).sum())} scores that are NaN or infinite")
+    return values
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    from importlib.metadata import version
+    from platform import python_version
+
+    names = ("numpy", "numba", "torch", "scipy", "scikit-learn", "soundfile")
+    return {"asdkit": asdkit.__version__, "python": python_version(), **{n: version(n) for n in names}}

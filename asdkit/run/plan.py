@@ -1,0 +1,163 @@
+"""A spec and its clips, turned into jobs: what is done, what is left, and under which name it lies."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asdkit.dataset import Clip
+from asdkit.errors import SpecError
+
+if TYPE_CHECKING:
+    from asdkit.plugins import Plugin, Registry
+    from asdkit.spec import DetectorSettings, Spec
+
+# Raise it when the core changes what a job computes (kernels, sampling, training loop, pooling, this hash).
+# CHANGELOG.md says so under "Scores may change".
+RESULT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class PlannedClip:
+    """A clip of a job, with what was known of its file when the plan was made."""
+
+    clip: Clip
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training and scoring: a machine and a detector after merging.
+
+    Attributes
+    ----------
+    key
+        Hash of all that determines the result.
+    detectors
+        Names of the detectors that it serves: tables that resolve to the same settings share one job.
+    """
+
+    key: str
+    machine: str
+    detectors: tuple[str, ...]
+    settings: DetectorSettings
+    train: tuple[PlannedClip, ...]
+    test: tuple[PlannedClip, ...]
+    seed: int
+    sample_rate: int
+    channel: str | int
+    plugins: tuple[Plugin, ...] = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        """What a person calls it: ``fan G``."""
+        return f"{self.machine} {'='.join(self.detectors)}"
+
+    @property
+    def folder(self) -> str:
+        """Where it lies in the run folder's ``jobs``."""
+        return f"{self.machine}/{self.key}"
+
+
+def make_jobs(spec: Spec, clips: Sequence[Clip], registry: Registry) -> list[Job]:
+    """Turn a spec into jobs, machine by machine.
+
+    Raises
+    ------
+    SpecError
+        For settings that cannot go with the clips, such as a classifier for a machine with one id.
+    """
+    by_machine: dict[str, list[Clip]] = {}
+    for clip in clips:
+        by_machine.setdefault(clip.machine, []).append(clip)
+    problems: list[str] = []
+    for machine, its in by_machine.items():
+        ids = {c.id for c in its if c.split == "train"}
+        problems += [f"{p} (machine {machine})" for p in spec.problems(machine, len(ids))]
+    if problems:
+        raise SpecError.of(list(dict.fromkeys(problems)))
+    digests: dict[str, str] = {}
+    jobs: list[Job] = []
+    for machine, its in by_machine.items():
+        planned = [_planned(c) for c in its]
+        merged: dict[str, Job] = {}
+        for name, settings in spec.detectors_for(machine).items():
+            job = _make_job(spec, machine, name, settings, planned, registry, digests)
+            if job.key in merged:
+                job = merged[job.key] = _sharing(merged[job.key], name)
+            merged[job.key] = job
+        jobs += merged.values()
+    return jobs
+
+
+def _planned(clip: Clip) -> PlannedClip:
+    status = clip.path.stat()
+    return PlannedClip(clip, status.st_size, status.st_mtime_ns)
+
+
+def _sharing(job: Job, name: str) -> Job:
+    from dataclasses import replace
+
+    return replace(job, detectors=(*job.detectors, name))
+
+
+def _make_job(
+    spec: Spec,
+    machine: str,
+    name: str,
+    settings: DetectorSettings,
+    clips: Sequence[PlannedClip],
+    registry: Registry,
+    digests: dict[str, str],
+) -> Job:
+    plugins = (
+        registry.find("detector", settings.use),
+        registry.find("featurizer", settings.featurizer.use),
+        *(registry.find("augmenter", a.use) for a in settings.augmenters),
+    )
+    for plugin in plugins:
+        if plugin.module not in digests:
+            digests[plugin.module] = source_digest(plugin.module)
+    train = tuple(c for c in clips if c.clip.split == "train")
+    test = tuple(c for c in clips if c.clip.split == "test")
+    determines: dict[str, Any] = {
+        "result_version": RESULT_VERSION,
+        "machine": machine,
+        "settings": settings.canonical(),
+        "seed": spec.seed,
+        "sample_rate": spec.data.sample_rate,
+        "channel": spec.data.channel,
+        "sources": sorted({f"{p.kind}:{p.name}": digests[p.module] for p in plugins}.items()),
+        # never a clip's label: a job must not know it
+        "clips": [[c.clip.name, c.clip.id, c.clip.split, c.size, c.mtime_ns] for c in (*train, *test)],
+    }
+    text = json.dumps(determines, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    key = hashlib.sha256(text.encode()).hexdigest()[:20]
+    return Job(
+        key, machine, (name,), settings, train, test, spec.seed, spec.data.sample_rate, spec.data.channel, plugins
+    )
+
+
+def source_digest(module: str) -> str:
+    """SHA-256 over the source files of a plugin's package (or single module), names included."""
+    top = module.partition(":")[0].partition(".")[0]
+    found = importlib.util.find_spec(top)
+    if found is None:
+        raise ModuleNotFoundError(f"no module {top!r}")
+    files: list[tuple[str, Path]] = []
+    for root in found.submodule_search_locations or ():
+        files += [(p.relative_to(root).as_posix(), p) for p in Path(root).rglob("*.py")]
+    if not files and found.origin:
+        files = [(Path(found.origin).name, Path(found.origin))]
+    digest = hashlib.sha256()
+    for name, path in sorted(files):
+        content = path.read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()

@@ -1,0 +1,242 @@
+"""From finished jobs to tables: fuse systems, evaluate, write."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asdkit.dataset import Clip
+from asdkit.errors import AsdkitError, AsdkitWarning, DataError
+from asdkit.metrics import IdResult, Labelled, Mean, evaluate, means
+from asdkit.run.check import Skipped
+from asdkit.run.files import write_atomic, write_json
+
+if TYPE_CHECKING:
+    from asdkit.api import Fuser
+    from asdkit.plugins import Registry
+    from asdkit.run.plan import Job
+    from asdkit.spec import Spec
+
+_LABELS = {0: "normal", 1: "anomaly", None: ""}
+
+
+@dataclass
+class Scores:
+    """Clip scores of one machine: a column for each member and system that could be computed."""
+
+    clips: list[Clip]
+    columns: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+
+    def by_name(self, column: str) -> dict[str, float]:
+        """Clip name to score."""
+        return {c.name: float(v) for c, v in zip(self.clips, self.columns[column], strict=True)}
+
+
+@dataclass
+class Results:
+    """All that a run found out."""
+
+    scores: dict[str, Scores]
+    rows: list[IdResult]
+    means: list[Mean]
+    members: list[str]
+    systems: list[str]
+    failed: dict[str, str]
+    skipped: list[Skipped]
+    notes: list[str]
+    seconds: dict[str, dict[str, float]]
+
+
+def read_scores(folder: Path, clips: Sequence[Clip]) -> tuple[npt.NDArray[np.float64], dict[str, Any]]:
+    """Clip scores [float64, ``[clips]``] of a finished job in the order of `clips`, and its record.
+
+    Raises
+    ------
+    DataError
+        If the job did not score exactly these clips.
+    """
+    from safetensors.numpy import load_file
+
+    record: dict[str, Any] = json.loads((folder / "job.json").read_bytes())
+    values = load_file(folder / "scores.safetensors")["clip_scores"]
+    by_name = dict(zip([c["name"] for c in record["clips"]], values, strict=True))
+    names = [c.name for c in clips]
+    if set(names) != set(by_name):
+        odd = sorted(set(names) ^ set(by_name))
+        raise DataError(f"{folder}: its scores are not of the clips of this run; such as {odd[0]}")
+    return np.array([by_name[n] for n in names], dtype=np.float64), record
+
+
+def collect(
+    spec: Spec,
+    jobs: Sequence[Job],
+    folders: Mapping[str, Path],
+    failed: Mapping[str, str],
+    skipped: Sequence[Skipped],
+    registry: Registry,
+) -> Results:
+    """Read finished jobs, fuse each system, and evaluate all.
+
+    Parameters
+    ----------
+    spec
+        The spec.
+    jobs
+        All jobs of the plan.
+    folders
+        Where each finished job lies, by key.
+    failed
+        Why each other job failed, by key.
+    skipped
+        Recordings left out.
+    registry
+        Where fusers are found.
+    """
+    scores: dict[str, Scores] = {}
+    notes: dict[str, None] = {}
+    seconds: dict[str, dict[str, float]] = {}
+    for job in jobs:
+        table = scores.setdefault(job.machine, Scores([p.clip for p in (*job.train, *job.test)]))
+        if job.key not in folders:
+            continue
+        values, record = read_scores(folders[job.key], table.clips)
+        for name in job.detectors:
+            table.columns[name] = values
+        seconds[job.title] = record["seconds"]
+        notes |= dict.fromkeys(f"{job.title}: {note}" for note in record["notes"])
+        silent = [c["name"] for c in record["clips"] if c["silent"]]
+        notes |= dict.fromkeys(f"{name}: silent; its score says nothing of the machine" for name in silent)
+    for machine, table in scores.items():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", AsdkitWarning)
+            for name in spec.systems:
+                _fuse(spec, name, table, registry)
+        notes |= dict.fromkeys(f"{machine}: {w.message}" for w in caught if issubclass(w.category, AsdkitWarning))
+    members = list(dict.fromkeys(name for job in jobs for name in job.detectors))
+    members = [n for n in spec.detector_names if n in members]
+    rows = _evaluate(scores, members, list(spec.systems))
+    for result in rows:
+        if result.auc is None:
+            kind = "no test clips of both classes" if result.n_normal + result.n_anomaly else "no labelled test clips"
+            notes[f"{result.machine} id {result.id}: {kind}, so no AUC; it stays out of the means"] = None
+    by_title = {job.title: failed[job.key] for job in jobs if job.key in failed}
+    return Results(
+        scores, rows, means(rows), members, list(spec.systems), by_title, list(skipped), list(notes), seconds
+    )
+
+
+def _fuse(spec: Spec, name: str, table: Scores, registry: Registry) -> None:
+    system = spec.systems[name]
+    if any(member not in table.columns for member in system.members):
+        return  # a member failed on this machine; the job says so
+    if system.fuser is None:
+        table.columns[name] = table.columns[system.members[0]]
+        return
+    members = np.stack([table.columns[m] for m in system.members], axis=1)
+    ids = [c.id for c in table.clips]
+    train = [i for i, c in enumerate(table.clips) if c.split == "train"]
+    fuser: Fuser = registry.entry("fuser", system.fuser.use).load()(system.fuser.config)
+    fuser.fit(members[train], [ids[i] for i in train])
+    fused = fuser.fuse(members, ids)
+    if fused.shape != (len(ids),) or not np.isfinite(fused).all():
+        raise AsdkitError(f"fuser {system.fuser.use!r} of system {name!r} gave scores of a wrong shape or not finite")
+    table.columns[name] = np.asarray(fused, dtype=np.float64)
+
+
+def _evaluate(scores: Mapping[str, Scores], members: Sequence[str], systems: Sequence[str]) -> list[IdResult]:
+    rows: list[IdResult] = []
+    for kind, names in (("member", members), ("system", systems)):
+        for name in names:
+            for machine in sorted(scores):
+                table = scores[machine]
+                if name not in table.columns:
+                    continue
+                truth = [
+                    Labelled(c.name, c.machine, c.id, c.label)
+                    for c in table.clips
+                    if c.split == "test" and c.label is not None
+                ]
+                found = evaluate(truth, table.by_name(name), name=name, kind=kind)
+                unlabelled = {c.id for c in table.clips if c.split == "test"} - {r.id for r in found}
+                found += [IdResult(machine, i, name, kind, None, None, 0, 0) for i in unlabelled]
+                rows += sorted(found, key=lambda r: r.id)
+    return rows
+
+
+def write_results(folder: Path, results: Results, layout: str, about: Mapping[str, Any]) -> None:
+    """Write ``scores.csv``, ``results.csv``, ``results.json`` and the challenge's files of each system.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    results
+        What to write.
+    layout
+        The data's layout: under ``dcase...`` the challenge's files name a clip by its file name alone.
+    about
+        Goes into ``results.json`` beside the results: versions, seed and the like.
+    """
+    names = results.members + results.systems
+    table = [["path", "machine", "id", "split", "label", *names]]
+    for machine in sorted(results.scores):
+        scores = results.scores[machine]
+        for i, clip in enumerate(scores.clips):
+            values = [repr(float(scores.columns[n][i])) if n in scores.columns else "" for n in names]
+            table.append([clip.name, clip.machine, clip.id, clip.split, _LABELS[clip.label], *values])
+    write_atomic(folder / "scores.csv", _csv(table))
+    header = ["machine", "id", "name", "kind", "auc", "pauc", "n_normal", "n_anomaly"]
+    rows = [[_cell(getattr(r, h)) for h in header] for r in results.rows]
+    write_atomic(folder / "results.csv", _csv([header, *rows]))
+    write_json(
+        folder / "results.json",
+        {
+            "results": [asdict(r) for r in results.rows],
+            "means": [asdict(m) for m in results.means],
+            "failed": results.failed,
+            "skipped": [{"path": s.name, "reason": s.reason} for s in results.skipped],
+            "notes": results.notes,
+            "seconds": results.seconds,
+            **about,
+        },
+    )
+    for name in results.systems:
+        _write_challenge(folder / name, results.scores, name, bare=layout.startswith("dcase"))
+
+
+def _write_challenge(folder: Path, scores: Mapping[str, Scores], system: str, *, bare: bool) -> None:
+    """Write ``anomaly_score_<machine>_id_XX.csv``: file name and score of each test clip, no header."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for machine, table in scores.items():
+        if system not in table.columns:
+            continue
+        folder.mkdir(exist_ok=True)
+        by_id: dict[str, list[list[str]]] = {}
+        for clip, value in zip(table.clips, table.columns[system], strict=True):
+            if clip.split == "test":
+                shown = clip.path.name if bare else clip.name
+                by_id.setdefault(clip.id, []).append([shown, repr(float(value))])
+        for id_, rows in by_id.items():
+            write_atomic(folder / f"anomaly_score_{machine}_id_{id_}.csv", _csv(rows))
+
+
+def _csv(rows: Sequence[Sequence[str]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return repr(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,65 @@
+"""What was learnt, as one file: arrays as safetensors, the rest as JSON in its header. No pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from asdkit.context import State, StateValue
+from asdkit.errors import AsdkitError, PluginError
+from asdkit.run.files import write_atomic
+
+
+def write_state(path: Path, state: Mapping[str, StateValue]) -> None:
+    """Write a flat dict of arrays, numbers, texts and lists of texts.
+
+    Raises
+    ------
+    PluginError
+        If it holds anything else: the plugin's ``state()`` is at fault.
+    """
+    from safetensors.numpy import save
+
+    arrays: dict[str, np.ndarray] = {}
+    rest: dict[str, StateValue] = {}
+    for key, value in state.items():
+        if isinstance(value, np.ndarray) and value.dtype != object:
+            arrays[key] = np.ascontiguousarray(value) if value.ndim else value
+        elif _is_plain(value):
+            rest[key] = value
+        else:
+            raise PluginError(
+                f"state: {key!r} is a {type(value).__name__}",
+                hint="state() may hold arrays, numbers, texts, None and lists of texts, nothing else.",
+            )
+    # One metadata key only: safetensors writes several in no fixed order, and the same state must give the same bytes.
+    write_atomic(path, save(arrays, {"state": json.dumps(rest, ensure_ascii=False)}))
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(item, str) for item in value)
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def read_state(path: Path) -> State:
+    """Read what `write_state` wrote.
+
+    Raises
+    ------
+    AsdkitError
+        If the file is missing or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            state: State = json.loads((file.metadata() or {})["state"])
+            for key in file.keys():  # noqa: SIM118 (not a dict)
+                state[key] = file.get_tensor(key)
+            return state
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise AsdkitError(f"{path}: cannot be read: {error}") from None
