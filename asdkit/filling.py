@@ -1,0 +1,193 @@
+"""Filling a machine's packed features: decoding and kernels overlap over threads, order is fixed, memory bounded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from asdkit.errors import DataError, Stopped
+from asdkit.features import Features, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from asdkit.api import Featurizer, Wave
+
+
+@dataclass(frozen=True)
+class Source:
+    """A clip to be made features of.
+
+    Attributes
+    ----------
+    name
+        What messages call it: its path, with the variant if it is one.
+    samples
+        Length of the wave that `read` gives, known beforehand.
+    read
+        Gives the wave; may be called from any thread, and at most once.
+    """
+
+    name: str
+    samples: int
+    read: Callable[[], Wave]
+
+
+def fill_features(
+    featurizer: Featurizer,
+    sources: Sequence[Source],
+    sample_rate: int,
+    *,
+    threads: int = 1,
+    path: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    on_error: Callable[[int, Exception], None] | None = None,
+) -> Features:
+    """Featurise clips into one packed matrix.
+
+    Each thread reads a clip and writes its frames straight into the clip's rows, so that no more than one wave a
+    thread is held and the result does not depend on how threads take turns.
+
+    Parameters
+    ----------
+    featurizer
+        Makes frames of waves.
+    sources
+        The clips, in the order that they get in the matrix.
+    sample_rate
+        Samples a second of all waves.
+    threads
+        How many clips to read and featurise at once.
+    path
+        File to keep the matrix in (raw float32, row after row), as a memory map; None keeps it in memory.
+    progress
+        Called as ``progress(done, total)`` after each clip, from the calling thread.
+    should_stop
+        Asked after each clip, in the calling thread.
+    on_error
+        Called as ``on_error(index, error)``, in the calling thread, for a clip that could not be read or featurised.
+        If it returns, the clip is left out: the features have one clip fewer. Without it the error is raised.
+
+    Returns
+    -------
+    Features
+        The clips in order, those left out excepted.
+
+    Raises
+    ------
+    DataError
+        If a wave has another number of samples than was planned, or a clip's frames are not finite where the wave is.
+    Stopped
+        If `should_stop` said so.
+    Exception
+        What reading or featurising a clip raised, unless `on_error` takes it.
+    """
+    rows = np.array([featurizer.rows(source.samples) for source in sources], dtype=np.int64)
+    offsets = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
+    frames = _matrix(int(offsets[-1]), featurizer.bands, path)
+    work = _Work(featurizer, sources, sample_rate, frames, offsets)
+    left_out: list[int] = []
+    workers = [threading.Thread(target=work.run, daemon=True) for _ in range(min(threads, len(sources)))]
+    for worker in workers:
+        worker.start()
+    try:
+        for done in range(1, len(sources) + 1):
+            index, error = work.next_result()
+            if error is not None:
+                if on_error is None or not isinstance(error, Exception):
+                    raise error
+                on_error(index, error)
+                left_out.append(index)
+            if progress is not None:
+                progress(done, len(sources))
+            if should_stop is not None and should_stop():
+                raise Stopped("stopped while features were made")
+    finally:
+        work.stop()
+        for worker in workers:
+            worker.join()
+    if left_out:
+        frames, offsets = _close_gaps(frames, offsets, rows, left_out)
+    return Features(frames, offsets, featurizer.scale)
+
+
+class _Work:
+    """Clips still to do, which threads take in order, and what came of those done."""
+
+    def __init__(
+        self,
+        featurizer: Featurizer,
+        sources: Sequence[Source],
+        sample_rate: int,
+        frames: FloatArray,
+        offsets: IntArray,
+    ) -> None:
+        self._featurizer = featurizer
+        self._sources = sources
+        self._sample_rate = sample_rate
+        self._frames = frames
+        self._offsets = offsets.tolist()
+        self._next = iter(range(len(sources)))
+        self._results: list[tuple[int, BaseException | None]] = []
+        self._changed = threading.Condition()
+        self._stopping = False
+
+    def run(self) -> None:
+        """Do clips until none is left."""
+        while True:
+            with self._changed:
+                index = None if self._stopping else next(self._next, None)
+            if index is None:
+                return
+            error: BaseException | None = None
+            try:
+                self._fill(index)
+            except BaseException as raised:
+                error = raised
+            with self._changed:
+                self._results.append((index, error))
+                self._changed.notify()
+
+    def next_result(self) -> tuple[int, BaseException | None]:
+        """Wait until a clip is done; its number, and what went wrong."""
+        with self._changed:
+            while not self._results:
+                self._changed.wait()
+            return self._results.pop()
+
+    def stop(self) -> None:
+        """Let threads end after the clip that they are at."""
+        with self._changed:
+            self._stopping = True
+
+    def _fill(self, index: int) -> None:
+        source = self._sources[index]
+        wave = source.read()
+        if len(wave) != source.samples:
+            raise DataError(
+                f"{source.name}: has {len(wave)} samples, but {source.samples} were expected",
+                hint="Did the file change while features were made? Run again.",
+            )
+        self._featurizer.fill(wave, self._sample_rate, self._frames[self._offsets[index] : self._offsets[index + 1]])
+
+
+def _matrix(rows: int, bands: int, path: Path | None) -> FloatArray:
+    if path is None or rows == 0:
+        return np.empty((rows, bands), np.float32)
+    return np.memmap(path, np.float32, "w+", shape=(rows, bands))
+
+
+def _close_gaps(
+    frames: FloatArray, offsets: IntArray, rows: IntArray, left_out: Sequence[int]
+) -> tuple[FloatArray, IntArray]:
+    """Move the rows of later clips over those of clips left out."""
+    kept = np.delete(np.arange(len(rows)), left_out)
+    packed = np.concatenate([[0], np.cumsum(rows[kept])]).astype(np.int64)
+    for place, clip in enumerate(kept):
+        if packed[place] != offsets[clip]:
+            frames[packed[place] : packed[place + 1]] = frames[offsets[clip] : offsets[clip + 1]]
+    return frames[: packed[-1]], packed

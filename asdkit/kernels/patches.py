@@ -1,0 +1,128 @@
+"""Windows of a packed matrix: gathering them into a batch, and drawing which to gather."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from asdkit.kernels.compiling import kernel
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+
+def gather(
+    frames: FloatArray,
+    starts: IntArray,
+    length: int,
+    out: FloatArray,
+    mean: FloatArray | None = None,
+    scale: FloatArray | None = None,
+) -> FloatArray:
+    """Copy windows, runs of consecutive rows, into a batch; standardise them in the same pass if asked to.
+
+    Releases the GIL.
+
+    Parameters
+    ----------
+    frames
+        [float32, ``[rows, bands]``, C-contiguous] The packed matrix.
+    starts
+        [int64, ``[batch]``] First row of each window.
+    length
+        Rows of a window.
+    out
+        [float32, ``[at least batch, length, bands]``, C-contiguous] Where to write; the caller's own.
+    mean, scale
+        [float32, ``[bands]``] Both or neither: what is written is ``(frames - mean) * scale``.
+
+    Returns
+    -------
+    windows
+        [float32, ``[batch, length, bands]``] The first windows of `out`.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit together.
+    IndexError
+        If a window reaches beyond the matrix.
+    """
+    batch, bands = len(starts), frames.shape[1]
+    if out.ndim != 3 or out.shape[0] < batch or out.shape[1:] != (length, bands):
+        raise ValueError(f"out has shape {out.shape}, but [at least {batch}, {length}, {bands}] is needed")
+    if (mean is None) != (scale is None):
+        raise ValueError("give both mean and scale, or neither")
+    if batch and (starts.min() < 0 or starts.max() + length > len(frames)):
+        raise IndexError(f"windows of {length} rows reach beyond a matrix of {len(frames)} rows")
+    if mean is None or scale is None:
+        _gather(frames, starts, length, out)
+    else:
+        if mean.shape != (bands,) or scale.shape != (bands,):
+            raise ValueError(f"mean and scale must have shape ({bands},), not {mean.shape} and {scale.shape}")
+        _gather_standardised(frames, starts, length, out, mean, scale)
+    return out[:batch]
+
+
+def draw(offsets: IntArray, rng: np.random.Generator, per_clip: int | None = None) -> IntArray:
+    """Draw windows for an epoch: uniformly, without replacement, in random order.
+
+    Parameters
+    ----------
+    offsets
+        [int64, ``[clips + 1]``] Windows of clip ``i`` are numbers ``offsets[i]`` to ``offsets[i + 1]``, as in `Windows`.
+    rng
+        The only source of randomness.
+    per_clip
+        How many windows of each clip to draw, all of a clip that has fewer; None draws all windows.
+
+    Returns
+    -------
+    indices
+        [int64, ``[drawn]``] Numbers of the windows: indices into ``Windows.starts``.
+    """
+    if per_clip is None:
+        return offsets[0] + rng.permutation(offsets[-1] - offsets[0])
+    if per_clip < 1:
+        raise ValueError(f"per_clip must be at least 1, not {per_clip}")
+    drawn = np.empty(np.minimum(np.diff(offsets), per_clip).sum(), np.int64)
+    _draw(offsets, per_clip, rng.random(len(drawn)), drawn)
+    rng.shuffle(drawn)
+    return drawn
+
+
+@kernel
+def _gather(frames: FloatArray, starts: IntArray, length: int, out: FloatArray) -> None:
+    for b in range(len(starts)):
+        start = starts[b]
+        for t in range(length):
+            for k in range(frames.shape[1]):
+                out[b, t, k] = frames[start + t, k]
+
+
+@kernel
+def _gather_standardised(
+    frames: FloatArray, starts: IntArray, length: int, out: FloatArray, mean: FloatArray, scale: FloatArray
+) -> None:
+    for b in range(len(starts)):
+        start = starts[b]
+        for t in range(length):
+            for k in range(frames.shape[1]):
+                out[b, t, k] = (frames[start + t, k] - mean[k]) * scale[k]
+
+
+@kernel
+def _draw(offsets: IntArray, per_clip: int, chances: npt.NDArray[np.float64], drawn: IntArray) -> None:
+    """Robert Floyd's algorithm for each clip: every set of windows is equally likely."""
+    at = 0
+    for clip in range(len(offsets) - 1):
+        windows = offsets[clip + 1] - offsets[clip]
+        first = at
+        for last in range(windows - min(windows, per_clip), windows):
+            choice = offsets[clip] + np.int64(chances[at] * (last + 1))
+            for i in range(first, at):
+                if drawn[i] == choice:
+                    choice = offsets[clip] + last
+                    break
+            drawn[at] = choice
+            at += 1
