@@ -1,0 +1,69 @@
+"""The command line: one file a command, nothing but talking to a person.
+
+Commands import what they need when they run, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from asdkit import __version__
+from asdkit.cli import check, demo, plugins, run
+from asdkit.errors import AsdkitError, ExitCode
+
+app = typer.Typer(
+    name="asdkit",
+    help="Anomalous sound detection: learn from recordings of healthy machines, score new ones.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"asdkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Anomalous sound detection: learn from recordings of healthy machines, score new ones."""
+
+
+app.command()(run.run)
+app.command()(check.check)
+app.command()(plugins.plugins)
+app.command()(demo.demo)
+
+
+def main() -> None:
+    """Run the command line; every foreseen error ends in its exit code and a plain message."""
+    try:
+        app()
+    except AsdkitError as error:
+        _complain(error)
+        sys.exit(int(error.exit_code))
+    except KeyboardInterrupt:
+        sys.exit(int(ExitCode.INTERRUPTED))
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output left; there is nobody to tell
+        sys.exit(int(ExitCode.DONE))
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        sys.stderr.write("This is a bug of asdkit; please report it with the lines above.\n")
+        sys.exit(int(ExitCode.BUG))
+
+
+def _complain(error: AsdkitError) -> None:
+    lines = [f"error: {line}" if i == 0 else line for i, line in enumerate(error.message.splitlines())]
+    if error.hint:
+        lines.append(error.hint)
+    sys.stderr.write("\n".join(lines).encode("utf-8", "backslashreplace").decode() + "\n")
