@@ -35,7 +35,7 @@ from asdkit.features import Features, FloatArray, IntArray, Windows, cut_windows
 from asdkit.sampling import Training
 
 if TYPE_CHECKING:
-    from asdkit.kernels import gather, log_mel
+    from asdkit.kernels import frame_count, gather, log_mel
     from asdkit.training import fit_network, initialised, score_network
 
 __all__ = [
@@ -67,6 +67,7 @@ __all__ = [
     "Windows",
     "cut_windows",
     "fit_network",
+    "frame_count",
     "gather",
     "hookimpl",
     "initialised",
@@ -82,6 +83,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 Wave = npt.NDArray[np.float32] | npt.NDArray[np.int16]
 
 _LAZY = {
+    "frame_count": "asdkit.kernels",
     "log_mel": "asdkit.kernels",
     "gather": "asdkit.kernels",
     "fit_network": "asdkit.training",

@@ -70,7 +70,7 @@ def draw(offsets: IntArray, rng: np.random.Generator, per_clip: int | None = Non
     Parameters
     ----------
     offsets
-        [int64, ``[clips + 1]``] Windows of clip ``i`` are numbers ``offsets[i]`` to ``offsets[i + 1]``, as in `Windows`.
+        [int64, ``[clips + 1]``] Windows of clip ``i`` are those from ``offsets[i]`` up to ``offsets[i + 1]``.
     rng
         The only source of randomness.
     per_clip

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from asdkit.api import FloatArray, Wave, log_mel
-from asdkit.kernels import frame_count
+from asdkit.api import FloatArray, Wave, frame_count, log_mel
 from asdkit_logmel.config import LogMelConfig
 
 
