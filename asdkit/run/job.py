@@ -18,10 +18,11 @@ import asdkit
 from asdkit.api import Context, Detector, Featurizer, cut_windows
 from asdkit.errors import AsdkitError, AsdkitWarning, PluginError, Stopped
 from asdkit.features import Features, FloatArray, IntArray
+from asdkit.filling import fill_features
 from asdkit.run.context import JobContext
 from asdkit.run.files import publish, write_json
 from asdkit.run.pool import pool_scores
-from asdkit.run.prepare import Reader, Source, featurise, make_augmenters, make_training, sources_of
+from asdkit.run.prepare import Reader, Recording, make_augmenters, make_training, recordings_of
 from asdkit.run.state import write_state
 
 if TYPE_CHECKING:
@@ -164,17 +165,23 @@ class _Work:
         )
 
     def _read(
-        self, clips: Sequence[PlannedClip], sources: list[Source], featurizer: Featurizer, ctx: JobContext, memmap: bool
+        self,
+        clips: Sequence[PlannedClip],
+        recordings: Sequence[Recording],
+        featurizer: Featurizer,
+        ctx: JobContext,
+        memmap: Path | None = None,
     ) -> tuple[Features, str]:
+        """Features of recordings, the first of which are `clips` as they are; and the digest of their content."""
         begin = time.perf_counter()
-        reader = Reader(sources, self.job.sample_rate, self.job.channel)
-        path = ctx.work / f"features{'-' + ctx.part if ctx.part else ''}.f32" if memmap else None
-        features = featurise(
-            reader,
+        reader = Reader(recordings, self.job.sample_rate, self.job.channel)
+        features = fill_features(
             featurizer,
+            reader.sources(),
+            self.job.sample_rate,
             threads=self.threads,
-            memmap=path,
-            progress=ctx.progress,
+            path=memmap,
+            progress=lambda done, of: ctx.progress(stage="features", clips=done, of=of),
             should_stop=ctx.should_stop,
         )
         self._count("features", begin)
@@ -187,9 +194,9 @@ class _Work:
     ) -> Detector:
         """Fit one detector and score its own training clips."""
         augmenters = make_augmenters(self.job)
-        memmap = self.job.settings.featurizer.store == "memmap"
-        sources = sources_of(clips, augmenters)
-        features, digest = self._read(clips, sources, featurizer, self._context(part), memmap)
+        memmap = self.place.work(self.job) / "features.f32" if self.job.settings.featurizer.store == "memmap" else None
+        recordings = recordings_of(clips, augmenters)
+        features, digest = self._read(clips, recordings, featurizer, self._context(part), memmap)
         training = make_training(self.job, clips, features, augmenters)
         ctx = self._context(part, digest)
         begin = time.perf_counter()
@@ -198,7 +205,7 @@ class _Work:
         self._count("fit", begin)
         self._score({part: detector}, features.select(0, len(clips)), clips, scores)
         if memmap:
-            (ctx.work / f"features{'-' + part if part else ''}.f32").unlink()
+            memmap.unlink()  # the next part gets a file of its own: this one is still mapped
         return detector
 
     def _score_test(
@@ -207,8 +214,7 @@ class _Work:
         test = self.job.test
         for first in range(0, len(test), _BLOCK):
             clips = test[first : first + _BLOCK]
-            sources = [Source(c.clip.path) for c in clips]
-            features, _ = self._read(clips, sources, featurizer, self._context(""), memmap=False)
+            features, _ = self._read(clips, recordings_of(clips, []), featurizer, self._context(""))
             self._score(detectors, features, clips, scores)
 
     def _score(

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from asdkit import audio
-from asdkit.api import Augmentation, AugmenterConfig, Featurizer, Training, Wave, cut_windows
-from asdkit.errors import Stopped
+from asdkit.api import AugmenterConfig, Training, Wave, cut_windows
 from asdkit.features import Features
+from asdkit.filling import Source
+from asdkit.sampling import Augmentation
 
 if TYPE_CHECKING:
     from asdkit.run.plan import Job, PlannedClip
 
 
 @dataclass(frozen=True)
-class Source:
+class Recording:
     """One clip as it is to be featured: a file, perhaps varied by a wave augmenter."""
 
     path: Path
@@ -30,75 +32,42 @@ class Source:
 
 @dataclass
 class Reader:
-    """Reads clips for features, takes the digest of what it read, and notes the silent ones."""
+    """Reads recordings for features, takes the digest of what it read, and notes the silent ones."""
 
-    sources: Sequence[Source]
+    recordings: Sequence[Recording]
     sample_rate: int
     channel: Any
 
     def __post_init__(self) -> None:
-        self.digests: list[bytes] = [b""] * len(self.sources)
-        self.silent: list[bool] = [False] * len(self.sources)
+        self.digests: list[bytes] = [b""] * len(self.recordings)
+        self.silent: list[bool] = [False] * len(self.recordings)
 
-    def lengths(self) -> list[int]:
-        """Samples that each source will give."""
-        lengths = []
-        for source in self.sources:
-            n = audio.samples_at(audio.inspect(source.path), self.sample_rate)
-            lengths.append(n if source.augmenter is None else source.augmenter.samples(n, source.variant))
-        return lengths
+    def sources(self) -> list[Source]:
+        """All recordings, with their lengths, for `fill_features`."""
+        return [
+            Source(str(recording.path), self._samples(recording), partial(self._read, index))
+            for index, recording in enumerate(self.recordings)
+        ]
 
-    def __call__(self, index: int) -> Wave:
-        """Read one source [float32 or int16, ``[samples]``]; may run in several threads at once."""
-        source = self.sources[index]
-        wave = audio.read(source.path, sample_rate=self.sample_rate, channel=self.channel)
+    def _samples(self, recording: Recording) -> int:
+        samples = audio.samples_at(audio.inspect(recording.path), self.sample_rate)
+        if recording.augmenter is None:
+            return samples
+        return int(recording.augmenter.samples(samples, recording.variant))
+
+    def _read(self, index: int) -> Wave:
+        recording = self.recordings[index]
+        wave = audio.read(recording.path, sample_rate=self.sample_rate, channel=self.channel)
         self.digests[index] = hashlib.sha256(wave.data).digest()
         self.silent[index] = audio.is_silent(wave)
-        if source.augmenter is not None:
-            varied: Wave = source.augmenter.vary(wave, self.sample_rate, source.variant)
-            return varied
-        return wave
+        if recording.augmenter is None:
+            return wave
+        varied: Wave = recording.augmenter.vary(wave, self.sample_rate, recording.variant)
+        return varied
 
     def digest(self) -> str:
         """Digest of the content of all that was read."""
         return hashlib.sha256(b"".join(self.digests)).hexdigest()
-
-
-def featurise(
-    reader: Reader,
-    featurizer: Featurizer,
-    *,
-    threads: int,
-    memmap: Path | None = None,
-    progress: Callable[..., None] = lambda **_: None,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> Features:
-    """Fill the packed features of all of a reader's sources.
-
-    Raises
-    ------
-    BadAudio
-        For a file that went bad after it was checked.
-    Stopped
-        When asked to.
-    """
-    from asdkit.filling import fill_features
-
-    total = len(reader.sources)
-    features = fill_features(
-        featurizer,
-        reader,
-        reader.lengths(),
-        names=[str(s.path) for s in reader.sources],
-        sample_rate=reader.sample_rate,
-        threads=threads,
-        memmap=memmap,
-        progress=lambda done: progress(stage="features", clips=done, of=total),
-        should_stop=should_stop,
-    )
-    if features is None or should_stop():
-        raise Stopped("stopped while featurising")
-    return features
 
 
 @dataclass(frozen=True)
@@ -121,14 +90,14 @@ def make_augmenters(job: Job) -> list[MadeAugmenter]:
     return made
 
 
-def sources_of(clips: Sequence[PlannedClip], augmenters: Sequence[MadeAugmenter]) -> list[Source]:
+def recordings_of(clips: Sequence[PlannedClip], augmenters: Sequence[MadeAugmenter]) -> list[Recording]:
     """List the clips themselves, then, for each wave augmenter and each of its variants, all of them again."""
-    sources = [Source(c.clip.path) for c in clips]
+    recordings = [Recording(c.clip.path) for c in clips]
     for made in augmenters:
         if made.augmenter.kind == "wave":
             for variant in range(len(made.config.variants)):
-                sources += [Source(c.clip.path, made.augmenter, variant) for c in clips]
-    return sources
+                recordings += [Recording(c.clip.path, made.augmenter, variant) for c in clips]
+    return recordings
 
 
 def make_training(

@@ -1,0 +1,76 @@
+"""Everything that is run: ``nox -s demo``, ``nox -s tests``, and the rest (``nox --list``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.sessions = ["tests", "lint"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_external_run = True
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PLUGINS = [p.removeprefix("plugins/") for p in PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"][1:]]
+
+
+def install(session: nox.Session, *groups: str, editable: bool = True) -> None:
+    """Install asdkit, and what the dependency groups name, at the versions that it is tested with."""
+    extra = nox.project.dependency_groups(PYPROJECT, *groups) if groups else ()
+    session.install("-c", "constraints.txt", *(["-e", "."] if editable else ["."]), *extra)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the test suite: under 10 minutes on 2 cores."""
+    install(session, "test")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, types, and who imports whom."""
+    install(session, "test", "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy", *(arg for name in ("asdkit", *PLUGINS) for arg in ("-p", name)))
+    session.run("lint-imports")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Train and evaluate on a synthetic machine room: under a minute, ending with a results table."""
+    install(session)
+    session.run("asdkit", "demo", *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, install it alone, list the plugins, and compare its content with the tree."""
+    session.install("-c", "constraints.txt", "build")
+    dist = Path(session.create_tmp())
+    for old in dist.glob("*.whl"):
+        old.unlink()
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(dist))
+    session.run("python", "-m", "tests.wheel_content", str(dist))
+    session.install("-c", "constraints.txt", "--force-reinstall", "--no-deps", *map(str, dist.glob("*.whl")))
+    session.install("-c", "constraints.txt", *map(str, dist.glob("*.whl")))
+    with session.chdir(dist):  # away from the tree, so that the wheel alone is imported
+        session.run("asdkit", "plugins")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Compare speed with the peers in one run: ``nox -s bench -- frontend patches features``."""
+    install(session)
+    session.install("-c", "constraints.txt", "-r", "benchmarks/requirements.txt")
+    session.run("python", "-m", "benchmarks", "run", *session.posargs)
+
+
+@nox.session
+def bench_compare(session: nox.Session) -> None:
+    """Show what changed between two benchmark files: ``nox -s bench_compare -- A.json B.json``."""
+    install(session)
+    session.install("-c", "constraints.txt", "-r", "benchmarks/requirements.txt")
+    session.run("python", "-m", "benchmarks", "compare", *session.posargs)
