@@ -123,7 +123,7 @@ def _load(point: metadata.EntryPoint, distribution: str, version: str) -> list[P
     before = {name for name in HEAVY if name in sys.modules}
     begin = time.perf_counter()
     try:
-        module = point.load()
+        manager = _manager(point.load())
     except (Exception, SystemExit) as error:  # whatever a stranger's module does at import
         return [Plugin(None, point.name, "broken", distribution, version, point.value, cause=_cause(error))]
     seconds = time.perf_counter() - begin
@@ -131,7 +131,7 @@ def _load(point: metadata.EntryPoint, distribution: str, version: str) -> list[P
     found: list[Plugin] = []
     for kind in KINDS:
         try:
-            entries = _call(module, kind)
+            entries = _call(manager, kind)
         except (Exception, SystemExit) as error:
             cause = f"asdkit_{kind}s: {_cause(error)}"
             found.append(Plugin(None, point.name, "broken", distribution, version, point.value, cause=cause))
@@ -147,12 +147,16 @@ def _load(point: metadata.EntryPoint, distribution: str, version: str) -> list[P
     return found
 
 
-def _call(module: ModuleType, kind: Kind) -> list[Entry]:
-    """Call one hook of one module, through a manager that knows nobody else."""
+def _manager(module: ModuleType) -> pluggy.PluginManager:
+    """Make a plugin manager that knows one module and nobody else."""
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)
     manager.register(module)
     manager.check_pending()
+    return manager
+
+
+def _call(manager: pluggy.PluginManager, kind: Kind) -> list[Entry]:
     results = getattr(manager.hook, f"asdkit_{kind}s")()
     entries: list[Entry] = []
     for result in results:

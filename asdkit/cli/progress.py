@@ -14,6 +14,7 @@ from asdkit.run.execute import Watcher
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.live import Live
 
     from asdkit.run import Plan
     from asdkit.run.job import Outcome
@@ -30,14 +31,16 @@ class Progress(Watcher):
         self.left: dict[str, Job] = {}
         self.total = 0
         self.begin = time.monotonic()
-        self.live: object | None = None
+        self.live: Live | None = None
 
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.live is not None:
-            self.live.stop()  # type: ignore[attr-defined]
+            self.live.stop()
 
     def planned(self, plan: Plan, left: Sequence[Job]) -> None:
         """Say what is left, and begin to show it."""
@@ -71,7 +74,7 @@ class Progress(Watcher):
 
     def _say(self, line: str) -> None:
         if self.live is not None:
-            self.live.console.print(line, markup=False, highlight=False)  # type: ignore[attr-defined]
+            self.live.console.print(line, markup=False, highlight=False)
         else:
             sys.stderr.write(line + "\n")
             sys.stderr.flush()

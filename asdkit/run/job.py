@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 import asdkit
 from asdkit.api import Context, Detector, Featurizer, cut_windows
@@ -234,10 +233,10 @@ class _Work:
             if "" in detectors or part in ids or any(i not in detectors for i in ids):
                 values = detector.score(features, windows, ids, ctx)
                 by_part[part] = _checked(values, len(windows), self.job)
-        lowest = np.minimum.reduce(list(by_part.values()))
+        lowest: FloatArray = np.minimum.reduce(list(by_part.values()))
         offsets: IntArray = windows.offsets
         for index, clip in enumerate(clips):
-            source = by_part.get("", by_part.get(clip.clip.id, lowest))
+            source = by_part.get("" if "" in by_part else clip.clip.id, lowest)
             scores[clip.clip.name] = source[offsets[index] : offsets[index + 1]]
             self.known[clip.clip.name]["windows"] = int(offsets[index + 1] - offsets[index])
         self._count("score", begin)
@@ -262,10 +261,9 @@ class _Work:
 
         job = self.job
         clips = [c.clip for c in (*job.train, *job.test)]
-        pool = job.settings.pool
         offsets = np.concatenate([[0], np.cumsum([len(scores[c.name]) for c in clips])]).astype(np.int64)
         window_scores = np.concatenate([scores[c.name] for c in clips])
-        pooled: npt.NDArray[np.float64] = pool_scores(window_scores, offsets, pool if isinstance(pool, str) else pool.top)
+        pooled = pool_scores(window_scores, offsets, job.settings.pool)
         save_file({"clip_scores": pooled}, result / "scores.safetensors")
         write_json(
             result / "job.json",

@@ -17,9 +17,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
-def run_jobs(
-    jobs: Sequence[Job], place: Place, *, workers: int, threads: int, device: str
-) -> Iterator[Outcome]:
+def run_jobs(jobs: Sequence[Job], place: Place, *, workers: int, threads: int, device: str) -> Iterator[Outcome]:
     """Run jobs and give their outcomes as they end.
 
     A worker that dies takes no outcome with it but its own and those that had not ended: what is missing at the end
