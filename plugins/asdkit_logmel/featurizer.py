@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from asdkit.api import FloatArray, Wave, frame_count, log_mel
+from asdkit.api import FloatArray, Wave, frame_count
 from asdkit_logmel.config import LogMelConfig
 
 
@@ -24,6 +24,8 @@ class LogMel:
 
     def fill(self, wave: Wave, sample_rate: int, out: FloatArray) -> None:
         """Write the frames of `wave` [float32 or int16, ``[samples]``] into `out` [float32, ``[rows, bands]``]."""
+        from asdkit.api import log_mel  # brings Numba, which `rows` does without
+
         config = self.config
         log_mel(
             wave,
