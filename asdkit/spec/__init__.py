@@ -1,0 +1,29 @@
+"""From ``spec.toml`` to checked, merged, located settings."""
+
+from asdkit.spec.load import load_spec
+from asdkit.spec.settings import (
+    RESERVED_NAMES,
+    AugmenterSettings,
+    ComputeSettings,
+    DataSettings,
+    DetectorSettings,
+    FeaturizerSettings,
+    FuserSettings,
+    SystemSettings,
+    Top,
+)
+from asdkit.spec.spec import Spec
+
+__all__ = [
+    "RESERVED_NAMES",
+    "AugmenterSettings",
+    "ComputeSettings",
+    "DataSettings",
+    "DetectorSettings",
+    "FeaturizerSettings",
+    "FuserSettings",
+    "Spec",
+    "SystemSettings",
+    "Top",
+    "load_spec",
+]
