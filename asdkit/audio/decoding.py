@@ -123,7 +123,8 @@ def _soundfile_frames(file: FileIO, info: AudioInfo) -> npt.NDArray[Any]:
             frames: npt.NDArray[Any] = sound.read(info.samples, dtype=dtype, always_2d=True)
             return frames
     except soundfile.LibsndfileError as error:
-        raise UnusableError(f"damaged: {error.error_string}") from None
+        detail = error.error_string.removeprefix("Error : ").rstrip(".")
+        raise UnusableError(f"damaged or cut short: {detail}") from None
 
 
 def _one_channel(frames: npt.NDArray[Any], channel: Channel) -> Wave:
@@ -142,7 +143,7 @@ def _require_finite(wave: Wave) -> None:
     if wave.min() > -LOUDEST and wave.max() < LOUDEST:
         return
     index = int(np.argmax(~(np.abs(wave) < LOUDEST)))
-    raise UnusableError(f"sample {index} is {wave[index]}, not a finite number of a sound's size")
+    raise UnusableError(f"sample {index} is {wave[index]:g}, not a finite number of a sound's size")
 
 
 def _resample(wave: Wave, info: AudioInfo, sample_rate: int) -> npt.NDArray[np.float32]:

@@ -261,6 +261,8 @@ def _read_flac_header(file: FileIO, magic: bytes, file_size: int) -> AudioInfo:
     block = (magic + file.read(30))[8:]
     if len(block) < 34:
         raise UnusableError(f"cut short: {file_size} bytes of a FLAC header")
+    if magic[4:8] not in (b"\x00\x00\x00\x22", b"\x80\x00\x00\x22"):  # the last block of the header or not, 34 bytes
+        raise UnusableError("damaged header: a FLAC file without a description of its format")
     packed = int.from_bytes(block[10:18], "big")  # 20 bits rate, 3 channels - 1, 5 bits a sample - 1, 36 samples
     rate, channels = packed >> 44, (packed >> 41 & 0x7) + 1
     bits, samples = (packed >> 36 & 0x1F) + 1, packed & 0xFFFFFFFFF

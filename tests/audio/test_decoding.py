@@ -1,0 +1,194 @@
+"""Decoding: the right channel, at the right rate, exactly as long as planned."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asdkit import audio
+from asdkit.errors import BadAudio
+from tests.audio_corpus import GOOD, RATE, SECOND, encoded, floats, wav
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("channel", ["mean", 0])
+def test_a_good_file_is_read_as_libsndfile_reads_it(name: str, channel: audio.Channel, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(GOOD[name])
+    with path.open("rb") as file:
+        frames, rate = soundfile.read(file, dtype="float64", always_2d=True)
+    wave = audio.read(path, sample_rate=rate, channel=channel)
+    assert wave.ndim == 1
+    assert wave.flags.c_contiguous
+    full_scale = 32768 if wave.dtype == np.int16 else 1
+    expected = frames.mean(axis=1) if channel == "mean" else frames[:, channel]
+    np.testing.assert_allclose(wave / np.float64(full_scale), expected, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("name", "channel", "rate", "kind"),
+    [
+        ("plain.wav", "mean", RATE, np.int16),
+        ("16-bit.flac", "mean", RATE, np.int16),
+        ("stereo.wav", 1, RATE, np.int16),
+        ("stereo.wav", "mean", RATE, np.float32),
+        ("plain.wav", "mean", 8000, np.float32),
+        ("24-bit.wav", "mean", RATE, np.float32),
+        ("24-bit.flac", "mean", RATE, np.float32),
+        ("float.wav", "mean", RATE, np.float32),
+    ],
+)
+def test_sixteen_bits_that_need_no_conversion_stay_sixteen_bits(
+    name: str, channel: audio.Channel, rate: int, kind: type, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(GOOD[name])
+    assert audio.read(path, sample_rate=rate, channel=channel).dtype == kind
+
+
+def test_a_channel_is_picked_by_its_index(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(-3000, 3000, (500, 3)).astype(np.int16)
+    for container in ("WAV", "FLAC"):
+        path = tmp_path / "three.wav"
+        path.write_bytes(encoded(frames, container=container))
+        for channel in range(3):
+            wave = audio.read(path, sample_rate=RATE, channel=channel)
+            np.testing.assert_array_equal(wave, frames[:, channel])
+
+
+@pytest.mark.parametrize("channel", [2, -1])
+def test_a_channel_that_is_not_there_is_refused_already_by_the_check(channel: int, tmp_path: Path) -> None:
+    path = tmp_path / "stereo.wav"
+    path.write_bytes(GOOD["stereo.wav"])
+    for act in (lambda: audio.check(path, channel=channel), lambda: audio.read(path, sample_rate=1, channel=channel)):
+        with pytest.raises(BadAudio, match=f"has no channel {channel}: its channels are 0 to 1"):
+            act()
+
+
+def test_a_nan_in_a_channel_that_is_not_used_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "half-dead.wav"
+    path.write_bytes(floats([0.1, float("nan"), 0.2, float("nan")], channels=2))
+    np.testing.assert_array_equal(audio.read(path, sample_rate=RATE, channel=0), np.array([0.1, 0.2], np.float32))
+
+
+def test_opposite_infinities_do_not_cancel_out(tmp_path: Path) -> None:
+    path = tmp_path / "infinite.wav"
+    path.write_bytes(floats([float("inf"), float("-inf")], channels=2))
+    with pytest.raises(BadAudio, match="sample 0 is nan"):
+        audio.read(path, sample_rate=RATE)
+
+
+def test_integers_stored_as_floats_are_loud_but_not_absurd(tmp_path: Path) -> None:
+    path = tmp_path / "integers.wav"
+    path.write_bytes(floats([2.0**31, -(2.0**31)]))
+    np.testing.assert_array_equal(audio.read(path, sample_rate=RATE), np.array([2.0**31, -(2.0**31)], np.float32))
+
+
+def test_a_file_that_lost_its_end_since_the_header_was_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "shrinking.wav"
+    path.write_bytes(wav())
+    whole = audio.decoding.read_header
+
+    def read_header_then_shrink(file: object) -> audio.AudioInfo:
+        info = whole(file)
+        path.write_bytes(wav()[:10_044])
+        return info
+
+    monkeypatch.setattr(audio.decoding, "read_header", read_header_then_shrink)
+    with pytest.raises(BadAudio, match="cut short: its header promises 16000 samples, 5000 could be read"):
+        audio.read(path, sample_rate=RATE)
+
+
+RATES = st.sampled_from([1000, 8000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 17_123])
+
+
+@settings(max_examples=150, deadline=None)
+@given(rate=RATES, wanted=RATES, samples=st.integers(1, 3000), channels=st.integers(1, 5), data=st.data())
+def test_a_wave_is_exactly_as_long_as_planned_and_finite(
+    tmp_path_factory: pytest.TempPathFactory, rate: int, wanted: int, samples: int, channels: int, data: st.DataObject
+) -> None:
+    container = data.draw(st.sampled_from(["WAV", "FLAC"]))
+    subtype = data.draw(st.sampled_from(["PCM_16", "PCM_24"]))
+    channel = data.draw(st.sampled_from(["mean", *range(channels)]))
+    noise = np.random.default_rng(samples).uniform(-1, 1, (samples, channels))
+    path = tmp_path_factory.getbasetemp() / "planned.wav"
+    path.write_bytes(encoded(noise, subtype, container, rate))
+    info = audio.check(path, channel=channel)
+    wave = audio.read(path, sample_rate=wanted, channel=channel)
+    assert len(wave) == audio.samples_at(info, wanted) == math.ceil(samples * wanted / rate)
+    assert wave.dtype in (np.int16, np.float32)
+    assert np.isfinite(wave).all()
+
+
+@pytest.mark.parametrize("with_soxr", [True, False], ids=["soxr", "scipy"])
+@pytest.mark.parametrize(("rate", "wanted"), [(48_000, 16_000), (44_100, 16_000), (8_000, 16_000)])
+def test_a_resampled_tone_is_the_same_tone_at_the_same_moment(
+    rate: int, wanted: int, with_soxr: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not with_soxr:
+        monkeypatch.setitem(sys.modules, "soxr", None)
+    path = tmp_path / "tone.wav"
+    tone = 0.5 * np.sin(2 * np.pi * 440.0 * np.arange(rate) / rate)
+    path.write_bytes(encoded(tone, "FLOAT", "WAV", rate))
+    wave = audio.read(path, sample_rate=wanted)
+    expected = 0.5 * np.sin(2 * np.pi * 440.0 * np.arange(wanted) / wanted)
+    edge = wanted // 50  # the filter looks beyond the ends
+    np.testing.assert_allclose(wave[edge:-edge], expected[edge:-edge], atol=2e-3)
+
+
+@pytest.mark.parametrize("with_soxr", [True, False], ids=["soxr", "scipy"])
+def test_what_the_new_rate_cannot_carry_is_filtered_out(
+    with_soxr: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not with_soxr:
+        monkeypatch.setitem(sys.modules, "soxr", None)
+    path = tmp_path / "high.wav"
+    path.write_bytes(encoded(0.5 * np.sin(2 * np.pi * 12_000 * np.arange(48_000) / 48_000), "FLOAT", "WAV", 48_000))
+    wave = audio.read(path, sample_rate=16_000)
+    assert np.sqrt(np.mean(wave[500:-500] ** 2)) < 1e-3 * 0.5 / np.sqrt(2)  # -60 dB
+
+
+def test_resampling_starts_from_full_scale_one(tmp_path: Path) -> None:
+    path = tmp_path / "plain.wav"
+    path.write_bytes(wav(np.full(4000, 16384, np.int16).tobytes()))
+    np.testing.assert_allclose(audio.read(path, sample_rate=8000)[500:1500], 0.5, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("wave", "silent"),
+    [
+        (np.zeros(10, np.int16), True),
+        (np.full(10, 7, np.int16), True),
+        (np.full(10, -0.25, np.float32), True),
+        (np.array([0, 0, 1], np.int16), False),
+        (np.array([0, 1e-9], np.float32), False),
+        (SECOND, False),
+    ],
+)
+def test_only_a_wave_that_never_changes_is_silent(wave: audio.Wave, silent: bool) -> None:
+    assert audio.is_silent(wave) is silent
+
+
+def test_real_recordings_are_read_as_they_are(shared_data: Path) -> None:
+    paths = sorted((shared_data / "mimii_fixture" / "valve").rglob("*.wav"))
+    assert paths
+    for path in paths:
+        expected, rate = soundfile.read(path, dtype="int16")
+        np.testing.assert_array_equal(audio.read(path, sample_rate=rate), expected)
+
+
+def test_importing_the_audio_room_imports_no_decoder() -> None:
+    import subprocess
+
+    code = "import sys, asdkit.audio, asdkit.dataset; print({'soundfile', 'soxr', 'scipy'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
