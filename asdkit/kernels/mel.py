@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from asdkit.kernels.compiling import inline, kernel
+from asdkit.kernels.decibel import decibel
+from asdkit.kernels.lanes import load, spread, store
 
 Norm = Literal["slaney"] | None
 
@@ -34,7 +37,6 @@ def mel_to_hz(mel: npt.ArrayLike, *, htk: bool = False) -> npt.NDArray[np.float6
     return np.where(mel < _BREAK_MEL, mel * _LINEAR, above)
 
 
-@lru_cache(maxsize=64)
 def mel_edges(n_mels: int, fmin: float, fmax: float, htk: bool) -> npt.NDArray[np.float64]:
     """Edges of the triangles in Hz [float64, ``[n_mels + 2]``]: filter ``m`` rises from edge m, falls to m + 2."""
     low, high = hz_to_mel(fmin, htk=htk), hz_to_mel(fmax, htk=htk)
@@ -80,3 +82,67 @@ def mel_filters(
     if norm == "slaney":
         filters *= (2.0 / (edges[2:] - edges[:-2]))[:, None]
     return filters
+
+
+class MelBank(NamedTuple):
+    """Mel filters as a kernel uses them: each bin rises in one filter and falls in the one before.
+
+    Attributes
+    ----------
+    begins
+        [int64, ``[n_mels + 2]``] First bin at or above each edge.
+    rising, falling
+        [float32, ``[1 + n_fft // 2]``] For a bin between edges m and m + 1: weight in filter m, and in filter m - 1.
+    """
+
+    begins: npt.NDArray[np.int64]
+    rising: npt.NDArray[np.float32]
+    falling: npt.NDArray[np.float32]
+
+
+def mel_bank(
+    filters: npt.NDArray[np.float64], n_mels: int, spacing: float, fmin: float, fmax: float, htk: bool
+) -> MelBank:
+    """Filters of `mel_filters`, over bins `spacing` Hz apart, as a kernel uses them."""
+    bins = filters.shape[1]
+    begins = np.searchsorted(np.arange(bins) * spacing, mel_edges(n_mels, fmin, fmax, htk))
+    rising, falling = np.zeros((2, bins), np.float32)
+    for m in range(n_mels + 1):
+        between = slice(begins[m], begins[m + 1])
+        if m < n_mels:
+            rising[between] = filters[m, between]
+        if m > 0:
+            falling[between] = filters[m - 1, between]
+    return MelBank(begins, rising, falling)
+
+
+@inline
+def _between(power: Any, bank: MelBank, first: int, last: int) -> Any:
+    """Weighted sums of bins `first` up to `last`: the rising one, and the falling one."""
+    rise = other_rise = fall = other_fall = spread(np.float32(0.0))
+    for k in range(first, last - 1, 2):  # two sums of each kind, so that additions need not wait for each other
+        bin_0, bin_1 = load(power, k), load(power, k + 1)
+        rise = rise + bin_0 * spread(bank.rising[k])
+        fall = fall + bin_0 * spread(bank.falling[k])
+        other_rise = other_rise + bin_1 * spread(bank.rising[k + 1])
+        other_fall = other_fall + bin_1 * spread(bank.falling[k + 1])
+    if (last - first) % 2:
+        bin_0 = load(power, last - 1)
+        rise = rise + bin_0 * spread(bank.rising[last - 1])
+        fall = fall + bin_0 * spread(bank.falling[last - 1])
+    return rise + other_rise, fall + other_fall
+
+
+@kernel
+def mel_bands(power: Any, bank: MelBank, decibels: bool, bands: Any) -> None:
+    """Mel bands of `LANES` spectra: rows ``[bins, LANES]`` into rows ``[n_mels, LANES]``, in dB if so asked."""
+    begins = bank.begins
+    n_mels = len(begins) - 2
+    rise, _ = _between(power, bank, begins[0], begins[1])
+    for m in range(n_mels):
+        next_rise, fall = _between(power, bank, begins[m + 1], begins[m + 2])
+        store(bands, m, rise + fall)
+        rise = next_rise
+    if decibels:
+        for m in range(n_mels):
+            store(bands, m, decibel(load(bands, m)))
