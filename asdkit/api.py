@@ -32,11 +32,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from asdkit.context import Context, Scalar, State, StateValue
 from asdkit.errors import AsdkitError, AsdkitWarning, NotFitted, Stopped
 from asdkit.features import Features, FloatArray, IntArray, Windows, cut_windows
+from asdkit.kernels.framing import frame_count
 from asdkit.sampling import Training
 
 if TYPE_CHECKING:
-    from asdkit.kernels import frame_count, gather, log_mel
-    from asdkit.training import fit_network, initialised, score_network
+    from asdkit.kernels import gather, log_mel
+    from asdkit.training import NetworkDetector, WindowNetwork
 
 __all__ = [
     "API_VERSION",
@@ -55,6 +56,8 @@ __all__ = [
     "Fuser",
     "IntArray",
     "JobOutline",
+    "NetworkConfig",
+    "NetworkDetector",
     "NotFitted",
     "Scalar",
     "State",
@@ -64,15 +67,13 @@ __all__ = [
     "WaveAugmenter",
     "Wave",
     "WindowAugmenter",
+    "WindowNetwork",
     "Windows",
     "cut_windows",
-    "fit_network",
     "frame_count",
     "gather",
     "hookimpl",
-    "initialised",
     "log_mel",
-    "score_network",
 ]
 
 PROJECT = "asdkit"
@@ -83,12 +84,10 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 Wave = npt.NDArray[np.float32] | npt.NDArray[np.int16]
 
 _LAZY = {
-    "frame_count": "asdkit.kernels",
     "log_mel": "asdkit.kernels",
     "gather": "asdkit.kernels",
-    "fit_network": "asdkit.training",
-    "initialised": "asdkit.training",
-    "score_network": "asdkit.training",
+    "NetworkDetector": "asdkit.training",
+    "WindowNetwork": "asdkit.training",
 }
 
 
@@ -115,7 +114,7 @@ class AugmenterConfig(Config):
     """Whether its targets are blends of classes."""
 
     @property
-    def variants(self) -> tuple[str, ...]:
+    def variant_names(self) -> tuple[str, ...]:
         """Names of the variants that it makes of each clip or window; each is a new class for each id."""
         return ()
 
@@ -143,7 +142,7 @@ class JobOutline:
         """Classes that a classifier tells apart: ids x (1 + all variants of all augmenters); None while unknown."""
         if self.ids is None:
             return None
-        return self.ids * (1 + sum(len(augmenter.variants) for augmenter in self.augmenters))
+        return self.ids * (1 + sum(len(augmenter.variant_names) for augmenter in self.augmenters))
 
 
 class DetectorConfig(Config):
@@ -155,6 +154,32 @@ class DetectorConfig(Config):
         Begin a sentence with the option at fault and a colon where there is one: ``"order: ..."``.
         """
         return []
+
+
+class NetworkConfig(DetectorConfig):
+    """Options that every detector that is a torch network shares; see `NetworkDetector`.
+
+    An epoch's cost is that of ``windows_per_clip`` windows a clip, however much windows overlap, and a small set is
+    drawn from again and again until an epoch has ``least_batches`` batches: so the same settings suit 10 clips and
+    1,000.
+    """
+
+    epochs: int = Field(30, ge=1, description="passes over the training clips")
+    windows_per_clip: int = Field(32, ge=1, description="windows drawn at random from each clip in an epoch")
+    least_batches: int = Field(20, ge=1, description="batches that an epoch has at least; small sets are drawn again")
+    batch_size: int = Field(512, ge=2, description="windows in a step (512: baseline of DCASE 2020 Task 2)")
+    learning_rate: float = Field(1e-3, gt=0, description="peak rate of AdamW (1e-3: Adam's of the baseline)")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay of AdamW")
+    validation: float = Field(
+        0.0, ge=0, lt=1, description="share of the training clips held out; the epoch best on them is kept (0: the last)"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of products in training; auto: bfloat16 where the hardware has it; scores are float32"
+    )
+
+    def problems(self, job: JobOutline) -> list[str]:
+        """A network needs windows of one size."""
+        return ["frames: a network needs a number of frames, not \"clip\""] if job.frames == "clip" else []
 
 
 @dataclass(frozen=True)
@@ -232,7 +257,7 @@ class WaveAugmenter(Protocol):
         ...
 
     def vary(self, wave: Wave, sample_rate: int, variant: int) -> Wave:
-        """Make variant number `variant` (an index into the config's ``variants``) of `wave`."""
+        """Make variant number `variant` (an index into the config's ``variant_names``) of `wave`."""
         ...
 
 
@@ -256,7 +281,7 @@ class WindowAugmenter(Protocol):
         rng
             The only source of randomness.
         variant
-            Which of the config's ``variants`` to make; 0 where there are none.
+            Which of the config's ``variant_names`` to make; 0 where there are none.
 
         Returns
         -------

@@ -95,7 +95,7 @@ def recordings_of(clips: Sequence[PlannedClip], augmenters: Sequence[MadeAugment
     recordings = [Recording(c.clip.path) for c in clips]
     for made in augmenters:
         if made.augmenter.kind == "wave":
-            for variant in range(len(made.config.variants)):
+            for variant in range(len(made.config.variant_names)):
                 recordings += [Recording(c.clip.path, made.augmenter, variant) for c in clips]
     return recordings
 
@@ -111,7 +111,7 @@ def make_training(
     ids = list(real_ids)
     classes = [index[i] for i in real_ids]
     for made in augmenters:
-        for variant in made.config.variants:
+        for variant in made.config.variant_names:
             if made.augmenter.kind == "wave":
                 ids += real_ids
                 classes += [len(class_names) + index[i] for i in real_ids]

@@ -1,0 +1,17 @@
+"""Fusion of several detectors' clip scores."""
+
+from asdkit.api import Entry, hookimpl
+from asdkit_fusion.config import ZScoreConfig
+
+
+@hookimpl
+def asdkit_fusers() -> list[Entry]:
+    """Register the fuser ``z-score``."""
+    return [
+        Entry(
+            "z-score",
+            ZScoreConfig,
+            "asdkit_fusion.z_score:ZScore",
+            summary="Mean or maximum of scores standardised for each id over its training clips.",
+        )
+    ]

@@ -1,0 +1,123 @@
+"""The detector that every network shares; a plugin adds the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from asdkit.context import Context, State
+from asdkit.errors import NotFitted, Stopped
+from asdkit.features import Features, FloatArray, IntArray, Windows
+from asdkit.sampling import Draw, Training, hold_out
+from asdkit.training.batches import Source
+from asdkit.training.loop import Fit, batches_on, load_network
+from asdkit.training.network import WindowNetwork, to_state
+from asdkit.training.standard import Standard
+from asdkit.training.surroundings import surroundings
+
+if TYPE_CHECKING:
+    from asdkit.api import NetworkConfig
+
+
+@dataclass
+class _Learnt:
+    network: WindowNetwork
+    standard: Standard
+    ids: list[str]  # real ids, sorted
+    frames: int
+    classes: int
+
+
+class NetworkDetector:
+    """A detector that is a torch network over standardised windows, trained by gradient descent.
+
+    A plugin subclasses it and says which network; everything else of `asdkit.api.Detector` is here: batches,
+    augmentation, checkpoints, the choice of device, scoring, state.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        self.config = config
+        self._learnt: _Learnt | None = None
+
+    def build(self, frames: int, bands: int, classes: int) -> WindowNetwork:
+        """Make the network, with fresh weights, for windows of `frames` x `bands` and so many classes.
+
+        The first classes are the real ids; there are more where augmenters add them.
+        """
+        raise NotImplementedError
+
+    def fit(self, training: Training, ctx: Context) -> None:
+        """Learn from training clips; see `asdkit.api.Detector`."""
+        self._learnt = None
+        frames, classes = training.windows.frames, len(training.class_names)
+        if frames == "clip":
+            raise ValueError("a network needs windows of a fixed number of frames")
+        learn, watch = hold_out(training, self.config.validation, ctx.rng("hold out"))
+        standard = Standard.fit(training.features, learn)
+        with surroundings(ctx, "network") as device:
+            network = self.build(frames, training.features.bands, classes).to(device)
+            Fit(network, training, learn, watch, standard, self.config, ctx).run()
+        network.cpu().eval()
+        self._learnt = _Learnt(network, standard, list(training.real_ids), frames, classes)
+
+    def score(self, features: Features, windows: Windows, ids: Sequence[str], ctx: Context) -> FloatArray:
+        """Score windows; see `asdkit.api.Detector`."""
+        learnt = self._known()
+        assert windows.frames == learnt.frames
+        source = Source(features, learnt.frames, 1, learnt.standard, [])
+        draw = Draw.plain(windows.starts, np.zeros(len(windows), np.int64), self.config.batch_size)
+        with surroundings(ctx, "scoring") as device, torch.inference_mode():
+            network = learnt.network.to(device).eval()
+            own = torch.from_numpy(_columns(learnt.ids, ids)[windows.clip_of()]).to(device)
+            scores = torch.empty(len(windows), device=device)
+            first = 0
+            for batch in batches_on(device, source, draw.batch_size, ctx.threads).epoch(draw, 0, 0):
+                if ctx.should_stop():
+                    raise Stopped("scoring was stopped")
+                rows = slice(first, first + len(batch.windows))
+                scores[rows] = _own_score(network.score(batch.windows), own[rows])
+                first = rows.stop
+            network.cpu()
+            return np.array(scores.cpu())
+
+    def state(self) -> State:
+        """What was learnt; see `asdkit.api.Detector`."""
+        learnt = self._known()
+        state: State = {"frames": learnt.frames, "classes": learnt.classes, "ids": list(learnt.ids)}
+        state |= {"standard.mean": learnt.standard.mean, "standard.scale": learnt.standard.scale}
+        return state | to_state("network.", learnt.network.state_dict())
+
+    def load(self, state: State) -> None:
+        """Take back what `state` gave; see `asdkit.api.Detector`."""
+        mean, scale, ids = state["standard.mean"], state["standard.scale"], state["ids"]
+        assert isinstance(mean, np.ndarray)
+        assert isinstance(scale, np.ndarray)
+        assert isinstance(ids, list)
+        frames, classes = int(str(state["frames"])), int(str(state["classes"]))
+        with torch.random.fork_rng(devices=[]):
+            network = self.build(frames, len(mean), classes)
+        load_network(network, "network.", state)
+        self._learnt = _Learnt(network.eval(), Standard(mean, scale), list(ids), frames, classes)
+
+    def _known(self) -> _Learnt:
+        if self._learnt is None:
+            raise NotFitted("a detector must be fitted or loaded before it can score")
+        return self._learnt
+
+
+def _columns(known: Sequence[str], ids: Sequence[str]) -> IntArray:
+    """Place of each clip's id among the known ones, or -1 [int64, ``[clips]``]."""
+    place = {name: index for index, name in enumerate(known)}
+    return np.array([place.get(name, -1) for name in ids], np.int64)
+
+
+def _own_score(scores: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """Score of each window at its clip's own id; the best over the known ids where that is not one of them."""
+    if scores.ndim == 1:
+        return scores
+    at_own = scores.gather(1, own.clamp(min=0)[:, None])[:, 0]
+    return torch.where(own < 0, scores.amin(dim=1), at_own)

@@ -1,0 +1,193 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from asdkit.context import Context, State
+from asdkit.errors import AsdkitError, Stopped
+from asdkit.features import IntArray
+from asdkit.sampling import Draw, Sampler, Training
+from asdkit.training.batches import HostBatches, Source, generator
+from asdkit.training.device import DeviceBatches
+from asdkit.training.network import WindowNetwork, from_state, to_state
+from asdkit.training.schedule import rate
+from asdkit.training.standard import Standard
+from asdkit.training.surroundings import autocast
+
+if TYPE_CHECKING:
+    from asdkit.api import NetworkConfig
+
+_REPORT = 0.5  # seconds between reports within an epoch
+_LARGEST_GRADIENT = 10.0  # norm to which a larger gradient is cut: an outlier must not spoil what was learnt
+
+
+class Fit:
+    """One network being trained, from its first epoch or from a checkpoint to its last.
+
+    Parameters
+    ----------
+    network
+        On the device already; its weights are what the fit changes.
+    training
+        What it learns from.
+    learn, watch
+        [int64] Clips to learn from, and clips whose loss chooses the epoch to keep (none: the last one is kept).
+    standard
+        Fitted on the clips to learn from.
+    config
+        The options that all networks share.
+    """
+
+    def __init__(
+        self,
+        network: WindowNetwork,
+        training: Training,
+        learn: IntArray,
+        watch: IntArray,
+        standard: Standard,
+        config: NetworkConfig,
+        ctx: Context,
+    ) -> None:
+        self.network, self.config, self.ctx = network, config, ctx
+        self.device = torch.device(ctx.device)
+        self.sampler = Sampler(training, learn)
+        self.watch = _windows_of(training, watch, config.batch_size)
+        assert training.windows.frames != "clip"  # NetworkConfig.problems refuses it
+        frames, classes = training.windows.frames, len(training.class_names)
+        source = Source(training.features, frames, classes, standard, self.sampler.transforms)
+        self.batches = batches_on(self.device, source, config.batch_size, ctx.threads)
+        self.optimiser = torch.optim.AdamW(
+            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+        self.done = 0  # epochs
+        self.lowest = np.inf  # loss over the clips to watch
+        self.best: dict[str, torch.Tensor] = {}  # weights at the lowest loss
+
+    def run(self) -> None:
+        """Train; the network ends with the weights to keep.
+
+        Raises
+        ------
+        Stopped
+            Within a batch of being asked to.
+        AsdkitError
+            If the loss becomes infinite.
+        """
+        checkpoint = self.ctx.load_checkpoint()
+        if checkpoint is not None:
+            self._restore(checkpoint)
+        seed = self.ctx.seed_for("draw")
+        while self.done < self.config.epochs:
+            draw = self.sampler.draw(
+                self.config.windows_per_clip,
+                self.config.batch_size,
+                self.config.least_batches,
+                generator(seed, self.done),
+            )
+            self._epoch(draw)
+            self.done += 1
+            self._keep_if_best()
+            self.ctx.save_checkpoint(self._state())
+        if self.best:
+            self.network.load_state_dict(self.best)
+
+    def _epoch(self, draw: Draw) -> None:
+        """One pass over the windows drawn; the host waits for the device at its end alone."""
+        self.network.train()
+        # What a network draws itself (dropout) follows from the epoch, so that a resumed fit draws the same.
+        torch.manual_seed(self.ctx.seed_for(f"epoch {self.done}"))
+        begin = reported = time.perf_counter()
+        total = torch.zeros((), device=self.device)
+        steps, seen = self.config.epochs * draw.batches, 0
+        for batch in self.batches.epoch(draw, self.ctx.seed_for("batches"), self.done):
+            if self.ctx.should_stop():
+                raise Stopped("training was stopped")
+            self._set_rate(rate(self.done * draw.batches + seen, steps))
+            with autocast(self.device, self.config.precision):
+                loss = self.network.loss(batch.windows, batch.targets)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
+            self.optimiser.step()
+            self.optimiser.zero_grad()
+            total += loss.detach()
+            seen += 1
+            now = time.perf_counter()
+            if self.device.type == "cpu" and now - reported > _REPORT:
+                self._report(total, seen, draw.batch_size, now - begin)
+                reported = now
+        self._report(total, seen, draw.batch_size, time.perf_counter() - begin)
+        if not torch.isfinite(total):
+            raise AsdkitError(
+                f"training lost its way in epoch {self.done + 1}: the loss is not finite",
+                hint="Lower the detector's learning_rate, or set its precision to float32.",
+            )
+
+    def _set_rate(self, share: float) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = share * self.config.learning_rate
+
+    def _report(self, total: torch.Tensor, batches: int, batch_size: int, seconds: float) -> None:
+        loss = total.item() / batches
+        self.ctx.progress(
+            epoch=self.done + 1,
+            epochs=self.config.epochs,
+            loss=loss,
+            windows_per_s=batches * batch_size / max(seconds, 1e-9),
+        )
+
+    def _keep_if_best(self) -> None:
+        if not len(self.watch.starts):
+            return
+        self.network.eval()
+        total = 0.0
+        with torch.inference_mode():
+            for batch in self.batches.epoch(self.watch, 0, 0):
+                if self.ctx.should_stop():
+                    raise Stopped("training was stopped")
+                total += self.network.loss(batch.windows, batch.targets).item() * len(batch.windows)
+        if total < self.lowest:
+            self.lowest = total
+            self.best = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
+
+    def _state(self) -> State:
+        """Everything the rest of the fit follows from; generators follow from the seed and the epoch's number."""
+        state: State = {"epoch": self.done, "lowest": float(self.lowest)}
+        state |= to_state("network.", self.network.state_dict()) | to_state("best.", self.best)
+        for index, parameter in enumerate(self.network.parameters()):
+            state |= to_state(f"optimiser.{index}.", self.optimiser.state[parameter])
+        return state
+
+    def _restore(self, state: State) -> None:
+        self.done, self.lowest = int(str(state["epoch"])), float(str(state["lowest"]))
+        load_network(self.network, "network.", state)
+        self.best = {name: tensor.to(self.device) for name, tensor in from_state("best.", state).items()}
+        for index, parameter in enumerate(self.network.parameters()):
+            kept = from_state(f"optimiser.{index}.", state)
+            moments = {name: torch.zeros_like(parameter).copy_(kept[name]) for name in ("exp_avg", "exp_avg_sq")}
+            self.optimiser.state[parameter] = moments | {"step": kept["step"].reshape(()).to(self.device)}
+
+
+def load_network(network: WindowNetwork, prefix: str, state: State) -> None:
+    """Copy arrays whose names begin with `prefix` into a network's weights."""
+    tensors = from_state(prefix, state)
+    shapes = network.state_dict()
+    network.load_state_dict({name: tensor.reshape(shapes[name].shape) for name, tensor in tensors.items()})
+
+
+def batches_on(device: torch.device, source: Source, batch_size: int, threads: int) -> HostBatches | DeviceBatches:
+    """Batches where the network is."""
+    if device.type == "cpu":
+        return HostBatches(source, batch_size, threads)
+    return DeviceBatches(source, device, threads)
+
+
+def _windows_of(training: Training, clips: IntArray, batch_size: int) -> Draw:
+    """All windows of some clips."""
+    chosen = np.isin(training.windows.clip_of(), clips)
+    classes = training.classes[training.windows.clip_of()[chosen]]
+    return Draw.plain(training.windows.starts[chosen], classes, batch_size)

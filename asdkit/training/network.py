@@ -1,0 +1,52 @@
+"""What a network must offer, and its weights as plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+from asdkit.context import State, StateValue
+
+
+class WindowNetwork(nn.Module):
+    """A network over standardised windows: what `asdkit.api.NetworkDetector` trains and scores with."""
+
+    def loss(self, windows: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Mean loss of a batch [float32 scalar].
+
+        Parameters
+        ----------
+        windows
+            [float32, ``[batch, frames, bands]``] Standardised a band.
+        targets
+            [float32, ``[batch, classes]``] Share of each class; rows add up to 1.
+        """
+        raise NotImplementedError
+
+    def score(self, windows: torch.Tensor) -> torch.Tensor:
+        """Score windows: higher is more anomalous.
+
+        Returns
+        -------
+        scores
+            [float32] ``[batch]`` where the id does not matter; else ``[batch, ids]``, as heard from each real id.
+        """
+        raise NotImplementedError
+
+
+def to_state(prefix: str, tensors: Mapping[str, torch.Tensor]) -> State:
+    """Copy tensors into arrays, named ``prefix + name``."""
+    # Scalars become arrays of one number: not every store of arrays keeps a shape of ().
+    return {prefix + name: np.array(tensor.detach().cpu().reshape(tensor.shape or (1,))) for name, tensor in tensors.items()}
+
+
+def from_state(prefix: str, state: Mapping[str, StateValue]) -> dict[str, torch.Tensor]:
+    """Arrays whose names begin with `prefix`, as tensors of their own memory."""
+    return {
+        name.removeprefix(prefix): torch.from_numpy(np.array(value))
+        for name, value in state.items()
+        if name.startswith(prefix) and isinstance(value, np.ndarray)
+    }

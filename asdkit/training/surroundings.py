@@ -1,0 +1,43 @@
+"""Torch's surroundings while a detector works: threads, generators, precision; all as before afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Literal
+
+import torch
+
+from asdkit.context import Context
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@contextmanager
+def surroundings(ctx: Context, stream: str) -> Iterator[torch.device]:
+    """Set torch's threads, and its generators from a named stream of the context; put both back at the end."""
+    device = torch.device(ctx.device)
+    threads = torch.get_num_threads()
+    cuda = [device.index or 0] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.set_num_threads(max(1, ctx.threads))
+        try:
+            torch.manual_seed(ctx.seed_for(stream))
+            yield device
+        finally:
+            torch.set_num_threads(threads)
+
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+    """Bfloat16 autocast where asked for or, under ``"auto"``, where the hardware multiplies it natively."""
+    if precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(device)):
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether the hardware multiplies bfloat16 natively: AVX512-BF16 or AMX; on a GPU, compute capability 8.0."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    asks = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    return any(ask() for ask in asks if ask is not None)

@@ -1,0 +1,11 @@
+"""Options of ``z-score``."""
+
+from typing import Literal
+
+from asdkit.api import Config, Field
+
+
+class ZScoreConfig(Config):
+    """Fusion of Giri et al. 2020, section 2.3."""
+
+    combine: Literal["mean", "max"] = Field("mean", description="how the members' z-scores become one")

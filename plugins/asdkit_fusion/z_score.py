@@ -1,0 +1,83 @@
+"""Fusion by z-scores."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from asdkit.api import AsdkitWarning, NotFitted, State
+from asdkit_fusion.config import ZScoreConfig
+
+DoubleArray = npt.NDArray[np.float64]
+
+
+class ZScore:
+    """Fuser ``z-score``.
+
+    Each member's clip score becomes ``(score - mean) / deviation`` with the mean and deviation of its scores of the
+    training clips of the same id. An id that had no training clips gets those of all training clips together. A
+    member whose scores of an id's training clips are all the same (to rounding), or that has one such clip, gets
+    the deviation of all ids together (each about its own mean), or 1 where that is zero too.
+    """
+
+    def __init__(self, config: ZScoreConfig) -> None:
+        self.config = config
+        self._ids: list[str] | None = None
+        self._mean = np.empty((0, 0))  # [ids + 1, members]: pooled statistics are last
+        self._deviation = np.empty((0, 0))
+
+    def fit(self, train_scores: DoubleArray, ids: Sequence[str]) -> None:
+        """Take mean and deviation of each member and id; see `asdkit.api.Fuser`."""
+        if not len(train_scores):
+            raise ValueError("z-scores need training clips")
+        names = np.array(ids)
+        known = sorted(set(ids))
+        own = [train_scores[names == name] for name in known]
+        mean = np.array([scores.mean(axis=0) for scores in own])
+        deviation = np.array([scores.std(axis=0) for scores in own])
+        everything, spread = train_scores.mean(axis=0), train_scores.std(axis=0)
+        counts = np.array([len(scores) for scores in own])[:, None]
+        within = np.sqrt((counts * deviation**2).sum(axis=0) / len(train_scores))
+        flat = deviation <= 1e-9 * np.maximum(1e-300, np.abs(mean))
+        for name, members in zip(known, flat, strict=True):
+            if members.any():
+                which = ", ".join(str(member + 1) for member in np.flatnonzero(members))
+                message = f"z-score: training scores of id {name!r} do not vary (member {which}); other ids' spread is used"
+                warnings.warn(message, AsdkitWarning, stacklevel=2)
+        stand_in = np.where(within > 0, within, 1.0)
+        self._ids = known
+        self._mean = np.vstack([mean, everything])
+        self._deviation = np.vstack([np.where(flat, stand_in, deviation), np.where(spread > 0, spread, 1.0)])
+
+    def fuse(self, scores: DoubleArray, ids: Sequence[str]) -> DoubleArray:
+        """Combine the members' z-scores of each clip; see `asdkit.api.Fuser`."""
+        known = self._known()
+        place = {name: index for index, name in enumerate(known)}
+        rows = np.array([place.get(name, len(known)) for name in ids], np.int64)
+        unseen = sorted(set(ids) - set(known))
+        if unseen:
+            message = f"z-score: no training clips of {', '.join(map(repr, unseen))}; statistics of all ids are used"
+            warnings.warn(message, AsdkitWarning, stacklevel=2)
+        standardised = (scores - self._mean[rows]) / self._deviation[rows]
+        fused: DoubleArray = standardised.mean(axis=1) if self.config.combine == "mean" else standardised.max(axis=1)
+        return fused
+
+    def state(self) -> State:
+        """Ids, means and deviations; see `asdkit.api.Fuser`."""
+        return {"ids": list(self._known()), "mean": self._mean, "deviation": self._deviation}
+
+    def load(self, state: State) -> None:
+        """Take back what `state` gave; see `asdkit.api.Fuser`."""
+        ids, mean, deviation = state["ids"], state["mean"], state["deviation"]
+        assert isinstance(ids, list)
+        assert isinstance(mean, np.ndarray)
+        assert isinstance(deviation, np.ndarray)
+        self._ids, self._mean, self._deviation = list(ids), mean, deviation
+
+    def _known(self) -> list[str]:
+        if self._ids is None:
+            raise NotFitted("a fuser must be fitted or loaded before it can fuse")
+        return self._ids

@@ -1,0 +1,117 @@
+"""Group MADE."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from asdkit.api import NetworkDetector, WindowNetwork
+from asdkit_group_made.blocks import BlockLinear, split, up_to
+from asdkit_group_made.config import GroupMadeConfig
+from asdkit_group_made.mixture import mixture_nll
+
+
+class GroupMade(NetworkDetector):
+    """Detector ``group-made``: negative log-likelihood of frames, in nats a bin of standardised frames.
+
+    The density is that of frames standardised a band; in decibels it is less by each band's log of scale, the same
+    for all windows.
+    """
+
+    config: GroupMadeConfig
+
+    def build(self, frames: int, bands: int, classes: int) -> GroupMadeNetwork:
+        """Make the network; classes do not matter to it."""
+        return GroupMadeNetwork(self.config.groups(frames), bands, self.config)
+
+
+class GroupMadeNetwork(WindowNetwork):
+    """Mixtures of Gaussians for each bin of a group of frames, given the groups before it.
+
+    ``p(t) = prod_g prod_j p(t_gj | t_<g)`` (Giri et al. 2020, equation 3): bins of a group are independent given
+    the earlier groups; those of the first group are independent.
+
+    Parameters
+    ----------
+    groups
+        Frames of each group, in order.
+    bands
+        Bins of a frame.
+    config
+        With ``terms == "conditional"`` only the last group's factor is computed.
+    """
+
+    def __init__(self, groups: list[list[int]], bands: int, config: GroupMadeConfig) -> None:
+        super().__init__()
+        joint = config.terms == "joint"
+        self.groups = groups
+        self.predicted = groups[1:] if joint else groups[-1:]
+        self.shape = (3, config.components, bands)
+        self.first = nn.Parameter(_starting_mixtures(len(groups[0]), self.shape)) if joint else None
+        ends = [end * bands for end in up_to([len(group) for group in groups])]
+        sees = ends[:-1] if joint else ends[-2:-1]
+        gives = [len(group) for group in self.predicted]
+        activation = nn.ReLU if config.hidden_activation == "relu" else nn.SiLU
+        self.activation = activation(inplace=True)
+        self.hidden = nn.ModuleList()
+        columns = sees
+        for units in config.hidden if self.predicted else []:
+            widths = split(units, len(self.predicted))
+            self.hidden.append(BlockLinear(columns, widths))
+            columns = up_to(widths)
+        self.mixtures = BlockLinear(columns, [frames * 3 * config.components * bands for frames in gives])
+        self.shifts = BlockLinear(sees, [frames * bands for frames in gives])  # MADE's direct connections
+        self._start()
+
+    def _start(self) -> None:
+        """Begin near one broad mixture for all bins, its components apart from each other."""
+        with torch.no_grad():
+            for block, group in zip(self.mixtures.blocks, self.predicted, strict=True):
+                block.weight.mul_(0.1)
+                block.bias.copy_(_starting_mixtures(len(group), self.shape).flatten())
+            for block in self.shifts.blocks:
+                block.weight.mul_(0.1)
+                block.bias.zero_()
+
+    def nll(self, windows: torch.Tensor) -> torch.Tensor:
+        """Negative log-likelihood of each window, in nats a bin of the frames scored [float32, ``[batch]``]."""
+        batch, _, bands = windows.shape
+        ordered = [windows[:, frame] for group in self.groups for frame in group]
+        known = torch.cat(ordered[: len(ordered) - len(self.groups[-1])], 1) if len(self.groups) > 1 else windows
+        terms = self._first_term(windows)
+        hidden = known
+        for layer in self.hidden:
+            hidden = self.activation(torch.cat(layer(hidden), 1))
+        if self.predicted:
+            for group, mixture, shift in zip(self.predicted, self.mixtures(hidden), self.shifts(known), strict=True):
+                target = torch.stack([windows[:, frame] for frame in group], 1).reshape(-1, bands)
+                nll = mixture_nll(mixture.reshape(-1, *self.shape), shift.float().reshape(-1, bands), target)
+                terms.append(nll.reshape(batch, -1))
+        return torch.cat(terms, 1).mean(1)
+
+    def _first_term(self, windows: torch.Tensor) -> list[torch.Tensor]:
+        """Negative log-likelihood of the first group's frames, whose bins are independent."""
+        if self.first is None:
+            return []
+        terms = []
+        for frame, mixtures in zip(self.groups[0], self.first, strict=True):
+            target = windows[:, frame]
+            parameters = mixtures.expand(len(target), *self.shape)
+            terms.append(mixture_nll(parameters, torch.zeros_like(target), target)[:, None])
+        return terms
+
+    def loss(self, windows: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Mean negative log-likelihood of the batch."""
+        return self.nll(windows).mean()
+
+    def score(self, windows: torch.Tensor) -> torch.Tensor:
+        """Negative log-likelihood of each window."""
+        return self.nll(windows)
+
+
+def _starting_mixtures(frames: int, shape: tuple[int, int, int]) -> torch.Tensor:
+    """Equal weights, means from -1 to 1, unit variances [``[frames, 3, components, bins]``]."""
+    start = torch.zeros(frames, *shape)
+    if shape[1] > 1:
+        start[:, 1] = torch.linspace(-1, 1, shape[1])[:, None]
+    return start

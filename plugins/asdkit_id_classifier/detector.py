@@ -1,0 +1,66 @@
+"""The classifier of machine ids."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from asdkit.api import NetworkDetector, WindowNetwork
+from asdkit_id_classifier import mobilenet, resnet
+from asdkit_id_classifier.config import IdClassifierConfig
+from asdkit_id_classifier.heads import ArcFace, Softmax
+
+
+class IdClassifier(NetworkDetector):
+    """Detector ``id-classifier``: how little the network believes that the clip's own id made the sound.
+
+    The softmax runs over all classes, pseudo-classes of augmenters included, and is read at the clip's own id.
+
+    ``negative-softmax`` is ``1 - p``, the report's ``-p`` moved by one: a confident network's ``-p`` is -1 for most
+    windows in float32, ``1 - p`` keeps their ranking. ``negative-log`` is ``-log p``, to the same precision.
+    """
+
+    config: IdClassifierConfig
+
+    def build(self, frames: int, bands: int, classes: int) -> ClassifierNetwork:
+        """Make the network."""
+        return ClassifierNetwork(classes, self.config)
+
+
+class ClassifierNetwork(WindowNetwork):
+    """A convolutional backbone over the window as an image of one channel, and a head of classes."""
+
+    def __init__(self, classes: int, config: IdClassifierConfig) -> None:
+        super().__init__()
+        self.config = config
+        if config.backbone == "mobilenet-v2":
+            self.backbone, features = mobilenet.mobilenet_v2(), mobilenet.FEATURES
+        else:
+            self.backbone, features = resnet.resnet_50(), resnet.FEATURES
+        self.head: Softmax | ArcFace
+        if config.loss == "arcface":
+            self.head = ArcFace(features, classes, config.margin, config.scale)
+        else:
+            self.head = Softmax(features, classes)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def features(self, windows: torch.Tensor) -> torch.Tensor:
+        """Features [``[batch, features]``] of windows."""
+        images = windows[:, None].contiguous(memory_format=torch.channels_last)
+        features: torch.Tensor = self.backbone(images)
+        return features
+
+    def loss(self, windows: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Divergence from the targets, or ArcFace's loss."""
+        return self.head.loss(self.features(windows), targets)
+
+    def score(self, windows: torch.Tensor) -> torch.Tensor:
+        """Score windows as heard from each class [float32, ``[batch, classes]``]; the first classes are the ids."""
+        logits = self.head(self.features(windows)).double()
+        own_class = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
+        others = logits[:, None].masked_fill(own_class, -torch.inf).logsumexp(2)
+        # p = 1 / (1 + exp(others - own)): both scores are exact however close p is to 1.
+        odds_against = others - logits
+        if self.config.score == "negative-log":
+            return functional.softplus(odds_against).float()
+        return torch.sigmoid(odds_against).float()
