@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from asdkit.dataset.clips import Clip, Split
-from asdkit.dataset.survey import Survey, is_recording
+from asdkit.dataset.survey import Survey, is_folder, is_recording
 from asdkit.naming import nearest, printable
 
 SPLITS: tuple[Split, ...] = ("train", "test")
@@ -122,7 +122,7 @@ class Folder(Layout):
         for entry in survey.entries(folder):
             if is_recording(entry.name):
                 yield survey.clip(entry.path, *place, label, machine_id or ONLY_ID)
-            elif machine_id is not None or not entry.is_dir():
+            elif machine_id is not None or not is_folder(entry):
                 survey.ignore(entry.path)
             elif not labelled and entry.name in LABELS:
                 yield from self._collect(survey, place, entry.path, label=LABELS[entry.name], labelled=True)

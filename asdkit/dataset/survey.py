@@ -19,6 +19,11 @@ def is_recording(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one; a link in a circle is not, and no error either."""
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
+
+
 class Survey:
     """One look through a data folder.
 
@@ -50,7 +55,7 @@ class Survey:
 
     def folders(self, folder: str) -> list[os.DirEntry[str]]:
         """Folders in a folder, by name."""
-        return sorted((entry for entry in self.entries(folder) if entry.is_dir()), key=lambda entry: entry.name)
+        return sorted((entry for entry in self.entries(folder) if is_folder(entry)), key=lambda entry: entry.name)
 
     def clip(self, path: str, machine: str, split: Split, label: int | None, machine_id: str) -> Clip:
         """Make a clip of a file below the root."""
