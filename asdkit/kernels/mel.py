@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from asdkit.kernels.compiling import inline, kernel
+from asdkit.kernels.compiling import kernel
 from asdkit.kernels.decibel import decibel
 from asdkit.kernels.lanes import load, spread, store
 
@@ -91,13 +91,13 @@ class MelBank(NamedTuple):
     ----------
     begins
         [int64, ``[n_mels + 2]``] First bin at or above each edge.
-    rising, falling
-        [float32, ``[1 + n_fft // 2]``] For a bin between edges m and m + 1: weight in filter m, and in filter m - 1.
+    weights
+        [float32, ``[1 + n_fft // 2, 2]``] For a bin between edges m and m + 1: its weight in filter m, which rises
+        there, and in filter m - 1, which falls there.
     """
 
     begins: npt.NDArray[np.int64]
-    rising: npt.NDArray[np.float32]
-    falling: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float32]
 
 
 def mel_bank(
@@ -106,43 +106,46 @@ def mel_bank(
     """Filters of `mel_filters`, over bins `spacing` Hz apart, as a kernel uses them."""
     bins = filters.shape[1]
     begins = np.searchsorted(np.arange(bins) * spacing, mel_edges(n_mels, fmin, fmax, htk))
-    rising, falling = np.zeros((2, bins), np.float32)
+    weights = np.zeros((bins, 2), np.float32)
     for m in range(n_mels + 1):
         between = slice(begins[m], begins[m + 1])
         if m < n_mels:
-            rising[between] = filters[m, between]
+            weights[between, 0] = filters[m, between]
         if m > 0:
-            falling[between] = filters[m - 1, between]
-    return MelBank(begins, rising, falling)
-
-
-@inline
-def _between(power: Any, bank: MelBank, first: int, last: int) -> Any:
-    """Weighted sums of bins `first` up to `last`: the rising one, and the falling one."""
-    rise = other_rise = fall = other_fall = spread(np.float32(0.0))
-    for k in range(first, last - 1, 2):  # two sums of each kind, so that additions need not wait for each other
-        bin_0, bin_1 = load(power, k), load(power, k + 1)
-        rise = rise + bin_0 * spread(bank.rising[k])
-        fall = fall + bin_0 * spread(bank.falling[k])
-        other_rise = other_rise + bin_1 * spread(bank.rising[k + 1])
-        other_fall = other_fall + bin_1 * spread(bank.falling[k + 1])
-    if (last - first) % 2:
-        bin_0 = load(power, last - 1)
-        rise = rise + bin_0 * spread(bank.rising[last - 1])
-        fall = fall + bin_0 * spread(bank.falling[last - 1])
-    return rise + other_rise, fall + other_fall
+            weights[between, 1] = filters[m - 1, between]
+    return MelBank(begins, weights)
 
 
 @kernel
 def mel_bands(power: Any, bank: MelBank, decibels: bool, bands: Any) -> None:
-    """Mel bands of `LANES` spectra: rows ``[bins, LANES]`` into rows ``[n_mels, LANES]``, in dB if so asked."""
-    begins = bank.begins
+    """Mel bands of `LANES` spectra: rows ``[bins, LANES]`` into rows ``[n_mels, LANES]``, in dB if so asked.
+
+    Each bin is loaded once for both its filters, and two bins are summed at a time, so that additions need not wait
+    for each other.
+    """
+    begins, weights = bank.begins, bank.weights
     n_mels = len(begins) - 2
-    rise, _ = _between(power, bank, begins[0], begins[1])
-    for m in range(n_mels):
-        next_rise, fall = _between(power, bank, begins[m + 1], begins[m + 2])
-        store(bands, m, rise + fall)
-        rise = next_rise
+    nothing = spread(np.float32(0.0))
+    rise = nothing
+    k = begins[0]
+    for m in range(n_mels + 1):
+        last = begins[m + 1]
+        even_rise = even_fall = odd_rise = odd_fall = nothing
+        while k + 1 < last:
+            even, odd = load(power, k), load(power, k + 1)
+            even_rise = even_rise + even * spread(weights[k, 0])
+            even_fall = even_fall + even * spread(weights[k, 1])
+            odd_rise = odd_rise + odd * spread(weights[k + 1, 0])
+            odd_fall = odd_fall + odd * spread(weights[k + 1, 1])
+            k += 2
+        if k < last:
+            even = load(power, k)
+            even_rise = even_rise + even * spread(weights[k, 0])
+            even_fall = even_fall + even * spread(weights[k, 1])
+            k += 1
+        if m > 0:
+            store(bands, m - 1, rise + (even_fall + odd_fall))
+        rise = even_rise + odd_rise
     if decibels:
         for m in range(n_mels):
             store(bands, m, decibel(load(bands, m)))
