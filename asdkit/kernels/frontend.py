@@ -14,7 +14,7 @@ from asdkit.kernels.decibel import power_to_db
 from asdkit.kernels.fft import FloatArray, Transform, transform
 from asdkit.kernels.lanes import LANES, TILE
 from asdkit.kernels.mel import MelBank, Norm, mel_bands, mel_bank, mel_filters
-from asdkit.kernels.spectra import WORK_ROWS, block, spectra, spectrum, store_block
+from asdkit.kernels.spectra import WORK_ROWS, block, first_pass, other_passes, spectra, store_block
 
 Wave = npt.NDArray[np.float32] | npt.NDArray[np.int16]
 PadMode = Literal["constant", "reflect"]
@@ -223,7 +223,8 @@ def _mel_rows(
     bands = power[len(window) // 2 + 1 :]
     for first in range(0, len(out), LANES):
         samples, start = block(wave, first * hop - lead, length, reflect, stage)
-        spectrum(samples, start, hop, window, tables, magnitude, work, power)
+        first_pass(samples, start, hop, window, tables.twiddles, work)
+        other_passes(work, tables, magnitude, power)
         mel_bands(power, bank, decibels, bands)
         store_block(bands, out.shape[1], out, first)
 
@@ -267,7 +268,7 @@ def _key(window: FloatArray) -> bytes:
 
 @lru_cache(maxsize=32)
 def _window(n_fft: int, given: bytes | None, scaled: bool) -> FloatArray:
-    """Half the weights of a frame's samples, in our own sizes (see `spectrum`), else all; int16's scale included."""
+    """Half the weights of a frame's samples, in our own sizes (see `first_pass`), else all; int16's scale included."""
     if given is None:
         weights = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
     else:

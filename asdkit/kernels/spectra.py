@@ -11,7 +11,7 @@ from asdkit.kernels.fft import FloatArray, Transform, first_butterfly, last_pass
 from asdkit.kernels.lanes import LANES, TILE, load, load_tile, root, spread, store, store_tile
 
 WORK_ROWS = 8 * TILE
-"""Rows of work space that `spectrum` needs besides two for each complex number."""
+"""Rows of work space that a transform needs besides two for each complex number."""
 
 
 @kernel
@@ -31,25 +31,29 @@ def block(wave: Any, begin: int, length: int, reflect: bool, stage: Any) -> tupl
 
 
 @kernel
-def spectrum(
-    samples: Any, start: int, hop: int, window: FloatArray, tables: Transform, magnitude: bool, work: FloatArray,
-    power: FloatArray,
-) -> None:  # fmt: skip
-    """Spectra of `LANES` frames, the first at sample `start`, into rows ``0`` to ``n_fft / 2`` of `power`.
+def first_pass(samples: Any, start: int, hop: int, window: FloatArray, twiddles: FloatArray, work: FloatArray) -> None:
+    """First pass over `LANES` frames, the first at sample `start`; reads up to `TILE` samples beyond the last.
 
-    `window` must hold half the weights, as unpacking leaves out its factor 1/2. Reads up to `TILE` samples beyond
-    the last frame.
+    `window` must hold half the weights, as unpacking leaves out its factor 1/2. A few butterflies are made at a time,
+    so that samples reach them through the nearest cache.
     """
     half = len(window) // 2
     m = half // 8
     x, z = work[:WORK_ROWS], work[WORK_ROWS:]
     chunk = min(m, LANES)
-    for i in range(0, m, chunk):  # so that samples go from memory to the first butterfly through the nearest cache
+    for i in range(0, m, chunk):
         for j in range(8):
             load_tile(samples, start + 2 * (i + m * j), hop, x, j * TILE)
         for k in range(chunk):
-            first_butterfly(x, 2 * k, TILE, window, z, i + k, m, tables.twiddles)
-    n, begin = m, 14 * m
+            first_butterfly(x, 2 * k, TILE, window, z, i + k, m, twiddles)
+
+
+@kernel
+def other_passes(work: FloatArray, tables: Transform, magnitude: bool, power: FloatArray) -> None:
+    """Finish the transform and unpack spectra into rows ``0`` to ``n_fft / 2`` of `power`."""
+    z = work[WORK_ROWS:]
+    half = len(tables.places) - 1
+    n, begin = half // 8, 14 * (half // 8)
     while n > 8:
         for first in range(0, half, n):
             pass_of_eight(z, first, n, tables.twiddles, begin)
@@ -101,5 +105,6 @@ def spectra(
     power = work[WORK_ROWS + len(window) :]
     for first in range(0, len(out), LANES):
         samples, start = block(wave, first * hop - lead, length, reflect, stage)
-        spectrum(samples, start, hop, window, tables, magnitude, work, power)
+        first_pass(samples, start, hop, window, tables.twiddles, work)
+        other_passes(work, tables, magnitude, power)
         store_block(power, len(window) // 2 + 1, out, first)
