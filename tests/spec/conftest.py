@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from spec_fakes import fake_registry
+from spec_fakes import Faults, Load, fake_registry
 
 from asdkit.errors import SpecError
 from asdkit.plugins import Registry
@@ -16,10 +15,6 @@ from asdkit.spec import Spec, load_spec
 @pytest.fixture
 def registry() -> Registry:
     return fake_registry()
-
-
-Load = Callable[..., Spec]
-Faults = Callable[..., list[str]]
 
 
 @pytest.fixture

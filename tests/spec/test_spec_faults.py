@@ -1,0 +1,335 @@
+"""Each kind of fault: where it is said to be, and in which words."""
+
+from __future__ import annotations
+
+import pytest
+from spec_fakes import BASE, Faults, Load
+
+from asdkit.errors import ExitCode, PluginError, SpecError
+
+G = '[detectors.G]\nuse = "group-made"\n'  # lines 7 and 8 of BASE + G
+MADE = (
+    "hidden, order, epochs, rate, power, shuffle, note, featurizer, frames, hop, pool, augmenters, scope, use, extends"
+)
+DETECTORS = "fragile, group-made, id-classifier, misled, needy"
+
+OF_A_DETECTOR = {
+    "hiden = 5": 'hiden: unknown option; did you mean "hidden"?',
+    "zzz = 5": f"zzz: unknown option; expected one of: {MADE}",
+    'epochs = "5"': 'epochs: "5" is a text; expected a whole number',
+    "epochs = 5.0": "epochs: 5.0 is a decimal number; expected a whole number",
+    "epochs = true": "epochs: true is a truth value; expected a whole number",
+    "epochs = [5]": "epochs: [5] is a list; expected a whole number",
+    "epochs = { x = 5 }": "epochs: this is a table; expected a whole number",
+    "epochs = 0": "epochs: 0 is out of bounds; expected at least 1",
+    "hidden = 5000": "hidden: 5000 is out of bounds; expected at most 4096",
+    "rate = 0.0": "rate: 0.0 is out of bounds; expected more than 0",
+    "rate = nan": "rate: nan is not a finite number",
+    "rate = -inf": "rate: -inf is not a finite number",
+    "power = true": "power: true is a truth value; expected 1",
+    "power = 2.0": "power: 2.0 is a decimal number; expected 2",
+    "power = 3": "power: 3 is not possible; expected 1 or 2",
+    "shuffle = 1": "shuffle: 1 is a whole number; expected true or false",
+    "note = 1979-05-27": "note: 1979-05-27 is a date or time; no setting is (a text needs quotes)",
+    'order = "midle"': 'order: "midle" is not possible; expected "middle", "causal" or a list; did you mean "middle"?',
+    "order = 3": 'order: 3 is not possible; expected "middle", "causal" or a list',
+    'order = [[0], [1, "2"]]': 'order[1][1]: "2" is a text; expected a whole number',
+    "order = [1]": "order[0]: 1 is a whole number; expected a list",
+    "frames = 4": "order: an even number of frames (4) has no middle",
+    "frames = 0": "frames: 0 is out of bounds; expected at least 1",
+    'frames = "clips"': 'frames: "clips" is not possible; expected "clip" or a whole number; did you mean "clip"?',
+    "hop = 0": "hop: 0 is out of bounds; expected at least 1",
+    'pool = "meen"': 'pool: "meen" is not possible; expected "mean", "max" or a table; did you mean "mean"?',
+    "pool = { top = 0 }": "pool.top: 0 is out of bounds; expected at least 1",
+    "pool = {}": "pool.top: missing; expected how many of the highest window scores",
+    'scope = "ids"': 'scope: "ids" is not possible; did you mean "id"?',
+    'featurizer = "logmal"': 'featurizer: "logmal" is no featurizer; did you mean "logmel"?',
+    "featurizer = 1": "featurizer: 1 is a whole number; expected a text in quotes",
+    'augmenters = ["mx"]': 'augmenters[0]: "mx" is no augmenter; expected a table under [augmenters]',
+    'augmenters = "mx"': 'augmenters: "mx" is a text; expected a list',
+    'extends = "H"': 'extends: there is no table "H" here',
+    "extends = 1": "extends: 1 is a whole number; expected the name of a table beside it",
+    'extends = "G"': "extends: goes round in a circle: G -> G",
+}
+
+
+@pytest.mark.parametrize(("line", "fault"), OF_A_DETECTOR.items(), ids=OF_A_DETECTOR)
+def test_a_fault_of_a_detector_is_told_in_plain_words_with_line_and_key(faults: Faults, line: str, fault: str) -> None:
+    place = "" if line != "frames = 4" else "7"
+    assert faults(f"{BASE}{G}\n{line}\n") == [f"spec.toml:{place or 10}: detectors.G.{fault}"]
+
+
+@pytest.mark.parametrize("line", OF_A_DETECTOR)
+def test_a_fault_of_a_set_is_told_with_the_set(faults: Faults, line: str) -> None:
+    setting = f"detectors.G.{line.replace(' = ', '=', 1)}"
+    expected = f"detectors.G.{OF_A_DETECTOR[line]}"
+    place = "spec.toml:7" if line == "frames = 4" else f"--set {setting}"
+    assert faults(BASE + G, setting) == [f"{place}: {expected}"]
+
+
+ELSEWHERE = {
+    "": ["spec.toml:1: detectors: missing; expected a table for each detector, such as [detectors.M]"],
+    "[detectors.N]": [f"spec.toml:7: detectors.N.use: missing; expected one of: {DETECTORS}"],
+    "[detectors.N]\nuse = 3": ["spec.toml:8: detectors.N.use: 3 is a whole number; expected the name of a detector"],
+    '[detectors.N]\nuse = "groupmade"': [
+        'spec.toml:8: detectors.N.use: no plugin provides the detector "groupmade"; did you mean "group-made"? '
+        "(not loaded: asdkit-rotten; see `asdkit plugins`)"
+    ],
+    '[detectors.N]\nuse = "z-score"': [
+        'spec.toml:8: detectors.N.use: "z-score" is the name of a fuser, not of a detector; '
+        f"expected one of: {DETECTORS}"
+    ],
+    '[detectors.N]\nuse = "needy"': ["spec.toml:7: detectors.N.width: missing; expected a width"],
+    '[detectors.N]\nuse = "id-classifier"\nlayers = [\n  { wdth = 2 },\n  3,\n]': [
+        "spec.toml:10: detectors.N.layers[0].width: missing; expected units of the layer",
+        'spec.toml:10: detectors.N.layers[0].wdth: unknown option; did you mean "width"?',
+        "spec.toml:11: detectors.N.layers[1]: 3 is a whole number; expected a table",
+    ],
+    G + "detectors.x = 3": [f"spec.toml:9: detectors.G.detectors: unknown option; expected one of: {MADE}"],
+    "[detectors]\nG = 3": ["spec.toml:8: detectors.G: 3 is a whole number; expected a table"],
+    "[[detectors]]": ["spec.toml:7: detectors: [{}] is a list; expected tables, such as [detectors.M]"],
+    G + 'featurizer = "logmel"\n[featurizers.other]': [
+        "spec.toml:10: featurizers.other.use: missing; expected one of: log-mel"
+    ],
+    G + '[featurizers.other]\nuse = "log-mel"': [
+        "spec.toml:7: detectors.G.featurizer: missing; expected one of: logmel, other"
+    ],
+    G + '[augmenters.a]\nuse = "mix"\nprobability = 1.5': [
+        "spec.toml:11: augmenters.a.probability: 1.5 is out of bounds; expected at most 1"
+    ],
+    '[augmenters.a]\nuse = "mix"\nprobability = 0.6\n[augmenters.b]\nextends = "a"\n' + G + 'augmenters = ["a", "b"]': [
+        "spec.toml:14: detectors.G.augmenters: their probabilities add up to 1.2; expected at most 1"
+    ],
+    '[augmenters.a]\nuse = "mix"\n' + G + 'augmenters = ["a", "a", "c"]': [
+        'spec.toml:11: detectors.G.augmenters[1]: "a" is named twice',
+        'spec.toml:11: detectors.G.augmenters[2]: "c" is no augmenter; expected one of: a',
+    ],
+    G + "[systems.s]": ["spec.toml:9: systems.s.members: missing; expected detectors whose clip scores it combines"],
+    G + "[systems.s]\nmembers = []": [
+        "spec.toml:10: systems.s.members: [] is out of bounds; expected a list of at least 1"
+    ],
+    G + '[systems.s]\nmembers = ["g"]': ['spec.toml:10: systems.s.members[0]: "g" is no detector; expected one of: G'],
+    G + '[systems.s]\nmembers = ["G"]\n[systems.t]\nmembers = ["s"]': [
+        'spec.toml:12: systems.t.members[0]: "s" is a system; members are detectors; expected one of: G'
+    ],
+    G + '[detectors.H]\nextends = "G"\n[systems.s]\nmembers = ["G", "H"]': [
+        "spec.toml:11: systems.s: several members need a fuser, as in fuser = { use = ... }; expected one of: z-score"
+    ],
+    G + '[systems.s]\nmembers = ["G"]\nfuser = "z-score"': [
+        'spec.toml:11: systems.s.fuser: "z-score" is a text; expected a table, as in { use = ... }'
+    ],
+    G + '[systems.s]\nmembers = ["G"]\nfuser = { use = "z-score", combin = "max" }': [
+        'spec.toml:11: systems.s.fuser.combin: unknown option; did you mean "combine"?'
+    ],
+    G + '[systems.s]\nmembers = ["G"]\nfuser = { combine = "max" }': [
+        "spec.toml:11: systems.s.fuser.use: missing; expected one of: z-score"
+    ],
+    G + '[systems.G]\nmembers = ["G"]': ["spec.toml:9: systems.G: a detector has this name too; expected another"],
+    G + '[systems.one]\nmembers = ["G"]\n[systems.One]\nmembers = ["G"]': [
+        'spec.toml:11: systems.One: differs from "one" in the case of letters alone; both name a folder'
+    ],
+    G + '[machines.fan.detectors.g]\nhidden = 1\n[machines.fan.data]\nroot = "x"': [
+        'spec.toml:9: machines.fan.detectors.g: there is no detector "g"; expected one of: G',
+        "spec.toml:11: machines.fan.data: only detectors can be changed for one machine; expected one of: detectors",
+    ],
+    G + '[machines.fan.detectors.G]\nhidden = 0\nextends = "G"': [
+        "spec.toml:10: machines.fan.detectors.G.hidden: 0 is out of bounds; expected at least 1",
+        "spec.toml:11: machines.fan.detectors.G.extends: not possible for one machine; expected the keys that change",
+    ],
+    G + "[machines]\nfan = 3\npump.detectors = 4\nvalve.detectors.G = 5": [
+        "spec.toml:10: machines.fan: 3 is a whole number; expected a table",
+        "spec.toml:11: machines.pump.detectors: 4 is a whole number; expected tables, such as [detectors.M]",
+        "spec.toml:12: machines.valve.detectors.G: 5 is a whole number; expected a table",
+    ],
+    G + "[machine.fan]": ['spec.toml:9: machine: unknown option; did you mean "machines"?'],
+    G + '[compute]\nworkers = 0\nthreads = 0.5\ndevice = "gpu"': [
+        "spec.toml:10: compute.workers: 0 is out of bounds; expected at least 1",
+        "spec.toml:11: compute.threads: 0.5 is a decimal number; expected a whole number",
+        'spec.toml:12: compute.device: "gpu" is not a device; expected "auto", "cpu", "cuda" or one such as "cuda:0"',
+    ],
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), ELSEWHERE.items(), ids=ELSEWHERE)
+def test_a_fault_elsewhere_is_told_in_plain_words(faults: Faults, text: str, expected: list[str]) -> None:
+    assert faults(BASE + text) == expected
+
+
+FOLDER = 'layout = "folder"\n'  # line 7
+NO_FOLDER = "a name may hold no control characters and none of / \\ : * ? \" < > |, for it becomes a folder's"
+OF_DATA = {
+    'root = "r"': "6: data.layout: missing; expected how the folders are laid out: dcase2020 or folder",
+    'root = "r"\nlayout = "dcase"': '8: data.layout: "dcase" is not possible; did you mean "dcase2020"?',
+    FOLDER: "6: data.root: missing; expected folder of the recordings, relative to the spec's",
+    FOLDER + "root = 3": "8: data.root: 3 is a whole number; expected a text in quotes",
+    FOLDER + 'root = ""': '8: data.root: "" is no folder\'s name',
+    FOLDER + 'root = "a\\u0000b"': '8: data.root: "a\\u0000b" is no folder\'s name',
+    FOLDER + 'root = "r"\nchannel = -1': "9: data.channel: -1 is out of bounds; expected at least 0",
+    FOLDER + 'root = "r"\nchannel = "a"': '9: data.channel: "a" is not possible; expected "mean" or a whole number',
+    FOLDER + 'root = "r"\nsample_rate = 9': "9: data.sample_rate: 9 is out of bounds; expected at least 1000",
+    FOLDER + 'root = "r"\nmachines = []': "9: data.machines: [] is out of bounds; expected a list of at least 1",
+    FOLDER + 'root = "r"\nmachines = ["fan", "fan"]': '9: data.machines: "fan" is named twice',
+    FOLDER + 'root = "r"\nmachines = ["../fan"]': f'9: data.machines: "../fan": {NO_FOLDER}',
+    FOLDER + 'root = "r"\non_bad_audio = "x"': '9: data.on_bad_audio: "x" is not possible; expected one of: stop, skip',
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), OF_DATA.items(), ids=OF_DATA)
+def test_a_fault_of_the_data_is_told_in_plain_words(faults: Faults, text: str, expected: str) -> None:
+    spec = f'asdkit = 1\n[featurizers.logmel]\nuse = "log-mel"\n{G}[data]\n{text}\n'
+    assert faults(spec) == [f"spec.toml:{expected}"]
+
+
+HEAD = {
+    "": "spec.toml:1: asdkit: missing; expected the version of the spec format: asdkit = 1",
+    "asdkit = 2": "spec.toml:1: asdkit: the spec's format is 2, this asdkit reads 1; update asdkit",
+    "asdkit = 0": "spec.toml:1: asdkit: 0 is out of bounds; expected at least 1",
+    "asdkit = true": "spec.toml:1: asdkit: true is a truth value; expected a whole number",
+    'asdkit = "1"': 'spec.toml:1: asdkit: "1" is a text; expected a whole number',
+    "asdkit = 1\nseed = -1": "spec.toml:2: seed: -1 is out of bounds; expected at least 0",
+    'asdkit = 1\nname = ""': 'spec.toml:2: name: "": the name is empty',
+    'asdkit = 1\nnmae = "x"': 'spec.toml:2: nmae: unknown option; did you mean "name"?',
+}
+
+
+@pytest.mark.parametrize(("head", "expected"), HEAD.items(), ids=HEAD)
+def test_a_fault_of_the_spec_as_a_whole_is_told_in_plain_words(faults: Faults, head: str, expected: str) -> None:
+    assert faults(head + BASE.removeprefix("asdkit = 1") + G) == [expected]
+
+
+def test_without_data_the_spec_says_what_it_expects(faults: Faults) -> None:
+    text = f'asdkit = 1\n[featurizers.logmel]\nuse = "log-mel"\n{G}'
+    assert faults(text) == ["spec.toml:1: data: missing; expected a table [data] with layout and root"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".hidden", "a/b", "a\\\\b", "..", "a\\nb", "end.", " a", "Jobs", "plots", "label", "scores.csv", "x" * 101],
+)
+@pytest.mark.parametrize("section", ["detectors", "systems"])
+def test_names_that_no_folder_or_column_can_have_are_refused(faults: Faults, section: str, name: str) -> None:
+    rest = 'use = "group-made"' if section == "detectors" else 'members = ["G"]'
+    found = faults(f'{BASE}{G}[{section}."{name}"]\n{rest}\n')
+    assert len(found) == 1
+    assert found[0].startswith(f"spec.toml:9: {section}.")
+    assert "name" in found[0]
+
+
+def test_all_faults_are_told_at_once_in_the_order_of_their_lines(faults: Faults) -> None:
+    text = (
+        BASE.replace('"folder"', '"foldr"')
+        + '[systems.s]\nmembers = ["X"]\n'
+        + G
+        + "epochs = 0\nhiden = 1\npower = true\n"
+    )
+    assert [line.split(": ")[0] for line in faults(text, "seed=x", "y")] == [
+        "spec.toml:3",
+        "spec.toml:8",
+        "spec.toml:11",
+        "spec.toml:12",
+        "spec.toml:13",
+        "--set seed=x",
+        "--set y",
+    ]
+
+
+def test_an_inherited_fault_is_told_once_where_it_is_written(faults: Faults) -> None:
+    text = f'{BASE}{G}epochs = 0\n[detectors.H]\nextends = "G"\n[machines.fan.detectors.H]\nhidden = 3\n'
+    assert faults(text) == ["spec.toml:9: detectors.G.epochs: 0 is out of bounds; expected at least 1"]
+
+
+def test_an_inherited_key_that_another_plugin_does_not_know_is_told_where_it_is_written(faults: Faults) -> None:
+    text = f'{BASE}{G}epochs = 3\n[detectors.H]\nextends = "G"\nuse = "needy"\nwidth = 2\n'
+    [fault] = faults(text)
+    assert fault.startswith("spec.toml:9: detectors.H.epochs: unknown option; ")
+    assert fault.endswith(" (inherited from detectors.G)")
+
+
+def test_what_is_missing_is_told_of_the_table_that_lacks_it_not_of_those_that_extend_it(faults: Faults) -> None:
+    two = '[detectors.N]\nuse = "needy"\n[detectors.O]\nextends = "N"\nhop = 2\n'
+    text = f'{BASE}{two}[detectors.P]\n[detectors.Q]\nextends = "P"\n'
+    assert [line.split("; ")[0] for line in faults(text)] == [
+        "spec.toml:7: detectors.N.width: missing",
+        "spec.toml:12: detectors.P.use: missing",
+    ]
+
+
+def test_nothing_is_called_missing_where_the_table_to_extend_is_not_there(faults: Faults) -> None:
+    text = (
+        f'{BASE}{G}[detectors.H]\nextends = "GG"\nhop = 0\n[detectors.I]\nextends = "H"\n[systems.s]\nextends = "t"\n'
+    )
+    assert faults(text) == [
+        'spec.toml:10: detectors.H.extends: there is no table "GG" here; did you mean "G"?',
+        "spec.toml:11: detectors.H.hop: 0 is out of bounds; expected at least 1",
+        'spec.toml:15: systems.s.extends: there is no table "t" here',
+    ]
+
+
+def test_a_circle_of_extends_is_told_with_its_way_round(faults: Faults) -> None:
+    text = f'{BASE}[detectors.A]\nextends = "B"\n[detectors.B]\nextends = "C"\n[detectors.C]\nextends = "B"\n'
+    assert faults(text) == ["spec.toml:12: detectors.C.extends: goes round in a circle: B -> C -> B"]
+
+
+def test_settings_that_cannot_go_together_are_told_with_the_key_at_fault(faults: Faults) -> None:
+    text = BASE + '[augmenters.mix]\nuse = "mix"\n[detectors.A]\nuse = "id-classifier"\nloss = "arcface"\n'
+    override = '[machines.valve.detectors.A]\naugmenters = ["mix"]\n'
+    expected = "loss: arcface takes no soft targets"
+    assert faults(text + 'augmenters = ["mix"]') == [f"spec.toml:11: detectors.A.{expected}"]
+    assert faults(text + override) == [
+        f"spec.toml:11: machines.valve.detectors.A.{expected} (inherited from detectors.A)"
+    ]
+
+
+def test_a_detector_for_each_id_has_one_id_whatever_the_data(faults: Faults) -> None:
+    text = BASE + '[detectors.A]\nuse = "id-classifier"\nscope = "id"\n'
+    assert faults(text) == [
+        "spec.toml:7: detectors.A: one id and no augmenter that adds classes: nothing to tell apart"
+    ]
+
+
+def test_problems_that_need_the_data_are_located_too(load: Load) -> None:
+    spec = load(BASE + '[detectors.A]\nuse = "id-classifier"\n[machines.fan.detectors.A]\nhop = 4\n' + G)
+    text = "detectors.A: one id and no augmenter that adds classes: nothing to tell apart"
+    assert spec.problems("valve", ids=2) == []
+    assert spec.problems("valve", ids=1) == [f"spec.toml:7: {text}"]
+    assert spec.problems("fan", ids=1) == [f"spec.toml:9: machines.fan.{text}"]
+
+
+def test_a_broken_plugin_ends_with_its_own_exit_code_and_its_cause(load: Load) -> None:
+    with pytest.raises(PluginError) as error:
+        load(BASE + '[detectors.R]\nuse = "rotten"\n')
+    assert error.value.exit_code == ExitCode.PLUGIN
+    assert error.value.message == (
+        "spec.toml:8: detectors.R.use: detector 'rotten' of asdkit-rotten 0.1 is broken: ImportError: no such thing"
+    )
+    assert "asdkit-rotten" in error.value.hint
+
+
+def test_a_plugin_that_fails_in_its_check_or_has_wrong_defaults_is_called_broken(load: Load) -> None:
+    with pytest.raises(PluginError) as error:
+        load(BASE + '[detectors.F]\nuse = "fragile"\n[detectors.M]\nuse = "misled"\n')
+    assert error.value.message.split("\n") == [
+        "spec.toml:8: detectors.F.use: the plugin 'fragile' is broken: it fails in checking its options "
+        "(RuntimeError: oh no)",
+        "spec.toml:10: detectors.M.use: the plugin 'misled' is broken: wrong defaults of the core's keys "
+        "(frames: 0 is out of bounds; expected at least 1)",
+    ]
+
+
+def test_a_broken_plugin_beside_faults_of_the_spec_is_one_of_them(load: Load) -> None:
+    with pytest.raises(SpecError) as error:
+        load(BASE + '[detectors.R]\nuse = "rotten"\nframes = 0\n')
+    assert error.value.exit_code == ExitCode.USAGE
+    assert [line.split(": ")[1] for line in error.value.message.split("\n")] == [
+        "detectors.R.use",
+        "detectors.R.frames",
+    ]
+
+
+def test_what_a_fault_shows_of_a_value_stays_on_one_short_line(faults: Faults) -> None:
+    [long] = faults(f'{BASE}{G}epochs = "{"x" * 5000}"')
+    [split] = faults(BASE + G + 'epochs = """a\nb\\u001b[31m"""')
+    [listed] = faults(f"{BASE}{G}epochs = {list(range(1000))}")
+    assert long == f'spec.toml:9: detectors.G.epochs: "{"x" * 57}..." is a text; expected a whole number'
+    assert split == 'spec.toml:9: detectors.G.epochs: "a\\nb\\u001b[31m" is a text; expected a whole number'
+    assert listed == "spec.toml:9: detectors.G.epochs: this is a list; expected a whole number"

@@ -1,0 +1,256 @@
+"""The order in which settings resolve, and what comes out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from spec_fakes import BASE, Faults, Load
+
+from asdkit.plugins import Registry
+from asdkit.spec import RESERVED_NAMES, Top, load_spec
+
+TWO = (
+    BASE
+    + """[augmenters.mix]
+use = "mix"
+[augmenters.slow]
+use = "resample"
+rates = [0.8]
+[detectors.M]
+use = "group-made"
+augmenters = ["mix"]
+pool = { top = 3 }
+order = [[0, 1, 3, 4], [2]]
+epochs = 7
+[detectors.R]
+extends = "M"
+hidden = 9
+[detectors.S]
+extends = "R"
+augmenters = []
+order = [[0], [1, 2, 3, 4]]
+[machines.valve.detectors.M]
+augmenters = ["slow"]
+epochs = 8
+[systems.mean]
+members = ["M", "R"]
+fuser = { use = "z-score", combine = "mean" }
+[systems.max]
+extends = "mean"
+fuser = { use = "z-score", combine = "max" }
+"""
+)
+
+
+def test_defaults_are_the_cores_then_the_plugins_then_the_specs(load: Load) -> None:
+    spec = load(BASE + '[detectors.G]\nuse = "group-made"\n[detectors.C]\nuse = "id-classifier"\nhop = 4\n')
+    plain, classifier = spec.detectors["G"], spec.detectors["C"]
+    assert (plain.frames, plain.hop, plain.pool, plain.augmenters, plain.scope) == (5, 1, "mean", (), "machine")
+    assert (classifier.frames, classifier.hop) == (64, 4)
+    assert plain.featurizer.name == "logmel"
+    assert plain.featurizer.store == "memory"
+    assert (spec.name, spec.seed, spec.systems) == ("spec", 0, {})
+    assert (spec.data.sample_rate, spec.data.channel, spec.data.machines) == (16000, "mean", None)
+    assert (spec.data.on_bad_audio, spec.compute.workers, spec.compute.threads) == ("stop", 1, None)
+    assert spec.compute.device == "auto"
+
+
+def test_extends_copies_and_keys_given_replace_lists_and_tables_whole(load: Load) -> None:
+    detectors = load(TWO).detectors
+    assert [d.config.epochs for d in detectors.values()] == [7, 7, 7]
+    assert [d.config.hidden for d in detectors.values()] == [128, 9, 9]
+    assert [len(d.augmenters) for d in detectors.values()] == [1, 1, 0]
+    assert detectors["S"].config.order == ((0,), (1, 2, 3, 4))
+    assert detectors["S"].pool == Top(top=3)
+
+
+def test_a_table_may_extend_one_that_comes_later(load: Load) -> None:
+    spec = load(BASE + '[detectors.A]\nextends = "B"\n[detectors.B]\nuse = "group-made"\nepochs = 3\n')
+    assert list(spec.detectors) == ["A", "B"]
+    assert spec.detectors["A"].config.epochs == 3
+
+
+def test_a_machines_override_changes_that_detector_alone_for_that_machine_alone(load: Load) -> None:
+    spec = load(TWO)
+    valve, fan = spec.detectors_for("valve"), spec.detectors_for("fan")
+    assert [a.name for a in valve["M"].augmenters] == ["slow"]
+    assert valve["M"].config.epochs == 8
+    assert valve["R"] == fan["R"] == spec.detectors["R"]
+    assert [a.name for a in fan["M"].augmenters] == ["mix"]
+    assert list(valve) == list(fan) == ["M", "R", "S"] == list(spec.detector_names)
+    assert spec.machine_names == ("valve",)
+
+
+def test_set_edits_the_tables_as_written_before_all_else(load: Load) -> None:
+    spec = load(TWO, "detectors.M.epochs=1", "machines.valve.detectors.M.hidden=5", 'systems.mean.members=["M", "S"]')
+    assert [d.config.epochs for d in spec.detectors.values()] == [1, 1, 1]
+    assert spec.detectors_for("valve")["M"].config.epochs == 8
+    assert spec.detectors_for("valve")["M"].config.hidden == 5
+    assert spec.systems["max"].members == ("M", "S")
+    assert spec.text == TWO
+    assert spec.sets[0] == "detectors.M.epochs=1"
+
+
+@pytest.mark.parametrize(
+    ("value", "note"),
+    [
+        ("plain text", "plain text"),
+        ('"quoted"', "quoted"),
+        ("'1'", "1"),
+        ("a=b", "a=b"),
+        ("", ""),
+        ("x\nepochs = 3", "x\nepochs = 3"),
+        ("1.2.3", "1.2.3"),
+    ],
+)
+def test_the_value_of_a_set_is_toml_or_else_a_text(load: Load, value: str, note: str) -> None:
+    spec = load(BASE + '[detectors.G]\nuse = "group-made"\n', f"detectors.G.note={value}")
+    assert spec.detectors["G"].config.note == note
+
+
+def test_a_set_may_quote_keys_make_tables_and_replace_them_and_the_last_one_holds(load: Load) -> None:
+    spec = load(
+        BASE + '[detectors."my = det"]\nuse = "group-made"\n[compute]\nworkers = 4\n',
+        'detectors."my = det".epochs=3',
+        "detectors.N.use=needy",
+        "detectors.N.width=1",
+        "detectors.N.width=2",
+        "compute={threads = 3}",
+        "data.root=elsewhere",
+    )
+    assert spec.detectors["my = det"].config.epochs == 3
+    assert spec.detectors["N"].config.width == 2
+    assert (spec.compute.workers, spec.compute.threads) == (1, 3)
+    assert spec.data.root == Path("elsewhere").resolve()
+
+
+SETS_THAT_MAKE_NO_SENSE = {
+    "epochs": "expected KEY=VALUE, with a key such as detectors.M.epochs",
+    "": "expected KEY=VALUE, with a key such as detectors.M.epochs",
+    "=1": "expected KEY=VALUE, with a key such as detectors.M.epochs",
+    "a b=1": "expected KEY=VALUE, with a key such as detectors.M.epochs",
+    "a..b=1": "expected KEY=VALUE, with a key such as detectors.M.epochs",
+    "[a]\nb=1": "expected KEY=VALUE, with a key such as detectors.M.epochs",
+    "asdkit.x=1": "asdkit is not a table",
+    "data.layout.x=1": "data.layout is not a table",
+    "detectors.N.epochs=2": "detectors.N: the spec has no such table; expected one of: G",
+    "a=" + "[" * 40 + "]" * 40: "nested deeper than 32 tables or lists",
+    ".".join("a" * 40) + "=1": "expected KEY=VALUE, with a key such as detectors.M.epochs",
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), SETS_THAT_MAKE_NO_SENSE.items())
+def test_a_set_that_makes_no_sense_is_a_fault(faults: Faults, text: str, expected: str) -> None:
+    shown = json.dumps(text) if "\n" in text else text
+    assert faults(BASE + '[detectors.G]\nuse = "group-made"\n', text) == [f"--set {shown}: {expected}"]
+
+
+def test_paths_are_relative_to_the_specs_folder_and_made_absolute(
+    tmp_path: Path,
+    registry: Registry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "a.toml").write_text(
+        BASE.replace('"recordings"', '"../data/x"') + '[detectors.G]\nuse = "group-made"\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    spec = load_spec(Path("specs/a.toml"), registry=registry)
+    assert spec.data.root == tmp_path.resolve() / "data" / "x"
+    assert spec.name == "a"
+    assert spec.where("data", "root") == "specs/a.toml:4"
+
+
+def test_every_setting_is_located(load: Load) -> None:
+    spec = load(TWO, "detectors.R.hop=3")
+    assert spec.located("fan", "M", "epochs") == "spec.toml:17"
+    assert spec.located("fan", "R", "epochs") == "spec.toml:17"
+    assert spec.located("valve", "M", "epochs") == "spec.toml:27"
+    assert spec.located("valve", "M", "order") == "spec.toml:16"
+    assert spec.located("valve", "M") == "spec.toml:25"
+    assert spec.located("fan", "S", "hop") == "--set detectors.R.hop=3"
+    assert spec.located("fan", "M", "hop") == "spec.toml:12"
+    assert spec.where("systems", "max", "fuser") == "spec.toml:33"
+
+
+def test_equal_settings_have_equal_canonical_forms_whatever_their_names_and_order(load: Load) -> None:
+    spec = load(
+        TWO
+        + """[augmenters.blend]
+use = "mix"
+domain = "log"
+[featurizers.again]
+n_mels = 128
+use = "log-mel"
+store = "memmap"
+[detectors.T]
+order = [[0, 1, 3, 4], [2]]
+hop = 1
+frames = 5
+augmenters = ["blend"]
+featurizer = "again"
+epochs = 7
+pool = { top = 3 }
+use = "group-made"
+rate = 0.001
+""",
+        "detectors.M.featurizer=logmel",
+    )
+    detectors = spec.detectors
+    one, other = (json.dumps(detectors[name].canonical(), sort_keys=True) for name in ("M", "T"))
+    assert one == other
+    assert detectors["R"].canonical() != detectors["M"].canonical()
+    assert spec.detectors_for("valve")["M"].canonical() != detectors["M"].canonical()
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["hop=2", "frames=7", "pool=max", "scope=id", "epochs=8", "augmenters=[]", "featurizer={}", "order=causal"],
+)
+def test_each_setting_that_matters_changes_the_canonical_form(load: Load, change: str) -> None:
+    text = TWO + '[featurizers.other]\nuse = "log-mel"\nn_mels = 64\n'
+    sets = ["detectors.M.featurizer=logmel", "detectors.M.order=middle"]
+    key = "featurizer=other" if change == "featurizer={}" else change
+    before = load(text, *sets).detectors["M"].canonical()
+    after = load(text, *sets, f"detectors.M.{key}").detectors["M"].canonical()
+    assert [name for name in before if before[name] != after[name]] == [
+        {"epochs": "config", "order": "config"}.get(change.split("=")[0], change.split("=")[0])
+    ]
+
+
+def test_hop_makes_no_difference_where_a_window_is_a_clip(load: Load) -> None:
+    text = BASE + '[detectors.G]\nuse = "group-made"\nframes = "clip"\n'
+    assert load(text).detectors["G"].canonical() == load(text + "hop = 9\n").detectors["G"].canonical()
+
+
+def test_whole_numbers_do_for_decimals_and_make_the_same_settings(load: Load) -> None:
+    text = BASE + '[detectors.G]\nuse = "group-made"\nrate = '
+    assert load(text + "1").detectors["G"].canonical() == load(text + "1.0").detectors["G"].canonical()
+
+
+def test_merged_settings_are_json_with_all_names_and_defaults(load: Load) -> None:
+    merged = json.loads(json.dumps(load(TWO).merged()))
+    assert merged["detectors"]["S"]["config"]["epochs"] == 7
+    assert merged["detectors"]["S"]["featurizer"]["name"] == "logmel"
+    assert merged["machines"]["valve"]["detectors"]["M"]["augmenters"][0]["name"] == "slow"
+    assert merged["systems"]["max"] == {
+        "members": ["M", "R"],
+        "fuser": {"use": "z-score", "config": {"combine": "max"}},
+    }
+
+
+def test_a_system_of_one_member_needs_no_fuser_but_may_have_one(load: Load) -> None:
+    spec = load(TWO + '[systems.a]\nmembers = ["M"]\n[systems.b]\nmembers = ["M"]\nfuser = { use = "z-score" }\n')
+    assert spec.systems["a"].fuser is None
+    assert spec.systems["b"].fuser is not None
+
+
+def test_a_machine_that_the_data_may_not_have_is_no_fault(load: Load) -> None:
+    assert load(TWO, 'data.machines=["fan"]').machine_names == ("valve",)
+
+
+def test_the_names_a_run_uses_itself_are_reserved() -> None:
+    assert {"jobs", "plots", "scores.csv", "label"} <= RESERVED_NAMES
+    assert all(name == name.casefold() for name in RESERVED_NAMES)
