@@ -1,8 +1,34 @@
-"""Kernels: bare loops over arrays, compiled by Numba on first use. No I/O, no classes."""
+"""Kernels: bare loops over arrays, compiled by Numba. No I/O, no classes.
 
-from asdkit.kernels.decibel import power_to_db
-from asdkit.kernels.frontend import frame_count, log_mel, mel_spectrogram, stft
-from asdkit.kernels.mel import mel_filters
-from asdkit.kernels.patches import draw, gather
+Numba is imported when the first kernel is asked for, not with this package, and compiles a kernel when it is first
+called.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from asdkit.kernels.framing import frame_count
+
+if TYPE_CHECKING:
+    from asdkit.kernels.decibel import power_to_db
+    from asdkit.kernels.frontend import log_mel, mel_spectrogram, stft
+    from asdkit.kernels.mel import mel_filters
+    from asdkit.kernels.patches import draw, gather
 
 __all__ = ["draw", "frame_count", "gather", "log_mel", "mel_filters", "mel_spectrogram", "power_to_db", "stft"]
+
+_HOMES = {
+    "draw": "patches",
+    "gather": "patches",
+    "log_mel": "frontend",
+    "mel_filters": "mel",
+    "mel_spectrogram": "frontend",
+    "power_to_db": "decibel",
+    "stft": "frontend",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"asdkit.kernels.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from asdkit.kernels.compiling import kernel
 from asdkit.kernels.decibel import power_to_db
 from asdkit.kernels.fft import FloatArray, Transform, transform
+from asdkit.kernels.framing import frame_count
 from asdkit.kernels.lanes import LANES, TILE
 from asdkit.kernels.mel import MelBank, Norm, mel_bands, mel_bank, mel_filters
 from asdkit.kernels.spectra import WORK_ROWS, block, first_pass, other_passes, spectra, store_block
@@ -23,13 +24,6 @@ OWN_SIZES = tuple(2**i for i in range(6, 14))
 """Frame lengths of our own transform, 64 to 8192; others go through `scipy.fft`."""
 
 _INT16 = np.float32(1 / 32768)
-
-
-def frame_count(n_samples: int, *, n_fft: int = 1024, hop_length: int = 512, center: bool = True) -> int:
-    """How many frames a wave of `n_samples` samples has; without centring, none if it is shorter than `n_fft`."""
-    if center:
-        n_samples += 2 * (n_fft // 2)
-    return 1 + (n_samples - n_fft) // hop_length if n_samples >= n_fft else 0
 
 
 def stft(
@@ -250,8 +244,9 @@ def _checked(
     if center and pad_mode == "reflect" and len(wave) == 0:
         raise ValueError("an empty wave cannot be reflected")
     # One layout for the compiler: writable, C-contiguous. Others are copied; that costs less than compiling again.
-    kind = np.int16 if wave.dtype == np.int16 else np.float32
-    wave = np.require(wave, kind, ["C", "W"])
+    if wave.dtype != np.int16:
+        wave = wave.astype(np.float32, copy=False)
+    wave = np.require(wave, requirements=["C", "W"])
     shape = (frame_count(len(wave), n_fft=n_fft, hop_length=hop_length, center=center), bands)
     if out is None:
         out = np.empty(shape, np.float32)

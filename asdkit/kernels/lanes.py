@@ -33,7 +33,7 @@ _FLOATS = ir.VectorType(_FLOAT, LANES)
 _WORDS = ir.VectorType(_WORD, LANES)
 
 
-class _LanesType(types.Type):  # type: ignore[misc]
+class _LanesType(types.Type):
     def __init__(self) -> None:
         super().__init__(name=f"lanes({LANES})")
 
@@ -65,7 +65,7 @@ def spread(number: Any) -> Any:
     return np.full(LANES, number, np.float32)
 
 
-def at_least(lanes: Any, floor: float) -> Any:
+def at_least(lanes: Any, floor: Any) -> Any:
     """Each lane, or `floor` where it is below; NaN stays."""
     return np.where(lanes < np.float32(floor), np.float32(floor), lanes)
 
@@ -163,7 +163,7 @@ _typed(load_tile, types.none, lambda samples, start, hop, rows, at: _is_rows(row
 _typed(store_tile, types.none, lambda rows, at, out, frame, band: _is_rows(rows) and _is_rows(out))
 
 
-@lower_builtin(operator.add, _lanes, _lanes)  # type: ignore[untyped-decorator]
+@lower_builtin(operator.add, _lanes, _lanes)
 def _add(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return builder.fadd(*args, flags=_FLAGS)
 
@@ -194,7 +194,8 @@ def _shift(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 @lower_builtin(load, types.Array, types.Integer)
 def _load_row(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    return _load(builder, _pointer(context, builder, sig.args[0], *args, LANES), _FLOATS, 4)
+    rows, i = args
+    return _load(builder, _pointer(context, builder, sig.args[0], rows, i, LANES), _FLOATS, 4)
 
 
 @lower_builtin(store, types.Array, types.Integer, _lanes)
@@ -286,8 +287,10 @@ def _store_tile(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 
 def _transpose(builder: Any, vectors: Sequence[Any]) -> list[Any]:
-    """Transpose a square of `LANES` vectors of `LANES` numbers with instructions that work within 128 bits, then
-    instructions that move 128 bits: four (three) steps of one instruction a vector."""
+    """Transpose a square of `LANES` vectors of `LANES` numbers.
+
+    First within 128 bits, then by moving 128 bits: log2(LANES) steps of one instruction a vector.
+    """
 
     def shuffle(a: Any, b: Any, picks: Sequence[int]) -> Any:
         return builder.shuffle_vector(a, b, ir.Constant(_WORDS, list(picks)))

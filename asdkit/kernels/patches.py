@@ -82,7 +82,7 @@ def draw(offsets: IntArray, rng: np.random.Generator, per_clip: int | None = Non
         [int64, ``[drawn]``] Numbers of the windows: indices into ``Windows.starts``.
     """
     if per_clip is None:
-        return offsets[0] + rng.permutation(offsets[-1] - offsets[0])
+        return rng.permutation(np.arange(offsets[0], offsets[-1]))
     if per_clip < 1:
         raise ValueError(f"per_clip must be at least 1, not {per_clip}")
     drawn = np.empty(np.minimum(np.diff(offsets), per_clip).sum(), np.int64)
