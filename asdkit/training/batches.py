@@ -105,9 +105,7 @@ class HostBatches:
 
         yield from ahead(make, draw.batches, self.threads)
 
-    def _fill(
-        self, draw: Draw, batch: int, rng: np.random.Generator, windows: FloatArray, targets: FloatArray
-    ) -> None:
+    def _fill(self, draw: Draw, batch: int, rng: np.random.Generator, windows: FloatArray, targets: FloatArray) -> None:
         base = batch * draw.batch_size
         one_hot(draw.classes[base : base + len(windows)], targets)
         for rows in runs(draw, batch):

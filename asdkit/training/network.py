@@ -40,7 +40,9 @@ class WindowNetwork(nn.Module):
 def to_state(prefix: str, tensors: Mapping[str, torch.Tensor]) -> State:
     """Copy tensors into arrays, named ``prefix + name``."""
     # Scalars become arrays of one number: not every store of arrays keeps a shape of ().
-    return {prefix + name: np.array(tensor.detach().cpu().reshape(tensor.shape or (1,))) for name, tensor in tensors.items()}
+    return {
+        prefix + name: np.array(tensor.detach().cpu().reshape(tensor.shape or (1,))) for name, tensor in tensors.items()
+    }
 
 
 def from_state(prefix: str, state: Mapping[str, StateValue]) -> dict[str, torch.Tensor]:

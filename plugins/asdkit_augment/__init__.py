@@ -9,7 +9,9 @@ def asdkit_augmenters() -> list[Entry]:
     """Register ``mix``, ``warp`` and ``resample``."""
     return [
         Entry("mix", MixConfig, "asdkit_augment.mix:Mix", summary="Blends windows of two ids; targets are the shares."),
-        Entry("warp", WarpConfig, "asdkit_augment.warp:Warp", summary="New classes: the log-mel patch warped (OpenCV)."),
+        Entry(
+            "warp", WarpConfig, "asdkit_augment.warp:Warp", summary="New classes: the log-mel patch warped (OpenCV)."
+        ),
         Entry(
             "resample",
             ResampleConfig,

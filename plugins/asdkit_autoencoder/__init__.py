@@ -12,7 +12,7 @@ def asdkit_detectors() -> list[Entry]:
             "autoencoder",
             AutoencoderConfig,
             "asdkit_autoencoder.detector:Autoencoder",
-            summary="Reconstruction error of the DCASE 2020 Task 2 baseline; target = \"middle\" makes it IDNN.",
+            summary='Reconstruction error of the DCASE 2020 Task 2 baseline; target = "middle" makes it IDNN.',
             defaults={"frames": 5},
         )
     ]

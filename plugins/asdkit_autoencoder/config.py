@@ -9,7 +9,8 @@ class AutoencoderConfig(NetworkConfig):
     """Sizes are those of the baseline of DCASE 2020 Task 2 (Koizumi et al. 2020)."""
 
     target: Literal["all", "middle"] = Field(
-        "all", description="frames to predict: all of them, or the middle one from the others (IDNN, Suefusa et al. 2020)"
+        "all",
+        description="frames to predict: all of them, or the middle one from the others (IDNN, Suefusa et al. 2020)",
     )
     hidden: int = Field(128, ge=1, description="units of each hidden layer")
     bottleneck: int = Field(8, ge=1, description="units of the narrowest layer")

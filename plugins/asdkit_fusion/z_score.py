@@ -45,7 +45,9 @@ class ZScore:
         for name, members in zip(known, flat, strict=True):
             if members.any():
                 which = ", ".join(str(member + 1) for member in np.flatnonzero(members))
-                message = f"z-score: training scores of id {name!r} do not vary (member {which}); other ids' spread is used"
+                message = (
+                    f"z-score: training scores of id {name!r} do not vary (member {which}); other ids' spread is used"
+                )
                 warnings.warn(message, AsdkitWarning, stacklevel=2)
         stand_in = np.where(within > 0, within, 1.0)
         self._ids = known

@@ -1,0 +1,35 @@
+"""Options of the classical detectors."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from asdkit.api import DetectorConfig, Field
+
+Statistic = Literal["mean", "deviation", "change"]
+
+
+class StatisticsConfig(DetectorConfig):
+    """What a clip or window is summarised by."""
+
+    statistics: list[Statistic] = Field(
+        ["mean", "change"],
+        min_length=1,
+        description="of each band over the frames: mean, standard deviation, standard deviation of frame-to-frame steps",
+    )
+
+
+class KnnConfig(StatisticsConfig):
+    """Nearest neighbours."""
+
+    neighbours: int = Field(1, ge=1, description="how many nearest training windows; their mean distance is the score")
+
+
+class MahalanobisConfig(StatisticsConfig):
+    """Mahalanobis distance; it has no option of its own."""
+
+
+class GmmConfig(StatisticsConfig):
+    """Gaussian mixture with diagonal covariances."""
+
+    components: int = Field(2, ge=1, le=1000, description="Gaussians; fewer where there are fewer training windows")

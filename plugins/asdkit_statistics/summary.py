@@ -1,0 +1,52 @@
+"""Statistics of windows over their frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from asdkit.api import Context, Features, FloatArray, Stopped, Windows, gather
+from asdkit_statistics.config import Statistic
+
+_AT_ONCE = 4_000_000  # numbers gathered at a time
+
+
+def summarise(features: Features, windows: Windows, statistics: Sequence[Statistic], ctx: Context) -> FloatArray:
+    """Summarise each window by statistics of each band [float32, ``[windows, statistics x bands]``].
+
+    A window's summary is the same, bit for bit, whatever other windows there are.
+    """
+    wanted = list(dict.fromkeys(statistics))
+    made = np.empty((len(windows), len(wanted), features.bands), np.float32)
+    if windows.frames == "clip":
+        for clip in range(features.clips):
+            _check(ctx)
+            made[clip] = _of_frames(features.clip(clip)[None], wanted)[0]
+    else:
+        at_once = max(1, _AT_ONCE // (windows.frames * features.bands))
+        buffer = np.empty((min(at_once, len(windows)), windows.frames, features.bands), np.float32)
+        for first in range(0, len(windows), at_once):
+            _check(ctx)
+            starts = windows.starts[first : first + at_once]
+            made[first : first + at_once] = _of_frames(gather(features.frames, starts, windows.frames, buffer), wanted)
+    return made.reshape(len(windows), -1)
+
+
+def _of_frames(frames: FloatArray, statistics: Sequence[Statistic]) -> FloatArray:
+    """Statistics [float32, ``[windows, statistics, bands]``] of [float32, ``[windows, frames, bands]``]."""
+    made = np.empty((len(frames), len(statistics), frames.shape[2]), np.float32)
+    for place, statistic in enumerate(statistics):
+        if statistic == "mean":
+            made[:, place] = frames.mean(axis=1, dtype=np.float64)
+        elif statistic == "deviation":
+            made[:, place] = frames.std(axis=1, dtype=np.float64)
+        else:
+            steps = np.diff(frames, axis=1)
+            made[:, place] = steps.std(axis=1, dtype=np.float64) if steps.shape[1] else 0
+    return made
+
+
+def _check(ctx: Context) -> None:
+    if ctx.should_stop():
+        raise Stopped("summarising windows was stopped")
