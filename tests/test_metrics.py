@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
 from asdkit.errors import DataError
 from asdkit.metrics import IdResult, Labelled, auc, evaluate, means, pauc
@@ -36,6 +37,16 @@ def test_auc_is_the_chance_that_an_anomaly_scores_higher(normal, anomaly):
     wins = sum((a > n) + 0.5 * (a == n) for a in anomaly for n in normal)
     labels = [0] * len(normal) + [1] * len(anomaly)
     assert auc(labels, normal + anomaly) == pytest.approx(wins / (len(normal) * len(anomaly)))
+
+
+@given(st.data())
+def test_auc_and_pauc_are_scikit_learns_bit_for_bit(data):
+    labels = data.draw(st.lists(st.integers(0, 1), min_size=2, max_size=60).filter(lambda x: 0 < sum(x) < len(x)))
+    grain = data.draw(st.sampled_from([3, 1000]))
+    scores = [data.draw(st.integers(0, grain)) / 7 for _ in labels]
+    assert auc(labels, scores) == roc_auc_score(labels, scores)
+    for max_fpr in (0.1, 0.5):
+        assert pauc(labels, scores, max_fpr) == roc_auc_score(labels, scores, max_fpr=max_fpr)
 
 
 def test_pauc_is_half_for_a_constant_score_and_one_for_a_perfect_one():

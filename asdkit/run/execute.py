@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -233,6 +234,10 @@ def device_of(wanted: str) -> str:
     """``"auto"`` is CUDA where there is a device for it, else the CPU."""
     if wanted != "auto":
         return wanted
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return "cpu"  # no driver, so no need to import torch (seconds) to ask it
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -33,9 +33,7 @@ def test_a_run_writes_every_file_and_its_figures_follow_from_scores_csv(asdkit_c
     assert len(figures) == 5 * 4
     for figure in figures:
         mine = [
-            r
-            for r in scores
-            if r["split"] == "test" and (r["machine"], r["id"]) == (figure["machine"], figure["id"])
+            r for r in scores if r["split"] == "test" and (r["machine"], r["id"]) == (figure["machine"], figure["id"])
         ]
         labels = [r["label"] == "anomaly" for r in mine]
         values = [float(r[figure["name"]]) for r in mine]
@@ -93,7 +91,9 @@ def test_running_again_repeats_no_job_and_gives_the_same_scores(asdkit_command, 
 def test_changing_one_detector_runs_that_one_alone_and_a_new_system_runs_none(asdkit_command, spec, tmp_path):
     asdkit_command("run", spec)
     before = job_folders(tmp_path / "runs" / "small")
-    spec.write_text(spec.read_text() + '\n[systems.three]\nmembers = ["S", "S4", "long"]\nfuser = { use = "z-score" }\n')
+    spec.write_text(
+        spec.read_text() + '\n[systems.three]\nmembers = ["S", "S4", "long"]\nfuser = { use = "z-score" }\n'
+    )
     assert "6 done, 0 left" in asdkit_command("run", spec).stderr
     changed = asdkit_command("run", spec, "--set", "detectors.long.frames=12")
     assert "4 done, 2 left" in changed.stderr
@@ -158,7 +158,7 @@ def test_bad_recordings_stop_the_run_before_any_work_and_are_all_named(asdkit_co
     for name, reason in (
         ("fan/train/normal_id_00_00000000.wav", "cut short"),
         ("pump/test/normal_id_00_00000001.wav", ""),
-        ("pump/test/anomaly_id_02_00000002.wav", "shorter than a window of long"),
+        ("pump/test/anomaly_id_02_00000002.wav", "shorter than a window of S: 0.05 s gives 4 of 5 frames"),
     ):
         assert sum(name in line and reason in line for line in lines) == 1, ran.stderr
     assert not (tmp_path / "runs" / "small" / "jobs").exists()
