@@ -16,6 +16,8 @@ from asdkit.features import Features, FloatArray, IntArray
 if TYPE_CHECKING:
     from asdkit.api import Featurizer, Wave
 
+_PATIENCE = 0.1  # seconds between two reports of progress
+
 
 @dataclass(frozen=True)
 class Source:
@@ -65,9 +67,9 @@ def fill_features(
     path
         File to keep the matrix in (raw float32, row after row), as a memory map; None keeps it in memory.
     progress
-        Called as ``progress(done, total)`` after each clip, from the calling thread.
+        Called as ``progress(done, total)`` some ten times a second, and at the end, in the calling thread.
     should_stop
-        Asked after each clip, in the calling thread.
+        Asked as often, in the calling thread.
     on_error
         Called as ``on_error(index, error)``, in the calling thread, for a clip that could not be read or featurised.
         If it returns, the clip is left out: the features have one clip fewer. Without it the error is raised.
@@ -91,17 +93,21 @@ def fill_features(
     frames = _matrix(int(offsets[-1]), featurizer.bands, path)
     work = _Work(featurizer, sources, sample_rate, frames, offsets)
     left_out: list[int] = []
-    workers = [threading.Thread(target=work.run, daemon=True) for _ in range(min(threads, len(sources)))]
+    done = 0
+    workers = [threading.Thread(target=work.run, daemon=True) for _ in range(max(1, threads))]
     for worker in workers:
         worker.start()
     try:
-        for done in range(1, len(sources) + 1):
-            index, error = work.next_result()
-            if error is not None:
+        while done < len(sources):
+            results = work.next_results()
+            for index, error in results:
+                if error is None:
+                    continue
                 if on_error is None or not isinstance(error, Exception):
                     raise error
                 on_error(index, error)
                 left_out.append(index)
+            done += len(results)
             if progress is not None:
                 progress(done, len(sources))
             if should_stop is not None and should_stop():
@@ -133,6 +139,7 @@ class _Work:
         self._offsets = offsets.tolist()
         self._next = iter(range(len(sources)))
         self._results: list[tuple[int, BaseException | None]] = []
+        self._left = len(sources)
         self._changed = threading.Condition()
         self._stopping = False
 
@@ -150,14 +157,20 @@ class _Work:
                 error = raised
             with self._changed:
                 self._results.append((index, error))
-                self._changed.notify()
+                self._left -= 1
+                if error is not None or self._left == 0:
+                    self._changed.notify()
 
-    def next_result(self) -> tuple[int, BaseException | None]:
-        """Wait until a clip is done; its number, and what went wrong."""
+    def next_results(self) -> list[tuple[int, BaseException | None]]:
+        """Clips done of late, and what went wrong with each.
+
+        Waits for a failure, the end, or a tenth of a second: to wake the caller for each clip would cost more than
+        reading it.
+        """
         with self._changed:
-            while not self._results:
-                self._changed.wait()
-            return self._results.pop()
+            self._changed.wait_for(lambda: self._left == 0 or any(error for _, error in self._results), _PATIENCE)
+            results, self._results = self._results, []
+        return results
 
     def stop(self) -> None:
         """Let threads end after the clip that they are at."""

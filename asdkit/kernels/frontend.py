@@ -238,15 +238,13 @@ def _checked(
         raise ValueError(f"n_fft ({n_fft}) must be at least 2, hop_length ({hop_length}) and the bands ({bands}) 1")
     if pad_mode not in ("constant", "reflect") or power not in (1, 2):
         raise ValueError(f'pad_mode must be "constant" or "reflect", power 1 or 2; not {pad_mode!r} and {power!r}')
-    wave = np.asarray(wave)
-    if wave.ndim != 1 or not (wave.dtype == np.int16 or np.issubdtype(wave.dtype, np.floating)):
-        raise ValueError(f"wave must be [samples] of float32 or int16, not {list(wave.shape)} of {wave.dtype}")
-    if center and pad_mode == "reflect" and len(wave) == 0:
+    given = np.asarray(wave)
+    if given.ndim != 1 or not (given.dtype == np.int16 or np.issubdtype(given.dtype, np.floating)):
+        raise ValueError(f"wave must be [samples] of float32 or int16, not {list(given.shape)} of {given.dtype}")
+    if center and pad_mode == "reflect" and len(given) == 0:
         raise ValueError("an empty wave cannot be reflected")
     # One layout for the compiler: writable, C-contiguous. Others are copied; that costs less than compiling again.
-    if wave.dtype != np.int16:
-        wave = wave.astype(np.float32, copy=False)
-    wave = np.require(wave, requirements=["C", "W"])
+    wave = np.require(given, np.int16 if given.dtype == np.int16 else np.float32, ["C", "W"])
     shape = (frame_count(len(wave), n_fft=n_fft, hop_length=hop_length, center=center), bands)
     if out is None:
         out = np.empty(shape, np.float32)
