@@ -19,28 +19,31 @@ STARTS = ("use", "extends", "members")
 def apply(sets: Sequence[str], tables: dict[str, Any], places: Places) -> list[str]:
     """Edit `tables` in place, in order; return what is wrong with `sets`, a line each (those are not applied)."""
     problems: list[str] = []
-    created: list[tuple[str, str, str]] = []
+    before = {section: _names(tables, section) for section in NAMED}
+    made: dict[tuple[str, str], str] = {}
     for text in sets:
         try:
             path, value = _parse(text)
-            known = set(tables.get(path[0], ())) if isinstance(tables.get(path[0]), dict) else set()
             _put(tables, path, value)
         except _MisfitError as misfit:
             problems.append(f"--set {_quoted(text)}: {misfit}")
             continue
         places.replaced(path, _quoted(text))
-        if path[0] in NAMED and len(path) > 1 and path[1] not in known:
-            created.append((_quoted(text), path[0], path[1]))
-    names = {(section, name) for _, section, name in created}
-    for text, section, name in created:
-        table = tables[section].get(name)
-        if isinstance(table, dict) and not any(key in table for key in STARTS):
-            others = [other for other in tables[section] if (section, other) not in names]
-            del tables[section][name]
-            problems.append(
-                f"--set {text}: {dotted((section, name))}: the spec has no such table{nearest(name, others)}"
-            )
+        if path[0] in NAMED and len(path) > 1:
+            made.setdefault((path[0], path[1]), _quoted(text))
+    for (section, name), text in made.items():
+        if name in _names(tables, section) and name not in before[section]:
+            table = tables[section][name]
+            if isinstance(table, dict) and not any(key in table for key in STARTS):
+                del tables[section][name]  # a table's name misspelt
+                what = f"{dotted((section, name))}: the spec has no such table{nearest(name, before[section])}"
+                problems.append(f"--set {text}: {what}")
     return problems
+
+
+def _names(tables: dict[str, Any], section: str) -> list[str]:
+    written = tables.get(section)
+    return list(written) if isinstance(written, dict) else []
 
 
 class _MisfitError(Exception):

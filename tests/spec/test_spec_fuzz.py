@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from spec_fakes import BASE, fake_registry
 
@@ -85,6 +85,7 @@ def test_any_bytes_give_a_message(spec_file: Path, data: bytes) -> None:
     assert not settings_or_a_message(spec_file, data, [])
 
 
+@settings(max_examples=300)
 @given(st.data())
 def test_a_right_spec_changed_at_random_gives_settings_or_a_message(spec_file: Path, data: st.DataObject) -> None:
     text = GOOD
@@ -95,7 +96,9 @@ def test_a_right_spec_changed_at_random_gives_settings_or_a_message(spec_file: P
     settings_or_a_message(spec_file, text.encode(), [])
 
 
+@settings(max_examples=300)
 @given(st.lists(st.tuples(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4), VALUES), max_size=3))
+@example([(["detectors", "detectors"], "[]"), (["detectors"], "1")])
 def test_any_value_at_any_key_gives_settings_or_a_message(spec_file: Path, edits: list[tuple[list[str], str]]) -> None:
     sets = [f"{'.'.join(keys)}={value}" for keys, value in edits]
     settings_or_a_message(spec_file, GOOD.encode(), sets)
