@@ -1,6 +1,6 @@
-"""The machines. Each unit (id) has a build of its own; each recording its own speed, load and start.
+"""The machines. Units (ids) of a type are alike, not the same; each recording has its own speed, load and start.
 
-A machine's ``record`` gives its healthy sound, of about power 1, and what a fault adds to it, of power 1.
+A recording is the sound of running, and what each fault of the type adds: all of power 1, the room mixes them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from asdkit.dataset.demo import faults
+from asdkit.dataset.demo.faults import bearing, leakage, looseness, squeal
 from asdkit.dataset.demo.sound import (
     Signal,
     Take,
@@ -30,99 +30,94 @@ from asdkit.dataset.demo.sound import (
 class Machine(ABC):
     """One unit of some machine type; made with randomness of its own, which says how this unit is built."""
 
-    faults: ClassVar[tuple[str, ...]]
+    faults: ClassVar[tuple[str, str]]
 
     @abstractmethod
     def __init__(self, rng: np.random.Generator) -> None: ...
 
     @abstractmethod
-    def record(self, take: Take, fault: str | None) -> tuple[Signal, Signal | None]:
-        """Sound of the healthy unit, and what `fault` adds to it."""
+    def record(self, take: Take) -> tuple[Signal, Signal, Signal]:
+        """Sound of running, then what the first and the second of `faults` add to it."""
 
 
 class Fan(Machine):
     """A fan: shaft orders, strong at the blades', and the noise of the air, which swells with each blade."""
 
     faults = ("bearing", "looseness")
+    blades = 5
 
     def __init__(self, rng: np.random.Generator) -> None:
-        self.speed = rng.uniform(21, 32)
-        self.blades = int(rng.integers(4, 8))
         orders = np.arange(1, 61)
-        self.orders = rng.lognormal(0, 0.5, 60) / orders**0.9 * np.where(orders % self.blades == 0, 5.0, 1.0)
-        self.air = rng.uniform(350, 1100)
-        self.housing = rng.uniform(2200, 4200)
+        self.speed = rng.normal(26, 0.3)
+        self.orders = rng.lognormal(0, 0.2, 60) / orders**0.9 * np.where(orders % self.blades == 0, 5.0, 1.0)
+        self.air = rng.normal(700, 20)
+        self.housing = 3000.0
 
-    def record(self, take: Take, fault: str | None) -> tuple[Signal, Signal | None]:
-        """Turn at some speed and load."""
+    def record(self, take: Take) -> tuple[Signal, Signal, Signal]:
+        """Turn at some speed, against some resistance."""
         load = take.rng.uniform(0.5, 1.0)
         angle = turns(take, self.speed * take.rng.normal(1.0, 0.03) * wander(take, 0.003))
         swell = 1 + 0.4 * unit(tones(take, angle * self.blades, np.array([1.0, 0.4])))
         air = unit(noise(take, band(take, self.air * load**0.3, 1.3)) * swell)
-        sound = unit(tones(take, angle, self.orders)) + 1.2 * load * air
-        if fault == "bearing":
-            return sound, faults.bearing(take, angle, self.housing)
-        return sound, faults.looseness(take, angle, self.housing / 3) if fault == "looseness" else None
+        running = unit(tones(take, angle, self.orders)) + 1.2 * load * air
+        return unit(running), bearing(take, angle, self.housing), looseness(take, angle, self.housing / 3)
 
 
 class Pump(Machine):
     """A pump: motor and vane orders, and a stream that pulses with the vanes."""
 
     faults = ("leakage", "bearing")
+    vanes = 6
 
     def __init__(self, rng: np.random.Generator) -> None:
-        self.speed = rng.uniform(44, 50)
-        self.vanes = int(rng.integers(5, 9))
         orders = np.arange(1, 41)
-        self.orders = rng.lognormal(0, 0.6, 40) / orders**0.7 * np.where(orders % self.vanes == 0, 4.0, 1.0)
-        self.stream = rng.uniform(600, 2000)
-        self.housing = rng.uniform(2500, 5000)
+        self.speed = rng.normal(47.5, 0.3)
+        self.orders = rng.lognormal(0, 0.2, 40) / orders**0.7 * np.where(orders % self.vanes == 0, 4.0, 1.0)
+        self.stream = rng.normal(1100, 40)
+        self.housing = 3800.0
 
-    def record(self, take: Take, fault: str | None) -> tuple[Signal, Signal | None]:
-        """Run at a nearly fixed speed against some pressure."""
+    def record(self, take: Take) -> tuple[Signal, Signal, Signal]:
+        """Run at a nearly fixed speed, against some pressure."""
         pressure = take.rng.uniform(0.4, 1.0)
         angle = turns(take, self.speed * take.rng.normal(1.0, 0.015) * wander(take, 0.002))
         pulse = 1 + 0.5 * pressure * unit(tones(take, angle * self.vanes, np.array([1.0, 0.5])))
         stream = unit(noise(take, band(take, self.stream, 0.9)) * pulse * wander(take, 0.15))
-        sound = unit(tones(take, angle, self.orders)) * (0.6 + 0.4 * pressure) + 1.3 * pressure * stream
-        if fault == "bearing":
-            return sound, faults.bearing(take, angle, self.housing)
+        running = unit(tones(take, angle, self.orders)) * (0.6 + 0.4 * pressure) + 1.3 * pressure * stream
         gush = np.clip(wander(take, 0.5, every=0.15), 0, None)
-        return sound, faults.leakage(take, 1.7 * self.stream, gush) if fault == "leakage" else None
+        return unit(running), leakage(take, 2.2 * self.stream, gush), bearing(take, angle, self.housing)
 
 
 class Slider(Machine):
     """A slider on a belt: it runs to and fro, the drive whines with its speed, and it thumps where it turns."""
 
     faults = ("slipping belt", "bearing")
+    drive = 20  # shaft orders of the whine: teeth of the pulley
 
     def __init__(self, rng: np.random.Generator) -> None:
-        self.stroke = rng.uniform(0.55, 0.95)
-        self.pitch = rng.uniform(250, 520)
-        self.orders = rng.lognormal(0, 0.6, 12) / np.arange(1, 13) ** 0.8
-        self.friction = rng.uniform(1200, 3200)
-        self.stop = rng.uniform(140, 380)
-        self.rail = rng.uniform(2500, 5000)
+        self.stroke = rng.normal(0.75, 0.03)
+        self.pitch = rng.normal(380, 6)
+        self.orders = rng.lognormal(0, 0.2, 12) / np.arange(1, 13) ** 0.8
+        self.friction = rng.normal(2000, 60)
+        self.stop = rng.normal(240, 8)
+        self.rail = 3600.0
 
-    def record(self, take: Take, fault: str | None) -> tuple[Signal, Signal | None]:
+    def record(self, take: Take) -> tuple[Signal, Signal, Signal]:
         """Run to and fro, with some weight on the slider."""
         weight = take.rng.uniform(0.5, 1.0)
         strokes = turns(take, wander(take, 0.02) / (self.stroke * take.rng.normal(1.0, 0.04)))
-        phase = strokes % 1.0
+        phase, stroke = strokes % 1.0, (strokes - strokes[0] // 1).astype(np.int64)
         speed = np.clip(np.minimum(phase, 1 - phase) / 0.15, 0, 1)  # up a ramp, along, and down again
-        angle = np.cumsum(self.pitch * speed * take.rng.normal(1.0, 0.02)) / take.rate
-        whine = unit(tones(take, angle, self.orders) * speed)
+        angle = np.cumsum(self.pitch / self.drive * speed * take.rng.normal(1.0, 0.02)) / take.rate
+        whine = unit(tones(take, angle * self.drive, self.orders) * speed)
         friction = unit(noise(take, band(take, self.friction, 0.8)) * speed)
         ends = passings(strokes, 1.0)
         thump = unit(ringing(take, strikes_at(take, ends, take.rng.lognormal(0, 0.2, len(ends))), self.stop, 0.02))
-        sound = unit(whine + weight * friction + 0.8 * weight * thump)
-        if fault == "slipping belt":
-            stroke = (strokes - strokes[0] // 1).astype(np.int64)
-            slips = take.rng.uniform(size=stroke[-1] + 1) < 0.7  # not every time
-            return sound, faults.squeal(
-                take, np.clip(1 - np.abs(phase - 0.12) / 0.1, 0, 1) * slips[stroke], self.rail / 2
-            )
-        return sound, faults.bearing(take, angle / 20, self.rail) if fault == "bearing" else None
+        slips = np.clip(1 - np.abs(phase - 0.12) / 0.1, 0, 1) * (take.rng.uniform(size=stroke[-1] + 1) < 0.7)[stroke]
+        return (
+            unit(whine + weight * friction + 0.8 * weight * thump),
+            squeal(take, slips, self.rail / 2),
+            bearing(take, angle, self.rail),
+        )
 
 
 class Valve(Machine):
@@ -131,27 +126,29 @@ class Valve(Machine):
     faults = ("leakage", "sticking")
 
     def __init__(self, rng: np.random.Generator) -> None:
-        self.period = rng.uniform(0.45, 0.75)
-        self.open = rng.uniform(0.25, 0.45)
-        self.opening = rng.uniform(1000, 2600)
-        self.shutting = rng.uniform(700, 1800)
-        self.gas = rng.uniform(2200, 4500)
+        self.period = rng.normal(0.6, 0.02)
+        self.open = rng.normal(0.35, 0.02)
+        self.opening = rng.normal(1800, 40)
+        self.shutting = rng.normal(1100, 30)
+        self.gas = 3200.0
 
-    def record(self, take: Take, fault: str | None) -> tuple[Signal, Signal | None]:
-        """Open and shut under some pressure."""
+    def record(self, take: Take) -> tuple[Signal, Signal, Signal]:
+        """Open and shut, under some pressure."""
         pressure = take.rng.uniform(0.5, 1.0)
         cycle = turns(take, wander(take, 0.01) / (self.period * take.rng.normal(1.0, 0.03)))
         is_open = (cycle % 1.0) < self.open
         opens, shuts = passings(cycle, 1.0), passings(cycle - self.open, 1.0)
-        sound = (
+        running = (
             self._click(take, opens, self.opening)
             + 0.8 * self._click(take, shuts, self.shutting)
             + 0.5 * pressure * unit(noise(take, band(take, self.gas, 0.5)) * is_open)
         )
-        if fault == "sticking":
-            late = opens + take.rng.uniform(0.02, 0.06, len(opens)) * take.rate
-            return sound, self._click(take, late, 0.8 * self.opening)
-        return sound, faults.leakage(take, self.gas, 1.0 - is_open) if fault == "leakage" else None
+        late = opens + take.rng.uniform(0.02, 0.06, len(opens)) * take.rate
+        return (
+            unit(running),
+            leakage(take, self.gas, 1.0 - is_open),
+            self._click(take, late, 0.8 * self.opening),
+        )
 
     @staticmethod
     def _click(take: Take, where: npt.ArrayLike, frequency: float) -> Signal:

@@ -18,6 +18,8 @@ RATE = 16_000
 IDS = ("00", "02", "04", "06")  # the numbers of the challenge's development data
 COLUMNS = ("path", "machine", "id", "split", "label", "fault", "severity")
 
+WEAR = ((-24.0, -24.0), (-11.0, -24.0), (-24.0, -11.0), (-14.0, -14.0))
+NOISE_SPREAD = 2.0
 FAULT_LEVELS = (-18.0, 0.0)  # of the mildest and the gravest fault, relative to the healthy machine [dB]
 SIGNAL_TO_NOISE = (6.0, 3.0, 0.0, -3.0)  # of the units in turn: some stand in a noisier corner [dB]
 
@@ -98,13 +100,16 @@ def _rng(seed: int, *words: str) -> np.random.Generator:
 
 def _record(recording: Recording, seed: int, signal_to_noise: float, samples: int) -> npt.NDArray[np.int16]:
     built = MACHINES[recording.machine](_rng(seed, recording.machine, recording.id))
+    wear = WEAR[IDS.index(recording.id)]
     take = Take(_rng(seed, recording.path), samples, RATE)
-    sound, fault = built.record(take, recording.fault or None)
-    sound = unit(sound)
-    if fault is not None:
-        mild, grave = FAULT_LEVELS
-        sound = sound + decibels(mild + (grave - mild) * recording.severity) * fault
-    heard = sound + decibels(take.rng.normal(0, 1.5) - signal_to_noise) * _factory(take)
+    sound, *faults = built.record(take)
+    mild, grave = FAULT_LEVELS
+    for name, worn, fault in zip(built.faults, wear, faults, strict=True):
+        level = decibels(worn + take.rng.normal(0, 1.0))
+        if name == recording.fault:
+            level = np.hypot(level, decibels(mild + (grave - mild) * recording.severity))
+        sound = sound + level * fault
+    heard = sound + decibels(take.rng.normal(0, NOISE_SPREAD) - signal_to_noise) * _factory(take)
     gain = decibels(-26 + take.rng.uniform(-4, 4))
     wave: npt.NDArray[np.int16] = np.clip(np.round(heard * gain * 32768), -32768, 32767).astype(np.int16)
     return wave
