@@ -82,7 +82,7 @@ def fill_features(
     Raises
     ------
     DataError
-        If a wave has another number of samples than was planned, or a clip's frames are not finite where the wave is.
+        If a wave has another number of samples than was planned.
     Stopped
         If `should_stop` said so.
     Exception

@@ -196,7 +196,9 @@ def _mel(
     lead = n_fft // 2 if center else 0
     if n_fft not in OWN_SIZES:
         spectrum = np.empty((len(out), 1 + n_fft // 2), np.float32)
-        np.matmul(_other_spectra(wave, lead, pad_mode, hop, weights, power, spectrum), filters, out=out)
+        _other_spectra(wave, lead, pad_mode, hop, weights, power, spectrum)
+        with np.errstate(invalid="ignore", over="ignore"):
+            np.matmul(spectrum, filters, out=out)
         if decibels:
             out[:] = power_to_db(out)
         return out
@@ -316,10 +318,11 @@ def _other_spectra(
     if len(out) == 0:
         return out
     frames = np.lib.stride_tricks.sliding_window_view(padded, len(weights))[::hop]
-    for first in range(0, len(out), 4 * LANES):
-        spectrum = rfft(frames[first : first + 4 * LANES] * weights)
-        rows = out[first : first + 4 * LANES]
-        np.add(spectrum.real**2, spectrum.imag**2, out=rows)
-        if power == 1:
-            np.sqrt(rows, out=rows)
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN and Inf pass through
+        for first in range(0, len(out), 4 * LANES):
+            spectrum = rfft(frames[first : first + 4 * LANES] * weights)
+            rows = out[first : first + 4 * LANES]
+            np.add(spectrum.real**2, spectrum.imag**2, out=rows)
+            if power == 1:
+                np.sqrt(rows, out=rows)
     return out

@@ -1,0 +1,72 @@
+"""Each kernel's twin: the definition written down in float64, as plainly as NumPy allows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def hann(n):
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
+
+
+def reflected(index, length):
+    """Index into a wave that is mirrored at its ends, again and again."""
+    if length == 1:
+        return 0
+    index %= 2 * (length - 1)
+    return min(index, 2 * (length - 1) - index)
+
+
+def frames(wave, n_fft, hop_length, *, window=None, center=True, pad_mode="constant"):
+    """Windowed frames [float64, ``[frames, n_fft]``]."""
+    wave = wave / 32768.0 if wave.dtype == np.int16 else wave.astype(np.float64)
+    if window is None:
+        weights = hann(n_fft)
+    else:
+        weights = np.zeros(n_fft)
+        begin = (n_fft - len(window)) // 2
+        weights[begin : begin + len(window)] = window
+    lead = n_fft // 2 if center else 0
+    length = len(wave) + 2 * lead
+    found = []
+    for begin in range(0, length - n_fft + 1, hop_length):
+        frame = np.zeros(n_fft)
+        for i in range(n_fft):
+            at = begin + i - lead
+            if pad_mode == "reflect":
+                frame[i] = wave[reflected(at, len(wave))]
+            elif 0 <= at < len(wave):
+                frame[i] = wave[at]
+        found.append(frame * weights)
+    return np.array(found).reshape(-1, n_fft)
+
+
+def stft(wave, *, n_fft, hop_length, power=2, **framing):
+    """Power spectra by NumPy's float64 transform [``[frames, bins]``]."""
+    return np.abs(np.fft.rfft(frames(wave, n_fft, hop_length, **framing))) ** power
+
+
+def dft(numbers):
+    """Discrete Fourier transform by its sum."""
+    n = np.arange(len(numbers))
+    return np.exp(-2j * np.pi * np.outer(n, n) / len(numbers)) @ numbers
+
+
+def mel_filter(edges, frequency, norm):
+    """Weight of a frequency in the triangle with these three edges, in Hz."""
+    low, peak, high = edges
+    height = 2 / (high - low) if norm == "slaney" else 1.0
+    if low < frequency <= peak:
+        return height * (frequency - low) / (peak - low)
+    if peak < frequency < high:
+        return height * (high - frequency) / (high - peak)
+    return 0.0
+
+
+def decibel(power):
+    return 10 * np.log10(np.maximum(power, 1e-10))
+
+
+def gather(frames, starts, length, mean=None, scale=None):
+    windows = np.stack([frames[s : s + length] for s in starts]).astype(np.float64)
+    return windows if mean is None else (windows - mean) * scale
