@@ -13,7 +13,16 @@ from asdkit.api import AugmenterConfig, Config, DetectorConfig, Field, JobOutlin
 from asdkit.spec.positions import shown
 
 RESERVED_NAMES = frozenset(
-    {"jobs", "plots", "spec.toml", "scores.csv", "results.csv", "results.json"}  # of a run folder
+    {
+        "jobs",
+        "plots",
+        "work",
+        "spec.toml",
+        "settings.json",
+        "scores.csv",
+        "results.csv",
+        "results.json",
+    }  # of a run folder
     | {"path", "machine", "id", "split", "label"}  # columns of scores.csv
 )
 """Names that no detector or system may have, whatever the case of their letters."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from asdkit.spec.check import report_problems
 from asdkit.spec.faults import Faults, Places
@@ -83,35 +82,5 @@ class Spec:
         """Where a key of the spec is written, such as ``where("data", "root")``."""
         return self.places.where(keys)
 
-    def merged(self) -> dict[str, Any]:
-        """All settings, merged, with defaults filled in, as JSON has them."""
-        return {
-            "name": self.name,
-            "seed": self.seed,
-            "data": self.data.model_dump(mode="json"),
-            "compute": self.compute.model_dump(mode="json"),
-            "detectors": {name: _described(settings) for name, settings in self.detectors.items()},
-            "machines": {
-                machine: {"detectors": {name: _described(settings) for name, settings in detectors.items()}}
-                for machine, detectors in self.overrides.items()
-            },
-            "systems": {
-                name: {
-                    "members": list(system.members),
-                    "fuser": system.fuser.canonical() if system.fuser else None,
-                }
-                for name, system in self.systems.items()
-            },
-        }
-
     def _table(self, machine: str, detector: str) -> Table:
         return self.tables.get((machine, detector)) or self.tables[None, detector]
-
-
-def _described(settings: DetectorSettings) -> dict[str, Any]:
-    """A detector's settings with the names that `DetectorSettings.canonical` leaves out."""
-    described = settings.canonical()
-    described["featurizer"] |= {"name": settings.featurizer.name, "store": settings.featurizer.store}
-    for augmenter, named in zip(described["augmenters"], settings.augmenters, strict=True):
-        augmenter["name"] = named.name
-    return described

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,8 @@ def settings_or_a_message(path: Path, data: bytes, sets: list[str]) -> bool:
         assert all(line.startswith((f"{path}:", "--set ")) for line in lines), lines
         assert all(line.isprintable() for line in lines)
         return False
-    spec.merged()
+    for detector in (*spec.detectors.values(), *spec.detectors_for("fan").values()):
+        json.dumps(detector.canonical(), allow_nan=False)
     spec.problems("fan", ids=1)
     return True
 

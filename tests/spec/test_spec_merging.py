@@ -230,15 +230,11 @@ def test_whole_numbers_do_for_decimals_and_make_the_same_settings(load: Load) ->
     assert load(text + "1").detectors["G"].canonical() == load(text + "1.0").detectors["G"].canonical()
 
 
-def test_merged_settings_are_json_with_all_names_and_defaults(load: Load) -> None:
-    merged = json.loads(json.dumps(load(TWO).merged()))
-    assert merged["detectors"]["S"]["config"]["epochs"] == 7
-    assert merged["detectors"]["S"]["featurizer"]["name"] == "logmel"
-    assert merged["machines"]["valve"]["detectors"]["M"]["augmenters"][0]["name"] == "slow"
-    assert merged["systems"]["max"] == {
-        "members": ["M", "R"],
-        "fuser": {"use": "z-score", "config": {"combine": "max"}},
-    }
+def test_a_system_that_extends_another_has_its_members_and_its_own_fuser(load: Load) -> None:
+    systems = load(TWO).systems
+    assert {name: system.members for name, system in systems.items()} == dict.fromkeys(("mean", "max"), ("M", "R"))
+    fusers = [system.fuser.canonical() if system.fuser else None for system in systems.values()]
+    assert fusers == [{"use": "z-score", "config": {"combine": combine}} for combine in ("mean", "max")]
 
 
 def test_a_system_of_one_member_needs_no_fuser_but_may_have_one(load: Load) -> None:
