@@ -37,6 +37,7 @@ from asdkit.sampling import Training
 
 if TYPE_CHECKING:
     from asdkit.kernels import gather, log_mel
+    from asdkit.kernels.compiling import kernel
     from asdkit.training import NetworkDetector, WindowNetwork
 
 __all__ = [
@@ -49,8 +50,8 @@ __all__ = [
     "Detector",
     "DetectorConfig",
     "Entry",
-    "Featurizer",
     "Features",
+    "Featurizer",
     "Field",
     "FloatArray",
     "Fuser",
@@ -64,8 +65,8 @@ __all__ = [
     "StateValue",
     "Stopped",
     "Training",
-    "WaveAugmenter",
     "Wave",
+    "WaveAugmenter",
     "WindowAugmenter",
     "WindowNetwork",
     "Windows",
@@ -73,6 +74,7 @@ __all__ = [
     "frame_count",
     "gather",
     "hookimpl",
+    "kernel",
     "log_mel",
 ]
 
@@ -84,6 +86,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 Wave = npt.NDArray[np.float32] | npt.NDArray[np.int16]
 
 _LAZY = {
+    "kernel": "asdkit.kernels.compiling",
     "log_mel": "asdkit.kernels",
     "gather": "asdkit.kernels",
     "NetworkDetector": "asdkit.training",
@@ -171,7 +174,7 @@ class NetworkConfig(DetectorConfig):
     learning_rate: float = Field(1e-3, gt=0, description="peak rate of AdamW (1e-3: Adam's of the baseline)")
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay of AdamW")
     validation: float = Field(
-        0.0, ge=0, lt=1, description="share of the training clips held out; the epoch best on them is kept (0: the last)"
+        0.0, ge=0, lt=1, description="share of training clips held out; the epoch best on them is kept (0: the last)"
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of products in training; auto: bfloat16 where the hardware has it; scores are float32"

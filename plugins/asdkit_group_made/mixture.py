@@ -13,17 +13,17 @@ LOG_VARIANCE_FLOOR = math.log(1e-4)
 _HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
 
-def mixture_nll(parameters: torch.Tensor, shift: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def mixture_nll(parameters: torch.Tensor, offset: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Negative log-likelihood, averaged over bins.
 
-    Component ``c`` of a bin has weight ``softmax(logits)_c``, mean ``mean_c + shift`` and variance
+    Component ``c`` of a bin has weight ``softmax(logits)_c``, mean ``mean_c + offset`` and variance
     ``exp(max(log_variance_c, LOG_VARIANCE_FLOOR))``. All of it is computed in float32.
 
     Parameters
     ----------
     parameters
         [float32 or bfloat16, ``[rows, 3, components, bins]``] Logits, means, log-variances.
-    shift
+    offset
         [float32, ``[rows, bins]``] Added to all means of a bin.
     target
         [float32, ``[rows, bins]``] Standardised values; the density is one of standardised units.
@@ -33,39 +33,72 @@ def mixture_nll(parameters: torch.Tensor, shift: torch.Tensor, target: torch.Ten
     nll
         [float32, ``[rows]``] Nats a bin.
     """
-    nll: torch.Tensor = _MixtureNll.apply(parameters, shift, target)  # type: ignore[no-untyped-call]
+    nll: torch.Tensor = _MixtureNll.apply(parameters, offset, target)  # type: ignore[no-untyped-call]
     return nll
 
 
 class _MixtureNll(torch.autograd.Function):
-    """Forward and gradient at once: the gradient, of the size of the parameters, is all that is kept."""
+    """Value and gradient at once: the gradient, of the size of the parameters, is all that is kept."""
 
     @staticmethod
-    def forward(ctx: Any, parameters: torch.Tensor, shift: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        logits, means, log_variances = parameters.float().unbind(1)
-        floored = log_variances.clamp(min=LOG_VARIANCE_FLOOR)
-        precision = torch.exp(-floored)
-        off = (target - shift)[:, None] - means
-        square = off * off * precision
-        weights = torch.log_softmax(logits, 1)
-        joint = weights - 0.5 * (floored + square)
-        total = torch.logsumexp(joint, 1)
-        if any(ctx.needs_input_grad):
-            share = torch.exp(joint - total[:, None])
-            by_mean = -share * off * precision
-            by_variance = 0.5 * share * (1 - square)
-            # Below the floor only a step upwards can change anything.
-            by_variance = torch.where(log_variances < LOG_VARIANCE_FLOOR, by_variance.clamp(max=0), by_variance)
-            gradient = torch.stack([torch.exp(weights) - share, by_mean, by_variance], 1)
-            ctx.save_for_backward(gradient.to(parameters.dtype), by_mean.sum(1))
-        return _HALF_LOG_TWO_PI - total.mean(1)
+    def forward(ctx: Any, parameters: torch.Tensor, offset: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        both = on_cpu if parameters.device.type == "cpu" else by_torch
+        nll, gradient, by_offset = both(parameters, offset, target, any(ctx.needs_input_grad))
+        ctx.save_for_backward(gradient, by_offset)
+        return nll
 
     @staticmethod
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
-        by_parameters, by_shift = ctx.saved_tensors
-        upstream = upstream / by_shift.shape[1]
-        return (
-            by_parameters * upstream[:, None, None, None].to(by_parameters.dtype),
-            by_shift * upstream[:, None],
-            None,
-        )
+        gradient, by_offset = ctx.saved_tensors
+        upstream = upstream / by_offset.shape[1]
+        # In place: torch refuses a second pass backward through what was changed.
+        gradient.mul_(upstream[:, None, None, None].to(gradient.dtype))
+        return gradient, by_offset.mul_(upstream[:, None]), None
+
+
+Likelihood = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Negative log-likelihood a bin of each row; gradient of its sum over bins by parameters and by offset."""
+
+
+def on_cpu(parameters: torch.Tensor, offset: torch.Tensor, target: torch.Tensor, wanted: bool) -> Likelihood:
+    """Compute by the compiled kernel."""
+    from asdkit_group_made.kernel import likelihood
+
+    half = parameters.dtype == torch.bfloat16
+    kind = torch.uint16 if half else torch.uint32
+    parameters = parameters.contiguous()
+    gradient = torch.empty_like(parameters) if wanted else parameters[:0]
+    nll, by_offset = torch.empty(len(target)), torch.empty_like(target)
+    likelihood(
+        parameters.detach().view(kind).numpy(),
+        16 if half else 0,
+        offset.detach().contiguous().numpy(),
+        target.detach().contiguous().numpy(),
+        LOG_VARIANCE_FLOOR,
+        nll.numpy(),
+        gradient.detach().view(kind).numpy(),
+        by_offset.numpy(),
+    )
+    return nll, gradient, by_offset
+
+
+def by_torch(parameters: torch.Tensor, offset: torch.Tensor, target: torch.Tensor, wanted: bool) -> Likelihood:
+    """Compute by torch's own operations, on any device."""
+    logits, means, log_variances = parameters.float().unbind(1)
+    floored = log_variances.clamp(min=LOG_VARIANCE_FLOOR)
+    precision = torch.exp(-floored)
+    away = (target - offset)[:, None] - means
+    square = away * away * precision
+    weights = torch.log_softmax(logits, 1)
+    joint = weights - 0.5 * (floored + square)
+    total = torch.logsumexp(joint, 1)
+    nll = _HALF_LOG_TWO_PI - total.mean(1)
+    if not wanted:
+        return nll, parameters[:0], offset[:0]
+    share = torch.exp(joint - total[:, None])
+    by_mean = -share * away * precision
+    by_variance = 0.5 * share * (1 - square)
+    # Below the floor only a step upwards can change anything.
+    by_variance = torch.where(log_variances < LOG_VARIANCE_FLOOR, by_variance.clamp(max=0), by_variance)
+    gradient = torch.stack([torch.exp(weights) - share, by_mean, by_variance], 1)
+    return nll, gradient.to(parameters.dtype), by_mean.sum(1)
