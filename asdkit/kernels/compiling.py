@@ -24,10 +24,11 @@ from numba.core.caching import FunctionCache
 
 import asdkit
 from asdkit.errors import AsdkitWarning
+from asdkit.kernels import lowering  # noqa: F401  # teaches Numba about lanes before anything is compiled
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compile on first use, without the GIL; compiled code is kept. No fastmath flag but those of `lanes`."""
+    """Compile on first use, without the GIL; compiled code is kept. No fastmath flag but that of `lowering`."""
     dispatcher = numba.njit(nogil=True, fastmath=False)(function)
     folder = None if numba.config.DISABLE_JIT else cache_folder()
     if folder is not None:

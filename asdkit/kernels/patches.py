@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asdkit.kernels.compiling import kernel
+from asdkit.kernels.lanes import LANES, load_at, move, store_at
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -49,18 +50,23 @@ def gather(
         If a window reaches beyond the matrix.
     """
     batch, bands = len(starts), frames.shape[1]
+    for name, array in (("frames", frames), ("out", out)):
+        if array.dtype != np.float32 or not array.flags.c_contiguous:
+            raise ValueError(f"{name} must be C-contiguous float32")
     if out.ndim != 3 or out.shape[0] < batch or out.shape[1:] != (length, bands):
         raise ValueError(f"out has shape {out.shape}, but [at least {batch}, {length}, {bands}] is needed")
     if (mean is None) != (scale is None):
         raise ValueError("give both mean and scale, or neither")
-    if batch and (starts.min() < 0 or starts.max() + length > len(frames)):
-        raise IndexError(f"windows of {length} rows reach beyond a matrix of {len(frames)} rows")
     if mean is None or scale is None:
-        _gather(frames, starts, length, out)
+        beyond = _gather(frames, starts, length, out)
     else:
         if mean.shape != (bands,) or scale.shape != (bands,):
             raise ValueError(f"mean and scale must have shape ({bands},), not {mean.shape} and {scale.shape}")
-        _gather_standardised(frames, starts, length, out, mean, scale)
+        beyond = _gather_standardised(frames, starts, length, out, mean, scale)
+    if beyond >= 0:
+        raise IndexError(
+            f"window {beyond} is rows {starts[beyond]} to {starts[beyond] + length} of a matrix of {len(frames)} rows"
+        )
     return out[:batch]
 
 
@@ -92,23 +98,35 @@ def draw(offsets: IntArray, rng: np.random.Generator, per_clip: int | None = Non
 
 
 @kernel
-def _gather(frames: FloatArray, starts: IntArray, length: int, out: FloatArray) -> None:
+def _gather(frames: FloatArray, starts: IntArray, length: int, out: FloatArray) -> int:
+    """Copy windows; return the first that reaches beyond the matrix, or -1. A window is one run of memory."""
+    numbers = length * frames.shape[1]
     for b in range(len(starts)):
         start = starts[b]
-        for t in range(length):
-            for k in range(frames.shape[1]):
-                out[b, t, k] = frames[start + t, k]
+        if start < 0 or start + length > len(frames):
+            return b
+        move(frames, start * frames.shape[1], out, b * numbers, numbers)
+    return -1
 
 
 @kernel
 def _gather_standardised(
     frames: FloatArray, starts: IntArray, length: int, out: FloatArray, mean: FloatArray, scale: FloatArray
-) -> None:
+) -> int:
+    """As `_gather`, and standardise: `LANES` bands at a time, those left over one by one."""
+    bands = frames.shape[1]
+    whole = bands // LANES * LANES
     for b in range(len(starts)):
         start = starts[b]
+        if start < 0 or start + length > len(frames):
+            return b
         for t in range(length):
-            for k in range(frames.shape[1]):
+            row, to = (start + t) * bands, (b * length + t) * bands
+            for k in range(0, whole, LANES):
+                store_at(out, to + k, (load_at(frames, row + k) - load_at(mean, k)) * load_at(scale, k))
+            for k in range(whole, bands):
                 out[b, t, k] = (frames[start + t, k] - mean[k]) * scale[k]
+    return -1
 
 
 @kernel
