@@ -164,6 +164,7 @@ def test_threads_do_not_disturb_each_other():
         np.testing.assert_array_equal(found, expected)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 2.0**127, width=32), max_size=70))
 def test_power_to_db_is_the_logarithm(values):
     power = np.array(values, np.float32)

@@ -1,0 +1,113 @@
+"""Gathering and drawing windows."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asdkit.kernels import draw, gather
+from tests.kernels import naive
+
+
+def matrix(rows=300, bands=40, seed=0):
+    return np.random.default_rng(seed).standard_normal((rows, bands)).astype(np.float32)
+
+
+@settings(deadline=None)  # the first example compiles
+@given(
+    bands=st.integers(1, 150),
+    length=st.integers(1, 70),
+    starts=st.lists(st.integers(0, 30), max_size=6),
+    standardise=st.booleans(),
+)
+def test_windows_are_those_rows(bands, length, starts, standardise):
+    frames = matrix(100, bands)
+    mean, scale = matrix(2, bands, 1) if standardise else (None, None)
+    out = np.full((len(starts) + 1, length, bands), 7, np.float32)
+    found = gather(frames, np.array(starts, np.int64), length, out, mean, scale)
+    assert found.base is out
+    assert np.all(out[len(starts) :] == 7)
+    if starts:
+        np.testing.assert_allclose(found, naive.gather(frames, starts, length, mean, scale), rtol=1e-5, atol=1e-6)
+
+
+def test_without_standardising_windows_are_exact_copies_nan_included():
+    frames = matrix()
+    frames[10, 3] = np.nan
+    found = gather(frames, np.array([8]), 5, np.empty((1, 5, 40), np.float32))
+    np.testing.assert_array_equal(found[0], frames[8:13])
+
+
+@pytest.mark.parametrize("mode", ["w+", "r"])
+def test_windows_come_from_a_memory_map_as_well(tmp_path, mode):
+    matrix().tofile(tmp_path / "frames")
+    written = np.memmap(tmp_path / "frames", np.float32, "r+", shape=(300, 40))
+    frames = written if mode == "w+" else np.memmap(tmp_path / "frames", np.float32, "r", shape=(300, 40))
+    found = gather(frames, np.array([5, 100]), 8, np.empty((2, 8, 40), np.float32))
+    np.testing.assert_array_equal(found, naive.gather(matrix(), [5, 100], 8).astype(np.float32))
+
+
+@pytest.mark.parametrize("start", [-1, 237, 10**12])
+@pytest.mark.parametrize("standardise", [False, True])
+def test_a_window_beyond_the_matrix_is_an_error(start, standardise):
+    stats = (np.zeros(40, np.float32), np.ones(40, np.float32)) if standardise else (None, None)
+    with pytest.raises(IndexError, match="window 1 is rows"):
+        gather(matrix(), np.array([236, start]), 64, np.empty((2, 64, 40), np.float32), *stats)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"out": np.empty((1, 64, 40), np.float32)}, "out has shape"),
+        ({"out": np.empty((2, 63, 40), np.float32)}, "out has shape"),
+        ({"out": np.empty((2, 64, 40))}, "out must be"),
+        ({"frames": matrix().astype(np.float64)}, "frames must be"),
+        ({"frames": matrix(300, 80)[:, ::2]}, "frames must be"),
+        ({"mean": np.zeros(40, np.float32)}, "both"),
+        ({"mean": np.zeros(40, np.float32), "scale": np.zeros(39, np.float32)}, "shape"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change, message):
+    arguments = {"frames": matrix(), "starts": np.array([0, 1]), "length": 64, "out": np.empty((2, 64, 40), np.float32)}
+    with pytest.raises(ValueError, match=message):
+        gather(**(arguments | change))
+
+
+@settings(deadline=None)  # the first example compiles
+@given(
+    counts=st.lists(st.integers(0, 12), min_size=1, max_size=8),
+    first=st.integers(0, 5),
+    per_clip=st.none() | st.integers(1, 15),
+    seed=st.integers(0, 2**32),
+)
+def test_draws_are_distinct_windows_and_as_many_of_each_clip_as_asked_for(counts, first, per_clip, seed):
+    offsets = first + np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    drawn = draw(offsets, np.random.default_rng(seed), per_clip)
+    assert drawn.dtype == np.int64
+    assert len(set(drawn.tolist())) == len(drawn)
+    found = np.histogram(drawn, bins=np.unique(offsets))[0] if len(drawn) else np.zeros(0, np.int64)
+    wanted = [c if per_clip is None else min(c, per_clip) for c in counts]
+    assert found.tolist() == [w for w in wanted if w] if len(drawn) else not any(wanted)
+    np.testing.assert_array_equal(drawn, draw(offsets, np.random.default_rng(seed), per_clip))
+
+
+def test_every_window_and_every_order_are_equally_likely():
+    # Two of five windows in order: 20 outcomes; chi-square with 19 degrees of freedom stays below 43.8 with
+    # probability 0.999.
+    rng = np.random.default_rng(1)
+    outcomes = {}
+    for _ in range(20000):
+        pair = tuple(draw(np.array([0, 5]), rng, 2).tolist())
+        outcomes[pair] = outcomes.get(pair, 0) + 1
+    assert len(outcomes) == 20
+    assert sum((n - 1000) ** 2 / 1000 for n in outcomes.values()) < 43.8
+
+
+def test_clips_are_shuffled_among_each_other():
+    drawn = draw(np.arange(0, 1001, 10), np.random.default_rng(0), 2)
+    assert np.corrcoef(np.arange(len(drawn)), drawn)[0, 1] < 0.2
+
+
+def test_drawing_none_of_a_clip_is_an_error():
+    with pytest.raises(ValueError, match="per_clip"):
+        draw(np.array([0, 5]), np.random.default_rng(0), 0)
