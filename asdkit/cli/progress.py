@@ -31,6 +31,7 @@ class Progress(Watcher):
         self.left: dict[str, Job] = {}
         self.total = 0
         self.begin = time.monotonic()
+        self.first_seen: dict[str, tuple[float, float]] = {}  # job -> when its epochs were first seen, and which it was
         self.live: Live | None = None
 
     def __enter__(self) -> Progress:
@@ -86,7 +87,7 @@ class Progress(Watcher):
         for job in list(self.left.values()):
             work = self.plan.place.work(job)
             if values := _recent(work):
-                grid.add_row(job.machine, "=".join(job.detectors), *_cells(values))
+                grid.add_row(job.machine, "=".join(job.detectors), *_cells(values), self._left_of(job, values))
         ended = self.total - len(self.left)
         elapsed = time.monotonic() - self.begin
         text = f"{ended} of {self.total} jobs, {_clock(elapsed)}"
@@ -94,6 +95,16 @@ class Progress(Watcher):
             text += f", about {_clock(elapsed / ended * len(self.left))} left"
         grid.add_row(text)
         return grid
+
+    def _left_of(self, job: Job, values: dict[str, float | int | str]) -> str:
+        """Time left of a job's training, by the pace of its epochs since they were first seen."""
+        if "epoch" not in values or "epochs" not in values:
+            return ""
+        now, epoch, epochs = time.monotonic(), float(values["epoch"]), float(values["epochs"])
+        begin, first = self.first_seen.setdefault(f"{job.key}{values.get('id', '')}", (now, epoch))
+        if epoch <= first:
+            return ""
+        return f"{_clock((epochs - epoch) * (now - begin) / (epoch - first))} left"
 
 
 def _recent(work: Path) -> dict[str, float | int | str]:
@@ -113,8 +124,6 @@ def _cells(values: dict[str, float | int | str]) -> list[str]:
         cells.append(f"loss {float(values['loss']):.4f}")
     if "windows_per_s" in values:
         cells.append(f"{float(values['windows_per_s']):,.0f} windows/s")
-    if "seconds_left" in values:
-        cells.append(f"{_clock(float(values['seconds_left']))} left")
     return cells
 
 
