@@ -82,6 +82,5 @@ def store_at(numbers: Any, at: int, lanes: Any) -> None:
     numbers.reshape(-1)[at : at + LANES] = lanes
 
 
-def move(source: Any, begin: int, target: Any, at: int, count: int) -> None:
-    """Copy `count` consecutive numbers from one C-contiguous array to another, which do not overlap."""
-    target.reshape(-1)[at : at + count] = source.reshape(-1)[begin : begin + count]
+def prefetch(numbers: Any, at: int) -> None:
+    """Ask for the memory at `at` to be in cache soon; it may lie beyond the array."""

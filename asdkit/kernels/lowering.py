@@ -23,7 +23,7 @@ from asdkit.kernels.lanes import (
     load_at,
     load_tile,
     mantissa,
-    move,
+    prefetch,
     root,
     spread,
     store,
@@ -99,7 +99,7 @@ _typed(load, _lanes, lambda rows, i: _is_rows(rows) and _integer(i))
 _typed(store, types.none, lambda rows, i, lanes: _is_rows(rows) and _integer(i) and lanes == _lanes)
 _typed(load_at, _lanes, lambda numbers, at: _is_rows(numbers) and _integer(at))
 _typed(store_at, types.none, lambda numbers, at, lanes: _is_rows(numbers) and _integer(at) and lanes == _lanes)
-_typed(move, types.none, lambda source, begin, target, at, count: _is_rows(source) and _is_rows(target))
+_typed(prefetch, types.none, lambda numbers, at: _is_rows(numbers) and _integer(at))
 _typed(spread, _lanes, lambda number: number == types.float32)
 _typed(at_least, _lanes, lambda lanes, floor: lanes == _lanes)
 _typed(root, _lanes, lambda lanes: lanes == _lanes)
@@ -165,11 +165,14 @@ def _store_at(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return context.get_dummy_value()
 
 
-@lower_builtin(move, types.Array, types.Integer, types.Array, types.Integer, types.Integer)
-def _move(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    source, begin, target, at, count = args
-    to = _pointer(context, builder, sig.args[2], target, at, 1)
-    cgutils.raw_memcpy(builder, to, _pointer(context, builder, sig.args[0], source, begin, 1), count, 4)
+@lower_builtin(prefetch, types.Array, types.Integer)
+def _prefetch(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    numbers, at = args
+    pointer = builder.bitcast(_pointer(context, builder, sig.args[0], numbers, at, 1), cgutils.voidptr_t)
+    signature = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, _WORD, _WORD, _WORD])
+    # LLVM's arguments: to be read (0), into the second cache (2), as data (1).
+    how = [ir.Constant(_WORD, value) for value in (0, 2, 1)]
+    builder.call(builder.module.declare_intrinsic("llvm.prefetch", [cgutils.voidptr_t], signature), [pointer, *how])
     return context.get_dummy_value()
 
 

