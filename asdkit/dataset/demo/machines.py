@@ -28,16 +28,24 @@ from asdkit.dataset.demo.sound import (
 
 
 class Machine(ABC):
-    """One unit of some machine type; made with randomness of its own, which says how this unit is built."""
+    """One unit of some machine type.
+
+    Parameters
+    ----------
+    rng
+        Randomness of its own, which says how it is built.
+    size
+        How fast it runs by design, relative to the largest of its type.
+    """
 
     faults: ClassVar[tuple[str, str]]
 
     @abstractmethod
-    def __init__(self, rng: np.random.Generator) -> None: ...
+    def __init__(self, rng: np.random.Generator, size: float) -> None: ...
 
     @abstractmethod
-    def record(self, take: Take) -> tuple[Signal, Signal, Signal]:
-        """Sound of running, then what the first and the second of `faults` add to it."""
+    def record(self, take: Take, pace: float) -> tuple[Signal, Signal, Signal]:
+        """Sound of running at `pace` times the usual speed, then what the first and the second of `faults` add to it."""
 
 
 class Fan(Machine):
@@ -46,17 +54,17 @@ class Fan(Machine):
     faults = ("bearing", "looseness")
     blades = 5
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, size: float) -> None:
         orders = np.arange(1, 61)
-        self.speed = rng.normal(26, 0.3)
+        self.speed = 48 * size * rng.normal(1, 0.01)
         self.orders = rng.lognormal(0, 0.2, 60) / orders**0.9 * np.where(orders % self.blades == 0, 5.0, 1.0)
         self.air = rng.normal(700, 20)
         self.housing = 3000.0
 
-    def record(self, take: Take) -> tuple[Signal, Signal, Signal]:
+    def record(self, take: Take, pace: float) -> tuple[Signal, Signal, Signal]:
         """Turn at some speed, against some resistance."""
         load = take.rng.uniform(0.5, 1.0)
-        angle = turns(take, self.speed * take.rng.normal(1.0, 0.03) * wander(take, 0.003))
+        angle = turns(take, pace * self.speed * take.rng.normal(1.0, 0.02) * wander(take, 0.003))
         swell = 1 + 0.4 * unit(tones(take, angle * self.blades, np.array([1.0, 0.4])))
         air = unit(noise(take, band(take, self.air * load**0.3, 1.3)) * swell)
         running = unit(tones(take, angle, self.orders)) + 1.2 * load * air
@@ -69,17 +77,17 @@ class Pump(Machine):
     faults = ("leakage", "bearing")
     vanes = 6
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, size: float) -> None:
         orders = np.arange(1, 41)
-        self.speed = rng.normal(47.5, 0.3)
+        self.speed = 58 * size * rng.normal(1, 0.01)
         self.orders = rng.lognormal(0, 0.2, 40) / orders**0.7 * np.where(orders % self.vanes == 0, 4.0, 1.0)
         self.stream = rng.normal(1100, 40)
         self.housing = 3800.0
 
-    def record(self, take: Take) -> tuple[Signal, Signal, Signal]:
+    def record(self, take: Take, pace: float) -> tuple[Signal, Signal, Signal]:
         """Run at a nearly fixed speed, against some pressure."""
         pressure = take.rng.uniform(0.4, 1.0)
-        angle = turns(take, self.speed * take.rng.normal(1.0, 0.015) * wander(take, 0.002))
+        angle = turns(take, pace * self.speed * take.rng.normal(1.0, 0.015) * wander(take, 0.002))
         pulse = 1 + 0.5 * pressure * unit(tones(take, angle * self.vanes, np.array([1.0, 0.5])))
         stream = unit(noise(take, band(take, self.stream, 0.9)) * pulse * wander(take, 0.15))
         running = unit(tones(take, angle, self.orders)) * (0.6 + 0.4 * pressure) + 1.3 * pressure * stream
@@ -93,21 +101,21 @@ class Slider(Machine):
     faults = ("slipping belt", "bearing")
     drive = 20  # shaft orders of the whine: teeth of the pulley
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.stroke = rng.normal(0.75, 0.03)
-        self.pitch = rng.normal(380, 6)
+    def __init__(self, rng: np.random.Generator, size: float) -> None:
+        self.stroke = 0.7 / size * rng.normal(1, 0.01)
+        self.pitch = 420 * size * rng.normal(1, 0.01)
         self.orders = rng.lognormal(0, 0.2, 12) / np.arange(1, 13) ** 0.8
         self.friction = rng.normal(2000, 60)
         self.stop = rng.normal(240, 8)
         self.rail = 3600.0
 
-    def record(self, take: Take) -> tuple[Signal, Signal, Signal]:
+    def record(self, take: Take, pace: float) -> tuple[Signal, Signal, Signal]:
         """Run to and fro, with some weight on the slider."""
         weight = take.rng.uniform(0.5, 1.0)
-        strokes = turns(take, wander(take, 0.02) / (self.stroke * take.rng.normal(1.0, 0.04)))
+        strokes = turns(take, pace * wander(take, 0.02) / (self.stroke * take.rng.normal(1.0, 0.03)))
         phase, stroke = strokes % 1.0, (strokes - strokes[0] // 1).astype(np.int64)
         speed = np.clip(np.minimum(phase, 1 - phase) / 0.15, 0, 1)  # up a ramp, along, and down again
-        angle = np.cumsum(self.pitch / self.drive * speed * take.rng.normal(1.0, 0.02)) / take.rate
+        angle = np.cumsum(pace * self.pitch / self.drive * speed * take.rng.normal(1.0, 0.02)) / take.rate
         whine = unit(tones(take, angle * self.drive, self.orders) * speed)
         friction = unit(noise(take, band(take, self.friction, 0.8)) * speed)
         ends = passings(strokes, 1.0)
@@ -125,28 +133,29 @@ class Valve(Machine):
 
     faults = ("leakage", "sticking")
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, size: float) -> None:
         self.period = rng.normal(0.6, 0.02)
-        self.open = rng.normal(0.35, 0.02)
+        self.open = 0.45 * size * rng.normal(1, 0.01)
         self.opening = rng.normal(1800, 40)
         self.shutting = rng.normal(1100, 30)
-        self.gas = 3200.0
+        self.gas = 3600 * size * rng.normal(1, 0.01)
 
-    def record(self, take: Take) -> tuple[Signal, Signal, Signal]:
+    def record(self, take: Take, pace: float) -> tuple[Signal, Signal, Signal]:
         """Open and shut, under some pressure."""
         pressure = take.rng.uniform(0.5, 1.0)
         cycle = turns(take, wander(take, 0.01) / (self.period * take.rng.normal(1.0, 0.03)))
-        is_open = (cycle % 1.0) < self.open
-        opens, shuts = passings(cycle, 1.0), passings(cycle - self.open, 1.0)
+        open_for, gas = pace * self.open, pace * self.gas
+        is_open = (cycle % 1.0) < open_for
+        opens, shuts = passings(cycle, 1.0), passings(cycle - open_for, 1.0)
         running = (
             self._click(take, opens, self.opening)
             + 0.8 * self._click(take, shuts, self.shutting)
-            + 0.5 * pressure * unit(noise(take, band(take, self.gas, 0.5)) * is_open)
+            + 0.5 * pressure * unit(noise(take, band(take, gas, 0.5)) * is_open)
         )
         late = opens + take.rng.uniform(0.02, 0.06, len(opens)) * take.rate
         return (
             unit(running),
-            leakage(take, self.gas, 1.0 - is_open),
+            leakage(take, gas, 1.0 - is_open),
             self._click(take, late, 0.8 * self.opening),
         )
 

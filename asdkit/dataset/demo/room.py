@@ -18,9 +18,11 @@ RATE = 16_000
 IDS = ("00", "02", "04", "06")  # the numbers of the challenge's development data
 COLUMNS = ("path", "machine", "id", "split", "label", "fault", "severity")
 
-WEAR = ((-24.0, -24.0), (-11.0, -24.0), (-24.0, -11.0), (-14.0, -14.0))
+SIZES = (1.0, 0.88, 0.77, 0.68)  # of the units in turn
+DRAG = 0.1
+WEAR = (-24.0, -14.0)
 NOISE_SPREAD = 2.0
-FAULT_LEVELS = (-18.0, 0.0)  # of the mildest and the gravest fault, relative to the healthy machine [dB]
+FAULT_LEVELS = (-20.0, -4.0)  # of the mildest and the gravest fault, relative to the healthy machine [dB]
 SIGNAL_TO_NOISE = (6.0, 3.0, 0.0, -3.0)  # of the units in turn: some stand in a noisier corner [dB]
 
 
@@ -99,10 +101,11 @@ def _rng(seed: int, *words: str) -> np.random.Generator:
 
 
 def _record(recording: Recording, seed: int, signal_to_noise: float, samples: int) -> npt.NDArray[np.int16]:
-    built = MACHINES[recording.machine](_rng(seed, recording.machine, recording.id))
-    wear = WEAR[IDS.index(recording.id)]
+    unit_rng = _rng(seed, recording.machine, recording.id)
+    built = MACHINES[recording.machine](unit_rng, SIZES[IDS.index(recording.id)])
+    wear = unit_rng.uniform(*WEAR, size=2)
     take = Take(_rng(seed, recording.path), samples, RATE)
-    sound, *faults = built.record(take)
+    sound, *faults = built.record(take, 1 - DRAG * recording.severity)
     mild, grave = FAULT_LEVELS
     for name, worn, fault in zip(built.faults, wear, faults, strict=True):
         level = decibels(worn + take.rng.normal(0, 1.0))
@@ -117,11 +120,12 @@ def _record(recording: Recording, seed: int, signal_to_noise: float, samples: in
 
 def _factory(take: Take) -> Signal:
     """Noise of a hall: rumble, hum of the mains, other machines far away, and now and then a clank."""
-    rumble = noise(take, 1 / np.maximum(take.bins, 30.0) ** 0.5)
+    rumble = 1 / np.sqrt(np.maximum(take.bins, 30.0))
+    murmur = band(take, take.rng.uniform(300, 900), 1.0)
+    hall = noise(take, np.hypot(rumble / np.linalg.norm(rumble), 0.5 * murmur / np.linalg.norm(murmur)))
     hum = tones(take, turns(take, 50.0), np.array([1.0, 0.6, 0.3, 0.2]))
     far = tones(take, turns(take, take.rng.uniform(15, 60)), take.rng.exponential(1.0, 25))
-    murmur = noise(take, band(take, take.rng.uniform(300, 900), 1.0))
-    hall = rumble + 0.3 * unit(hum) + 0.4 * unit(far) + 0.5 * murmur
+    hall = hall + 0.3 * unit(hum) + 0.4 * unit(far)
     clanks = take.rng.uniform(0, take.samples, take.rng.poisson(0.4 * take.samples / take.rate))
     struck = strikes_at(take, clanks, take.rng.lognormal(0, 0.5, len(clanks)))
     heard: Signal = unit(hall) + 12 * ringing(take, struck, take.rng.uniform(600, 3000), 0.03) / np.sqrt(30)
