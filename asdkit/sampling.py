@@ -232,8 +232,9 @@ def _shares(chances: Sequence[float | None]) -> npt.NDArray[np.float64]:
     if stated > 1 + 1e-9:
         raise ValueError(f"the probabilities of the augmenters add up to {stated:g}, more than 1")
     rest = max(0.0, 1 - stated) / (1 + sum(chance is None for chance in chances))
-    shares = np.array([rest if chance is None else chance for chance in chances] + [rest])
-    return shares / shares.sum()
+    shares: npt.NDArray[np.float64] = np.array([rest if chance is None else chance for chance in chances] + [rest])
+    shares /= shares.sum()
+    return shares
 
 
 def hold_out(training: Training, fraction: float, rng: np.random.Generator) -> tuple[IntArray, IntArray]:

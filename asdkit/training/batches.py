@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import pairwise
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from asdkit.sampling import Draw, Transform
 from asdkit.training.standard import Standard
 
 _AHEAD = 2  # batches made before they are asked for
+
+Made = TypeVar("Made")
 
 
 class Batch(NamedTuple):
@@ -76,7 +79,7 @@ def runs(draw: Draw, batch: int) -> list[slice]:
     first, last = batch * draw.batch_size, min((batch + 1) * draw.batch_size, len(draw.starts))
     edges = first + 1 + np.flatnonzero(np.diff(draw.transforms[first:last]))
     bounds = [first, *edges.tolist(), last]
-    return [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [slice(a, b) for a, b in pairwise(bounds)]
 
 
 def generator(seed: int, *place: int) -> np.random.Generator:
@@ -116,7 +119,7 @@ class HostBatches:
                 self.source.augmented(rows, draw, rng, windows[here], targets[here])
 
 
-def ahead(make: Callable[[int], Batch], count: int, threads: int) -> Iterator[Batch]:
+def ahead(make: Callable[[int], Made], count: int, threads: int) -> Iterator[Made]:
     """Make items 0 to `count`, in threads ahead of their use where there are threads for it."""
     if threads < 2:
         yield from map(make, range(count))

@@ -82,7 +82,8 @@ class NetworkDetector:
                 scores[rows] = _own_score(network.score(batch.windows), own[rows])
                 first = rows.stop
             network.cpu()
-            return np.array(scores.cpu())
+            made: FloatArray = scores.cpu().numpy().copy()
+        return made
 
     def state(self) -> State:
         """What was learnt; see `asdkit.api.Detector`."""

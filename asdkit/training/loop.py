@@ -108,7 +108,7 @@ class Fit:
             if self.ctx.should_stop():
                 raise Stopped("training was stopped")
             self._set_rate(rate(self.done * draw.batches + seen, steps))
-            with autocast(self.device, self.config.precision):
+            with autocast(self.device, self.config.precision, self.network.bfloat16_pays):
                 loss = self.network.loss(batch.windows, batch.targets)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal
 
@@ -28,9 +28,15 @@ def surroundings(ctx: Context, stream: str) -> Iterator[torch.device]:
             torch.set_num_threads(threads)
 
 
-def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """Bfloat16 autocast where asked for or, under ``"auto"``, where the hardware multiplies it natively."""
-    if precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(device)):
+def autocast(device: torch.device, precision: Precision, pays: Collection[str]) -> AbstractContextManager[object]:
+    """Bfloat16 autocast where asked for or, under ``"auto"``, where it pays and the hardware multiplies it natively.
+
+    Parameters
+    ----------
+    pays
+        Kinds of device on which the network gains by it: ``"cpu"``, ``"cuda"``.
+    """
+    if precision == "bfloat16" or (precision == "auto" and device.type in pays and multiplies_bfloat16(device)):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 
@@ -34,7 +36,7 @@ class Reconstruction(WindowNetwork):
         half = [config.hidden] * 4
         sizes = [inside, *half, config.bottleneck, *half]
         layers: list[nn.Module] = []
-        for before, after in zip(sizes, sizes[1:], strict=False):
+        for before, after in pairwise(sizes):
             layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], outside))
 
@@ -45,7 +47,7 @@ class Reconstruction(WindowNetwork):
         else:
             known = torch.cat([windows[:, : self.middle], windows[:, self.middle + 1 :]], dim=1)
             wanted = windows[:, self.middle]
-        predicted = self.layers(known.flatten(1)).float()
+        predicted: torch.Tensor = self.layers(known.flatten(1)).float()
         return (predicted - wanted.flatten(1)).square().mean(dim=1)
 
     def loss(self, windows: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -26,11 +26,12 @@ class BlockLinear(nn.Module):
     def __init__(self, sees: Sequence[int], gives: Sequence[int]) -> None:
         super().__init__()
         self.sees = tuple(sees)
-        self.blocks = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sees, gives, strict=True))
+        self.linears = [nn.Linear(a, b) for a, b in zip(sees, gives, strict=True)]
+        self.blocks = nn.ModuleList(self.linears)
 
     def forward(self, inputs: torch.Tensor) -> list[torch.Tensor]:
         """Map [``[batch, columns]``] to one [``[batch, units]``] a block."""
-        return [block(inputs[:, :width]) for width, block in zip(self.sees, self.blocks, strict=True)]
+        return [block(inputs[:, :width]) for width, block in zip(self.sees, self.linears, strict=True)]
 
 
 def split(units: int, blocks: int) -> list[int]:

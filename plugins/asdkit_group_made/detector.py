@@ -66,10 +66,10 @@ class GroupMadeNetwork(WindowNetwork):
     def _start(self) -> None:
         """Begin near one broad mixture for all bins, its components apart from each other."""
         with torch.no_grad():
-            for block, group in zip(self.mixtures.blocks, self.predicted, strict=True):
+            for block, group in zip(self.mixtures.linears, self.predicted, strict=True):
                 block.weight.mul_(0.1)
                 block.bias.copy_(_starting_mixtures(len(group), self.shape).flatten())
-            for block in self.shifts.blocks:
+            for block in self.shifts.linears:
                 block.weight.mul_(0.1)
                 block.bias.zero_()
 

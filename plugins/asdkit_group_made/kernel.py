@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -12,15 +13,16 @@ from asdkit.api import FloatArray, kernel
 
 Bits = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
 
-# Fusing products and sums is allowed, so that loops over bins become vector instructions; NaN and Inf stay what
-# they are.
-_inline = numba.njit(nogil=True, fastmath={"contract"}, forceinline=True)
-
 _HALF_LOG_TWO_PI = np.float32(0.9189385332046727)
 _LOG2_E = np.float32(1.44269504088896)
 _LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
 _ROUND = np.float32(12582912.0)  # 1.5 * 2^23: adding it rounds to an integer, which is then in the lowest bits
 _LEAST, _MOST = np.float32(-87.0), np.float32(88.0)  # beyond, float32 has no normal number for exp
+
+
+def _inline(function: Callable[..., Any]) -> Any:
+    """Make a function a part of its callers; products and sums in it may be fused."""
+    return numba.njit(nogil=True, fastmath={"contract"}, forceinline=True)(function)
 
 
 @_inline

@@ -1,4 +1,4 @@
-"""Which machine id made this sound?"""
+"""Which machine id made this sound: its networks, trained on nothing but normal recordings."""
 
 from asdkit.api import Entry, hookimpl
 from asdkit_id_classifier.config import IdClassifierConfig
@@ -12,7 +12,7 @@ def asdkit_detectors() -> list[Entry]:
             "id-classifier",
             IdClassifierConfig,
             "asdkit_id_classifier.detector:IdClassifier",
-            summary="Self-supervised classification of machine ids: MobileNetV2 or ResNet-50, cross-entropy or ArcFace.",
+            summary="Self-supervised classification of ids: MobileNetV2 or ResNet-50, cross-entropy or ArcFace.",
             defaults={"frames": 64, "hop": 8},
         )
     ]

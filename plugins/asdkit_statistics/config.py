@@ -15,7 +15,7 @@ class StatisticsConfig(DetectorConfig):
     statistics: list[Statistic] = Field(
         ["mean", "change"],
         min_length=1,
-        description="of each band over the frames: mean, standard deviation, standard deviation of frame-to-frame steps",
+        description="of each band: mean, standard deviation, standard deviation of the steps from frame to frame",
     )
 
 

@@ -118,4 +118,5 @@ def _marks(summaries: FloatArray) -> IntArray:
     """A 63-bit mark of each summary: equal for equal summaries, and hardly ever else [int64, ``[windows]``]."""
     bits = np.ascontiguousarray(summaries).view(np.uint32).astype(np.uint64)
     factors = np.random.default_rng(0).integers(2**63, size=bits.shape[1], dtype=np.uint64) * 2 + 1
-    return (((bits + 1) * factors).sum(axis=1, dtype=np.uint64) >> np.uint64(1)).astype(np.int64)
+    sums: npt.NDArray[np.uint64] = ((bits + 1) * factors).sum(axis=1, dtype=np.uint64)
+    return (sums >> np.uint64(1)).astype(np.int64)

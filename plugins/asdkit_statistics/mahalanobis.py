@@ -21,7 +21,8 @@ class Mahalanobis(StatisticsDetector):
         """Fit the covariance; keep a square root of its inverse."""
         from sklearn.covariance import ledoit_wolf
 
-        covariance = ledoit_wolf(summaries.astype(np.float64), assume_centered=True)[0]
+        several = summaries if len(summaries) > 1 else np.repeat(summaries, 2, axis=0)  # scikit-learn warns of one
+        covariance = ledoit_wolf(several.astype(np.float64), assume_centered=True)[0]
         root = np.linalg.cholesky(covariance + _RIDGE * np.eye(len(covariance)))
         return {"whiten": np.linalg.inv(root).astype(np.float32)}
 

@@ -1,0 +1,265 @@
+"""Group MADE: what its outputs may see, that its densities are densities, and that it learns a known process."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from asdkit_group_made.config import GroupMadeConfig
+from asdkit_group_made.detector import GroupMade, GroupMadeNetwork
+from asdkit_group_made.mixture import LOG_VARIANCE_FLOOR, by_torch, mixture_nll, on_cpu
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asdkit.api import Context, Features, JobOutline, cut_windows
+from tests.detectors.rooms import training
+
+BANDS = 6
+ORDERS = ["middle", "causal", "reverse", [[0, 1, 3, 4], [2]], [[4, 1], [0], [3, 2]], [[2], [0, 1, 3, 4]]]
+
+
+def network(order, likelihood, hidden=(12, 10, 8), components=3, seed=0, frames=5) -> GroupMadeNetwork:
+    """A network with random weights everywhere, in float64."""
+    config = GroupMadeConfig(order=order, likelihood=likelihood, hidden=list(hidden), components=components)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        made = GroupMadeNetwork(config.groups(frames), BANDS, config)
+        for parameter in made.parameters():
+            torch.nn.init.normal_(parameter, std=0.5)
+        made.activation = torch.nn.SiLU()  # ReLU's zeros could hide a connection
+    return made
+
+
+def outputs(made: GroupMadeNetwork, window: torch.Tensor) -> list[torch.Tensor]:
+    """All mixture parameters of each group with inputs [``[numbers]``]: the arguments of its likelihood."""
+    known = torch.cat([window[:, frame] for group in made.groups[:-1] for frame in group], 1)
+    hidden = known
+    for layer in made.hidden:
+        hidden = made.activation(torch.cat(layer(hidden), 1))
+    pairs = zip(made.mixtures(hidden), made.shifts(known), strict=True)
+    return [torch.cat([mixture.flatten(), shift.flatten()]) for mixture, shift in pairs]
+
+
+@pytest.mark.parametrize("likelihood", ["conditional", "joint"])
+@pytest.mark.parametrize("order", ORDERS, ids=str)
+def test_outputs_of_a_group_see_all_earlier_groups_and_nothing_else(order, likelihood) -> None:
+    made = network(order, likelihood)
+    window = torch.randn(1, 5, BANDS)
+    count = len(outputs(made, window))
+    for place in range(count):
+        group = len(made.groups) - count + place
+        allowed = [frame for earlier in made.groups[:group] for frame in earlier]
+        jacobian = torch.autograd.functional.jacobian(lambda x, p=place: outputs(made, x)[p], window)[:, 0]
+        seen = jacobian.abs().sum(dim=(0, 2))
+        for frame in range(5):
+            if frame in allowed:
+                assert (jacobian[:, frame].abs().sum(dim=0) > 0).all(), f"group {group} ignores frame {frame}"
+            else:
+                assert seen[frame] == 0, f"group {group} sees frame {frame}"
+
+
+@given(seed=st.integers(0, 10_000), frames=st.integers(2, 6))
+@settings(max_examples=15, deadline=None)
+def test_the_masks_hold_for_any_grouping(seed, frames) -> None:
+    rng = np.random.default_rng(seed)
+    cuts = np.sort(rng.choice(np.arange(1, frames), rng.integers(1, frames), replace=False))
+    groups = [part.tolist() for part in np.split(rng.permutation(frames), cuts)]
+    made = network(groups, "joint", hidden=(8, 9), components=2, seed=seed, frames=frames)
+    window = torch.randn(1, frames, BANDS)
+    for place in range(len(groups) - 1):
+        allowed = {frame for earlier in groups[: place + 1] for frame in earlier}
+        jacobian = torch.autograd.functional.jacobian(lambda x, p=place: outputs(made, x)[p], window)[:, 0]
+        assert {f for f in range(frames) if jacobian[:, f].abs().sum() > 0} == allowed
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=str)
+def test_the_joint_density_is_the_product_of_its_conditionals(order) -> None:
+    made = network(order, "joint")
+    window = torch.randn(4, 5, BANDS)
+    terms = [made._first_term(window)[i] for i in range(len(made.groups[0]))]
+    known = torch.cat([window[:, frame] for group in made.groups[:-1] for frame in group], 1)
+    hidden = known
+    for layer in made.hidden:
+        hidden = made.activation(torch.cat(layer(hidden), 1))
+    for group, mixture, shift in zip(made.predicted, made.mixtures(hidden), made.shifts(known), strict=True):
+        for place, frame in enumerate(group):
+            parameters = mixture.reshape(4, len(group), *made.shape)[:, place]
+            offset = shift.reshape(4, len(group), BANDS)[:, place]
+            terms.append(mixture_nll(parameters, offset, window[:, frame])[:, None])
+    torch.testing.assert_close(made.nll(window), torch.cat(terms, 1).mean(1), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("components", [1, 2, 10])
+def test_the_density_of_a_bin_integrates_to_one(components) -> None:
+    torch.manual_seed(0)
+    values = torch.linspace(-60, 60, 240_001)
+    for _ in range(5):
+        one = torch.randn(1, 3, components, 1) * torch.tensor([2.0, 3.0, 1.5])[:, None, None]
+        parameters = one.expand(len(values), 3, components, 1).contiguous()
+        offset = torch.full((len(values), 1), 0.7)
+        density = torch.exp(-mixture_nll(parameters, offset, values[:, None])).double()
+        assert torch.trapezoid(density, values.double()).item() == pytest.approx(1, abs=1e-4)
+
+
+def naive_nll(parameters: torch.Tensor, offset: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """The definition, in torch's own distributions."""
+    logits, means, log_variances = (p.transpose(1, 2) for p in parameters.double().unbind(1))
+    deviation = torch.exp(0.5 * log_variances.clamp(min=LOG_VARIANCE_FLOOR))
+    normal = torch.distributions.Normal(means + offset.double()[..., None], deviation)
+    mixture = torch.distributions.MixtureSameFamily(torch.distributions.Categorical(logits=logits), normal)
+    return -mixture.log_prob(target.double()).mean(1)
+
+
+@pytest.mark.parametrize("compute", [on_cpu, by_torch])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("components", [1, 10])
+def test_the_fused_likelihood_and_gradient_are_those_of_torch_distributions(compute, dtype, components) -> None:
+    torch.manual_seed(1)
+    parameters = (torch.randn(7, 3, components, 5) * 2).to(dtype)
+    offset, target = torch.randn(7, 5), torch.randn(7, 5) * 2
+    exact = parameters.double().requires_grad_()
+    shift = offset.double().requires_grad_()
+    reference = naive_nll(exact, shift, target)
+    reference.sum().backward()
+    nll, gradient, by_offset = compute(parameters, offset, target, True)
+    torch.testing.assert_close(nll.double(), reference.detach(), rtol=1e-5, atol=1e-6)
+    near = {"rtol": 1e-4, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 1e-2, "atol": 1e-5}
+    torch.testing.assert_close(gradient.double() / 5, exact.grad, **near)
+    torch.testing.assert_close(by_offset.double() / 5, shift.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_the_gradient_reaches_parameters_offset_and_all_weights() -> None:
+    for order in ("middle", "causal"):
+        made = network(order, None)
+        made.loss(torch.randn(8, 5, BANDS), torch.empty(8, 0)).backward()
+        for name, parameter in made.named_parameters():
+            assert parameter.grad is not None, name
+            assert parameter.grad.abs().sum() > 0, name
+
+
+def test_below_the_variance_floor_a_gradient_can_only_widen() -> None:
+    parameters = torch.zeros(2, 3, 1, 1)
+    parameters[:, 2] = LOG_VARIANCE_FLOOR - 1
+    target = torch.tensor([[0.0], [5.0]])
+    for compute in (on_cpu, by_torch):
+        _, gradient, _ = compute(parameters, torch.zeros(2, 1), target, True)
+        assert gradient[0, 2].item() == 0  # at the mean: narrower would be better, but is not to be had
+        assert gradient[1, 2].item() < 0  # far out: descent raises the log-variance
+
+
+def test_a_second_pass_backward_is_refused_rather_than_wrong() -> None:
+    parameters = torch.randn(2, 3, 2, 4, requires_grad=True)
+    loss = mixture_nll(parameters, torch.zeros(2, 4), torch.randn(2, 4)).sum()
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+@given(
+    logit=st.floats(-1e4, 1e4, width=32),
+    mean=st.floats(-1e3, 1e3, width=32),
+    log_variance=st.floats(-200, 80, width=32),
+    target=st.floats(-1e3, 1e3, width=32),
+)
+@settings(deadline=None)
+def test_extreme_mixtures_have_finite_likelihoods_and_gradients(logit, mean, log_variance, target) -> None:
+    parameters = torch.zeros(1, 3, 2, 1)
+    parameters[0, :, 0, 0] = torch.tensor([logit, mean, log_variance])
+    for dtype in (torch.float32, torch.bfloat16):
+        for made in on_cpu(parameters.to(dtype), torch.zeros(1, 1), torch.full((1, 1), target), True):
+            assert torch.isfinite(made).all()
+
+
+def test_bfloat16_training_is_stable_with_silence_constant_bins_and_outliers() -> None:
+    rng = np.random.default_rng(0)
+    frames = rng.normal(-50, 5, (400, BANDS)).astype(np.float32)
+    frames[:100] = -100
+    frames[:, 2] = -70
+    frames[::50] += 500
+    features = Features(frames, np.arange(0, 401, 40))
+    detector = GroupMade(GroupMadeConfig(precision="bfloat16", epochs=5, hidden=[16, 16], batch_size=32))
+    detector.fit(training(features, ["id_00"] * 10, 5), Context())
+    made = detector.score(features, cut_windows(features.offsets, 5), ["id_00"] * 10, Context())
+    assert np.isfinite(made).all()
+
+
+PROCESS_BANDS, NOISE = 8, 0.5
+
+
+def gaussian_process(windows: int, frames: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Windows whose first frame has independent bins and each next one is A times the one before plus noise.
+
+    Returns windows, A, and the true negative log-likelihood a bin in expectation.
+    """
+    rng = np.random.default_rng(7)
+    a = np.linalg.qr(rng.normal(size=(PROCESS_BANDS, PROCESS_BANDS)))[0] * np.sqrt(1 - NOISE**2)
+    rng = np.random.default_rng(seed)
+    made = [rng.normal(size=(windows, PROCESS_BANDS))]
+    for _ in range(frames - 1):
+        made.append(made[-1] @ a.T + NOISE * rng.normal(size=(windows, PROCESS_BANDS)))
+    entropy = 0.5 * math.log(2 * math.pi * math.e)
+    return np.stack(made, 1).astype(np.float32), a, entropy + (frames - 1) / frames * math.log(NOISE)
+
+
+@pytest.mark.parametrize(
+    ("order", "excess"),
+    [
+        ("causal", 0.0),
+        # In the opposite order each frame but the first of the order is, given the next, Gaussian with covariance
+        # (1 - (1 - NOISE^2)) I again, A being orthogonal: the process is reversible, and "reverse" loses nothing.
+        ("reverse", 0.0),
+        # Frames 0 and 2 first, as if their bins and they themselves were independent: what they tell of each other,
+        # -log(1 - r^2) / 2 nats a bin with r^2 = (1 - NOISE^2)^2, is lost, over three frames.
+        ([[0, 2], [1]], -0.5 * math.log(1 - (1 - NOISE**2) ** 2) / 3 ),
+    ],
+    ids=str,
+)
+def test_a_linear_gaussian_process_is_learnt_and_a_wrong_order_loses_what_theory_says(order, excess) -> None:
+    """3 frames of 8 bins, 3,000 clips of one window for training and as many for the check."""
+    frames = 3
+    windows, _, truth = gaussian_process(3000, frames, seed=1)
+    fresh, _, _ = gaussian_process(3000, frames, seed=2)
+    features = Features(windows.reshape(-1, PROCESS_BANDS), np.arange(3001, dtype=np.int64) * frames)
+    other = Features(fresh.reshape(-1, PROCESS_BANDS), features.offsets)
+    config = GroupMadeConfig(
+        order=order, likelihood="joint", components=1, hidden=[24, 24], epochs=40, batch_size=128, learning_rate=3e-3
+    )
+    detector = GroupMade(config)
+    detector.fit(training(features, ["a"] * 3000, frames), Context(seed=3))
+    made = detector.score(other, cut_windows(other.offsets, frames), ["a"] * 3000, Context())
+    # Scores are of standardised bins: in the process's own units a bin has log(deviation) more.
+    own_units = made.mean() + np.log(windows.reshape(-1, PROCESS_BANDS).std(axis=0)).mean()
+    spread = 3 * made.std() / math.sqrt(len(made))
+    assert own_units == pytest.approx(truth + excess, abs=0.02)
+    assert spread < 0.02
+
+
+@pytest.mark.parametrize(
+    ("options", "frames", "said"),
+    [
+        ({"order": "middle"}, 4, 'order: "middle" needs an odd number of frames'),
+        ({"order": [[0, 1], [2]]}, 5, "order: must name each of the frames 0 to 4 once"),
+        ({"order": [[0, 1], [1, 2]]}, 3, "order: must name each"),
+        ({"order": [[0, 1, 2]], "likelihood": "conditional"}, 3, 'likelihood: "conditional" needs at least two groups'),
+        ({"order": "causal", "hidden": [3, 8]}, 5, "hidden: 5 groups need layers of at least 4 units"),
+        ({}, "clip", "frames: a network needs a number of frames"),
+    ],
+)
+def test_options_that_cannot_go_together_are_named(options, frames, said) -> None:
+    (problem,) = GroupMadeConfig(**options).problems(JobOutline(frames=frames))
+    assert problem.startswith(said)
+
+
+def test_options_that_can_are_not() -> None:
+    for order in ORDERS:
+        assert GroupMadeConfig(order=order).problems(JobOutline(frames=5)) == []
+    assert GroupMadeConfig(order=[[0, 1, 2]]).problems(JobOutline(frames=3)) == []
+
+
+def test_the_default_likelihood_is_conditional_for_middle_and_joint_for_the_others() -> None:
+    assert GroupMadeConfig().terms == "conditional"
+    assert GroupMadeConfig(order="causal").terms == "joint"
+    assert GroupMadeConfig(order=[[0], [1]]).terms == "joint"
+    assert GroupMadeConfig(order="middle", likelihood="joint").terms == "joint"
