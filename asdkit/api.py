@@ -202,7 +202,7 @@ class Entry:
     defaults
         For detectors: defaults of the keys that the core reads, such as ``{"frames": 64, "hop": 8}``.
     api_version
-        The `API_VERSION` it was written for.
+        The `API_VERSION` it was written for; 1 where it does not say.
     """
 
     name: str
@@ -210,7 +210,7 @@ class Entry:
     target: str | Callable[..., Any]
     summary: str = ""
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    api_version: int = API_VERSION
+    api_version: int = 1
 
     def load(self) -> Callable[..., Any]:
         """Import the class."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from types import ModuleType
 from typing import Literal
@@ -14,13 +17,14 @@ import pluggy
 
 from asdkit import hookspecs
 from asdkit.api import API_VERSION, PROJECT, AugmenterConfig, Config, DetectorConfig, Entry
-from asdkit.errors import PluginError, UsageError
+from asdkit.errors import AsdkitWarning, PluginError, UsageError
 from asdkit.naming import nearest
 
 Kind = Literal["featurizer", "augmenter", "detector", "fuser"]
 KINDS: tuple[Kind, ...] = ("featurizer", "augmenter", "detector", "fuser")
 HEAVY = ("torch", "numba", "cv2", "sklearn")
-OLDEST_API = 1
+RESTRICTION = "ASDKIT_PLUGINS"
+"""Environment variable with the distributions whose plugins are loaded, joined by commas; not set: all of them."""
 
 _CONFIG_OF: dict[Kind, type[Config]] = {
     "featurizer": Config,
@@ -41,12 +45,12 @@ class Plugin:
         What it is and what ``use`` calls it; of a distribution that failed as a whole, None and the entry point's.
     status
         ``"ok"``, ``"broken"`` or ``"incompatible"``.
-    cause
-        Why it is not ok, one line.
     distribution, version
         The installed distribution that brought it.
     module
         The module that the entry point names.
+    cause
+        Why it is not ok, or what is to be known of one that is; one line.
     seconds
         What importing the module cost.
     heavy
@@ -84,10 +88,17 @@ class Registry:
             If it is there but broken or incompatible, or if two distributions claim the name.
         UsageError
             If there is none.
+
+        Warns
+        -----
+        AsdkitWarning
+            If it is used and was written for the plugin API before this one.
         """
         found = [p for p in self.plugins if p.name == name and p.kind in (kind, None)]
         good = [p for p in found if p.status == "ok"]
         if good:
+            if good[0].cause:
+                warnings.warn(f"{kind} {name!r}: {good[0].cause}", AsdkitWarning, stacklevel=2)
             return good[0]
         if found:
             bad = found[0]
@@ -105,50 +116,80 @@ class Registry:
 
 
 def discover() -> Registry:
-    """Load every entry point of the group ``asdkit``, each alone."""
-    seen: set[tuple[str, str, str]] = set()
+    """Load every entry point of the group ``asdkit``, each alone; those that `RESTRICTION` names, where it is set.
+
+    Raises
+    ------
+    UsageError
+        If `RESTRICTION` names a distribution that has no plugin.
+    """
     registry = Registry()
-    for point in sorted(metadata.entry_points(group=PROJECT), key=lambda p: (p.name, p.value)):
-        distribution = point.dist.name if point.dist else "unknown"
-        version = point.dist.version if point.dist else "?"
-        if (distribution, point.name, point.value) in seen:  # an old editable install beside the new one
-            continue
-        seen.add((distribution, point.name, point.value))
+    for point, distribution, version in _points():
         registry.plugins += _load(point, distribution, version)
     registry.plugins = _mark_clashes(registry.plugins)
     return registry
+
+
+def _points() -> Iterator[tuple[metadata.EntryPoint, str, str]]:
+    """Entry points with the names and versions of their distributions, in order of their names."""
+    found: dict[tuple[str, str, str], tuple[metadata.EntryPoint, str, str]] = {}
+    for point in metadata.entry_points(group=PROJECT):
+        about = point.dist.metadata if point.dist else None  # asked for once: it is parsed anew each time
+        distribution, version = (about["Name"], about["Version"]) if about else ("unknown", "?")
+        # An old editable install beside the new one shows the same entry points twice.
+        found.setdefault((point.name, point.value, distribution), (point, distribution, version))
+    wanted = os.environ.get(RESTRICTION)
+    allowed = None if wanted is None else {_plain(name) for name in wanted.split(",") if name.strip()}
+    missing = (allowed or set()) - {_plain(distribution) for _, distribution, _ in found.values()}
+    if missing:
+        raise UsageError(
+            f"{RESTRICTION} names {', '.join(sorted(missing))}, which no installed distribution with plugins is called",
+            hint="It holds names of distributions, joined by commas, such as asdkit,asdkit-spectrum; "
+            "the built-in plugins are those of asdkit.",
+        )
+    for _, each in sorted(found.items()):
+        if allowed is None or _plain(each[1]) in allowed:
+            yield each
+
+
+def _plain(distribution: str) -> str:
+    """Name of a distribution as PyPA compares it."""
+    return re.sub(r"[-_.]+", "-", distribution.strip()).lower()
 
 
 def _load(point: metadata.EntryPoint, distribution: str, version: str) -> list[Plugin]:
     before = {name for name in HEAVY if name in sys.modules}
     begin = time.perf_counter()
     try:
-        manager = _manager(point.load())
+        manager = manager_of(point.load())
     except (Exception, SystemExit) as error:  # whatever a stranger's module does at import
         return [Plugin(None, point.name, "broken", distribution, version, point.value, cause=_cause(error))]
     seconds = time.perf_counter() - begin
     heavy = tuple(name for name in HEAVY if name in sys.modules and name not in before)
+    # What the entry point is, until a hook says more.
+    point_itself = Plugin(None, point.name, "broken", distribution, version, point.value, seconds=seconds, heavy=heavy)
     found: list[Plugin] = []
     for kind in KINDS:
         try:
-            entries = _call(manager, kind)
+            entries = call_hook(manager, kind)
         except (Exception, SystemExit) as error:
-            cause = f"asdkit_{kind}s: {_cause(error)}"
-            found.append(Plugin(None, point.name, "broken", distribution, version, point.value, cause=cause))
+            found.append(replace(point_itself, cause=f"asdkit_{kind}s: {_cause(error)}"))
             continue
         for entry in entries:
-            status, cause = _judge(entry, kind)
-            name = entry.name if isinstance(entry, Entry) else point.name
-            good = entry if isinstance(entry, Entry) else None
-            found.append(Plugin(kind, name, status, distribution, version, point.value, good, cause, seconds, heavy))
+            status, cause = _judge(entry, kind, f"{distribution} {version}")
+            if isinstance(entry, Entry):
+                known = replace(point_itself, kind=kind, name=str(entry.name), entry=entry)
+            else:
+                known = replace(point_itself, kind=kind)
+            found.append(replace(known, status=status, cause=cause))
     if not found:
         cause = "implements none of the hooks; decorate asdkit_detectors (or the like) with @hookimpl"
-        found.append(Plugin(None, point.name, "broken", distribution, version, point.value, cause=cause))
+        found.append(replace(point_itself, cause=cause))
     return found
 
 
-def _manager(module: ModuleType) -> pluggy.PluginManager:
-    """Make a plugin manager that knows one module and nobody else."""
+def manager_of(module: ModuleType) -> pluggy.PluginManager:
+    """Make a plugin manager that knows one module and nobody else; raises whatever is wrong with its hooks."""
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)
     manager.register(module)
@@ -156,9 +197,10 @@ def _manager(module: ModuleType) -> pluggy.PluginManager:
     return manager
 
 
-def _call(manager: pluggy.PluginManager, kind: Kind) -> list[Entry]:
+def call_hook(manager: pluggy.PluginManager, kind: Kind) -> list[object]:
+    """Ask a module for its plugins of a kind; they may be anything."""
     results = getattr(manager.hook, f"asdkit_{kind}s")()
-    entries: list[Entry] = []
+    entries: list[object] = []
     for result in results:
         if not isinstance(result, list):
             raise TypeError(f"must return a list of Entry, not {type(result).__name__}")
@@ -166,10 +208,10 @@ def _call(manager: pluggy.PluginManager, kind: Kind) -> list[Entry]:
     return entries
 
 
-def _judge(entry: object, kind: Kind) -> tuple[Literal["ok", "broken", "incompatible"], str]:
+def _judge(entry: object, kind: Kind, whose: str) -> tuple[Literal["ok", "broken", "incompatible"], str]:
     if not isinstance(entry, Entry):
         return "broken", f"the list holds {type(entry).__name__}, not Entry"
-    if not isinstance(entry.api_version, int) or not OLDEST_API <= entry.api_version <= API_VERSION:
+    if not isinstance(entry.api_version, int) or not API_VERSION - 1 <= entry.api_version <= API_VERSION:
         return "incompatible", f"written for plugin API {entry.api_version}; this asdkit has {API_VERSION}"
     if not isinstance(entry.name, str) or not _NAME.fullmatch(entry.name):
         return "broken", f"the name {entry.name!r} is not lower case words joined by hyphens"
@@ -178,6 +220,8 @@ def _judge(entry: object, kind: Kind) -> tuple[Literal["ok", "broken", "incompat
         return "broken", f"config of {entry.name!r} must be a subclass of asdkit.api.{needed.__name__}"
     if isinstance(entry.target, str) and not re.fullmatch(r"[\w.]+:\w+", entry.target):
         return "broken", f"target {entry.target!r} of {entry.name!r} is not 'package.module:Class'"
+    if entry.api_version < API_VERSION:
+        return "ok", f"{whose} is written for plugin API {entry.api_version}; the next asdkit will refuse it"
     return "ok", ""
 
 
@@ -192,9 +236,7 @@ def _mark_clashes(plugins: list[Plugin]) -> list[Plugin]:
         if plugin.status == "ok" and len(rivals) > 1:
             who = " and ".join(f"{p.distribution} ({p.module})" for p in rivals)
             cause = f"the name is claimed twice, by {who}; uninstall one"
-            plugin = Plugin(
-                plugin.kind, plugin.name, "broken", plugin.distribution, plugin.version, plugin.module, cause=cause
-            )
+            plugin = replace(plugin, status="broken", entry=None, cause=cause)
         marked.append(plugin)
     return marked
 
