@@ -26,7 +26,7 @@ class Result:
     contender
         Who did it; `OURS` for asdkit.
     unit
-        Of the numbers: ``"s"``, ``"MB"``.
+        Of the numbers: ``"s"``, ``"MB"``, ``"GB/s"``.
     median, low, high, least
         Median, quartiles and minimum of the samples.
     samples

@@ -42,7 +42,7 @@ def amount(result: Record, key: str = "median") -> str:
     """A number with its unit."""
     value = result[key]
     if result["unit"] != "s":
-        return f"{value:.1f} {result['unit']}"
+        return f"{value:.3g} {result['unit']}"
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
         if value >= size:
             return f"{value / size:.3g} {unit}"

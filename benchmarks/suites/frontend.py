@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -71,37 +72,45 @@ def _threaded(samples: int) -> Iterator[Result]:
 
 _FIRST_USE = """
 import json, time
-begin = time.perf_counter(); import numba
-numba_s = time.perf_counter() - begin
-import numpy as np
-wave = np.zeros(160000, np.int16)
-begin = time.perf_counter()
-from asdkit.kernels import log_mel
-log_mel(wave)
-first_s = time.perf_counter() - begin
-begin = time.perf_counter(); log_mel(wave)
-print(json.dumps([numba_s, first_s, time.perf_counter() - begin]))
+def clocked(work):
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+def numba_itself():
+    from numba.core.registry import cpu_target
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()
+def log_mel():
+    from asdkit.kernels import log_mel
+    log_mel(wave)
+seconds = {"import numba": clocked(lambda: __import__("numba"))}
+import numpy
+wave = numpy.zeros(160000, numpy.int16)
+%s
+print(json.dumps(seconds))
 """
+_WHOLE = 'seconds["first use"] = clocked(log_mel); seconds["second use"] = clocked(log_mel)'
+_NUMBAS_PART = 'seconds["Numba\'s own part of a first use"] = clocked(numba_itself)'
 
 
 def _start(times: int) -> Iterator[Result]:
     """First use in a new process: with nothing compiled yet, and with compiled code kept from before."""
-    samples: dict[str, list[float]] = {
-        "import numba": [], "first use, compiling": [], "first use, compiled before": [], "second use": [],
-    }  # fmt: skip
+    samples: dict[str, list[float]] = defaultdict(list)
     for _ in range(times):
         with tempfile.TemporaryDirectory() as cache:
-            cold, warm = _first_use(cache), _first_use(cache)
-        samples["import numba"].append(warm[0])
-        samples["first use, compiling"].append(cold[1])
-        samples["first use, compiled before"].append(warm[1])
-        samples["second use"].append(warm[2])
+            compiling, kept, numba = (_seconds(cache, code) for code in (_WHOLE, _WHOLE, _NUMBAS_PART))
+        samples["first use, compiling"].append(compiling["first use"])
+        samples["first use, compiled before"].append(kept.pop("first use"))
+        for name, seconds in (kept | numba).items():
+            samples[name].append(seconds)
     for name, values in samples.items():
         yield summary(SUITE, f"start: {name}", {"n_fft": 1024, "clip_s": 10.0}, OURS, values)
 
 
-def _first_use(cache: str) -> list[float]:
+def _seconds(cache: str, code: str) -> dict[str, float]:
     env = {**os.environ, "NUMBA_CACHE_DIR": cache}
-    done = subprocess.run([sys.executable, "-c", _FIRST_USE], env=env, capture_output=True, text=True, check=True)
-    seconds: list[float] = json.loads(done.stdout)
+    done = subprocess.run(
+        [sys.executable, "-c", _FIRST_USE % code], env=env, capture_output=True, text=True, check=True
+    )
+    seconds: dict[str, float] = json.loads(done.stdout)
     return seconds
