@@ -1,0 +1,174 @@
+"""The classifiers: their sizes, their losses by hand, and what they score."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from asdkit_augment.config import MixConfig, ResampleConfig, WarpConfig
+from asdkit_id_classifier.config import IdClassifierConfig
+from asdkit_id_classifier.detector import ClassifierNetwork
+from asdkit_id_classifier.heads import ArcFace, Softmax, divergence
+from asdkit_id_classifier.mobilenet import Bottleneck, mobilenet_v2
+from asdkit_id_classifier.resnet import resnet_50
+from torch import nn
+
+from asdkit.api import JobOutline
+
+
+def counts(network: nn.Module) -> tuple[int, int]:
+    """Numbers trained, and with the running statistics (Keras counts these among the parameters)."""
+    trained = sum(parameter.numel() for parameter in network.parameters())
+    running = sum(b.numel() for name, b in network.named_buffers() if not name.endswith("num_batches_tracked"))
+    return trained, trained + running
+
+
+def test_mobilenet_v2_has_the_published_number_of_parameters() -> None:
+    assert counts(mobilenet_v2(1)) == (687_392, 705_936)
+    assert counts(mobilenet_v2(3))[1] == 706_224
+
+
+def test_resnet_50_has_the_published_number_of_parameters() -> None:
+    assert counts(resnet_50(3))[0] == 23_508_032
+    assert counts(resnet_50(1))[0] == 23_508_032 - 2 * 64 * 7 * 7
+
+
+def test_mobilenet_v2_is_table_2_of_the_report_layer_by_layer() -> None:
+    # Expansion, channels, repetitions, stride, as the report prints them.
+    table = [(1, 8, 1, 1), (6, 16, 2, 2), (6, 16, 3, 2), (6, 32, 4, 2), (6, 48, 3, 1), (6, 80, 3, 2), (6, 160, 1, 1)]
+    expected = [(t, c, s if i == 0 else 1) for t, c, n, s in table for i in range(n)]
+    network = mobilenet_v2()
+    blocks = [layer for layer in network if isinstance(layer, Bottleneck)]
+    first, last = network[0][0], network[-3][0]
+    assert (first.out_channels, first.kernel_size, first.stride) == (16, (3, 3), (2, 2))
+    assert (last.out_channels, last.kernel_size, last.stride) == (1280, (1, 1), (1, 1))
+    before = 16
+    for block, (t, c, s) in zip(blocks, expected, strict=True):
+        convolutions = [m for m in block.modules() if isinstance(m, nn.Conv2d)]
+        assert convolutions[-1].out_channels == c
+        depthwise = next(m for m in convolutions if m.groups > 1)
+        assert depthwise.groups == depthwise.in_channels == before * t
+        assert (depthwise.kernel_size, depthwise.stride) == ((3, 3), (s, s))
+        assert block.residual == (s == 1 and before == c)
+        before = c
+
+
+def test_images_shrink_thirty_two_fold() -> None:
+    images = torch.zeros(2, 1, 64, 128)
+    shapes = []
+    for layer in mobilenet_v2().eval():
+        images = layer(images)
+        shapes.append(tuple(images.shape[2:]))
+    assert shapes[0] == (32, 64)
+    assert shapes[-4] == shapes[-3] == (2, 4)
+    assert images.shape == (2, 1280)
+    assert resnet_50()(torch.zeros(2, 1, 64, 128)).shape == (2, 2048)
+
+
+def arcface(margin: float, scale: float = 1.0) -> ArcFace:
+    head = ArcFace(2, 2, margin, scale)
+    head.weight.data = torch.tensor([[2.0, 0.0], [0.0, 0.5]])  # angles are what counts, not lengths
+    return head
+
+
+@pytest.mark.parametrize(("angle", "margin"), [(0.3, 0.5), (1.2, 0.5), (2.0, 0.7), (0.0, 0.3), (math.pi / 2, 0.0)])
+def test_arcface_adds_the_margin_to_the_angle(angle, margin) -> None:
+    features = 3.7 * torch.tensor([[math.cos(angle), math.sin(angle)]])
+    target = torch.tensor([[1.0, 0.0]])
+    scale = 4.0
+    own, other = scale * math.cos(angle + margin), scale * math.cos(math.pi / 2 - angle)
+    by_hand = -own + math.log(math.exp(own) + math.exp(other))
+    assert arcface(margin, scale).loss(features, target).item() == pytest.approx(by_hand, rel=1e-3, abs=1e-3)
+
+
+def test_arcface_never_rewards_an_angle_beyond_pi() -> None:
+    angles = torch.linspace(0, math.pi, 2001)
+    with_margin = arcface(0.5).with_margin(torch.cos(angles))
+    assert (with_margin.diff() < 1e-6).all()
+    assert with_margin[-1].item() == pytest.approx(-1 - 0.5 * math.sin(0.5), abs=1e-5)
+
+
+def test_arcface_scores_without_the_margin() -> None:
+    features = torch.tensor([[0.6, 0.8], [-3.0, 4.0]])
+    expected = 5 * torch.tensor([[0.6, 0.8], [-0.6, 0.8]])
+    torch.testing.assert_close(arcface(0.5, 5.0)(features), expected)
+
+
+def test_divergence_is_cross_entropy_for_hard_targets_and_zero_at_soft_ones() -> None:
+    logits = torch.randn(5, 4)
+    classes = torch.tensor([0, 3, 1, 1, 2])
+    hard = divergence(logits, nn.functional.one_hot(classes, 4).float())
+    torch.testing.assert_close(hard, nn.functional.cross_entropy(logits, classes))
+    soft = torch.softmax(logits, 1)
+    assert divergence(logits, soft).item() == pytest.approx(0, abs=1e-6)
+    assert divergence(logits + torch.randn(5, 4), soft).item() > 0.01
+
+
+class Fixed(nn.Module):
+    """In place of a backbone: logits as they are."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.logits
+
+
+def scored(logits: torch.Tensor, score: str) -> torch.Tensor:
+    network = ClassifierNetwork(logits.shape[1], IdClassifierConfig(score=score))
+    network.backbone = Fixed(logits)
+    network.head = Softmax(logits.shape[1], logits.shape[1])
+    network.head.layer = nn.Identity()
+    return network.score(torch.zeros(len(logits), 4, 4))
+
+
+def test_scores_are_the_softmax_at_each_class() -> None:
+    logits = torch.randn(6, 4)
+    softmax = torch.softmax(logits.double(), 1)
+    torch.testing.assert_close(scored(logits, "negative-softmax").double() - 1, -softmax, rtol=0, atol=1e-7)
+    torch.testing.assert_close(scored(logits, "negative-log").double(), -softmax.log(), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("score", ["negative-softmax", "negative-log"])
+def test_a_confident_networks_scores_keep_their_ranking(score) -> None:
+    gaps = torch.arange(0, 80, 0.25)
+    logits = torch.stack([gaps, torch.zeros_like(gaps)], 1)
+    own = scored(logits, score)[:, 0]
+    assert (own.diff() < 0).all()  # 1 - p itself would be 0 from a gap of 17 on, in float32
+    torch.testing.assert_close(own[-1].double(), torch.tensor(math.exp(-gaps[-1].item())).double(), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "job", "said"),
+    [
+        ({}, JobOutline(frames=64, ids=1), "augmenters: with one id there is nothing to tell apart"),
+        ({}, JobOutline(frames=64, ids=1, augmenters=(MixConfig(),)), "augmenters: with one id"),
+        ({"loss": "arcface"}, JobOutline(frames=64, ids=3, augmenters=(MixConfig(),)), 'loss: "arcface" needs one'),
+        ({}, JobOutline(frames="clip", ids=3), "frames: a network needs a number of frames"),
+    ],
+)
+def test_options_that_cannot_go_together_are_named(options, job, said) -> None:
+    (problem,) = IdClassifierConfig(**options).problems(job)
+    assert problem.startswith(said)
+
+
+def test_options_that_can_are_not() -> None:
+    assert IdClassifierConfig().problems(JobOutline(frames=64, ids=1, augmenters=(WarpConfig(),))) == []
+    assert IdClassifierConfig().problems(JobOutline(frames=64)) == []
+    assert IdClassifierConfig(loss="arcface").problems(JobOutline(frames=64, ids=2, augmenters=(WarpConfig(),))) == []
+
+
+def test_classes_are_ids_times_one_and_all_variants() -> None:
+    augmenters = (MixConfig(), WarpConfig(variants=3), ResampleConfig(rates=[0.9, 1.1]))
+    assert JobOutline(frames=64, ids=4, augmenters=augmenters).classes == 4 * (1 + 3 + 2)
+
+
+def test_the_networks_learn_nothing_from_padding_of_the_batch() -> None:
+    network = ClassifierNetwork(3, IdClassifierConfig()).eval()
+    windows = torch.randn(5, 64, 128)
+    with torch.inference_mode():
+        together, alone = network.score(windows), torch.cat([network.score(w[None]) for w in windows])
+    np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-6)
