@@ -23,7 +23,9 @@ def test_targets_are_exactly_the_proportions_of_the_blend() -> None:
     levels = np.array([0.0, 1.0, 10.0], np.float32)  # a window of class c is all levels[c]
     windows = np.broadcast_to(levels[classes][:, None, None], (60, 4, 3)).copy()
     blended, targets = mixed("log", windows, one_hot(classes, 5))
-    np.testing.assert_allclose(blended, np.broadcast_to((targets[:, :3] @ levels)[:, None, None], blended.shape), atol=1e-5)
+    np.testing.assert_allclose(
+        blended, np.broadcast_to((targets[:, :3] @ levels)[:, None, None], blended.shape), atol=1e-5
+    )
     np.testing.assert_allclose(targets.sum(axis=1), 1, atol=1e-6)
     assert ((targets > 0).sum(axis=1) == 2).all()
     assert (targets[:, 3:] == 0).all()
@@ -80,6 +82,8 @@ def test_every_item_of_another_class_can_be_the_partner() -> None:
 def test_the_same_generator_gives_the_same_blend() -> None:
     windows = np.random.default_rng(0).normal(size=(6, 3, 2)).astype(np.float32)
     targets = one_hot([0, 1, 0, 1, 0, 1], 2)
-    for one, other in zip(mixed("log", windows.copy(), targets, 7), mixed("log", windows.copy(), targets, 7), strict=True):
+    for one, other in zip(
+        mixed("log", windows.copy(), targets, 7), mixed("log", windows.copy(), targets, 7), strict=True
+    ):
         np.testing.assert_array_equal(one, other)
     assert (mixed("log", windows.copy(), targets, 8)[0] != mixed("log", windows.copy(), targets, 7)[0]).any()

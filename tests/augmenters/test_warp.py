@@ -93,7 +93,7 @@ def test_without_opencv_the_error_says_what_to_do(monkeypatch) -> None:
 
     monkeypatch.delitem(sys.modules, "cv2", raising=False)
     monkeypatch.setattr(builtins, "__import__", broken)
-    with pytest.raises(AsdkitError, match="libGL.so.1") as caught:
+    with pytest.raises(AsdkitError, match=r"libGL\.so\.1") as caught:
         warp(windows(), coefficients(3, 1), 1)
     assert "libgl1" in caught.value.hint
     assert "opencv-python-headless" in caught.value.hint

@@ -46,7 +46,10 @@ def training(
     names = sorted(set(ids))
     classes = np.array([names.index(name) for name in ids], np.int64)
     extra = [
-        f"{name}~{item.name}:{variant}" for item in augmentations for variant in item.config.variant_names for name in names
+        f"{name}~{item.name}:{variant}"
+        for item in augmentations
+        for variant in item.config.variant_names
+        for name in names
     ]
     windows = cut_windows(features.offsets, frames, hop)
     return Training(features, windows, tuple(ids), classes, (*names, *extra), len(ids), tuple(augmentations))
@@ -55,7 +58,9 @@ def training(
 class Keeper(Context):
     """A context that keeps checkpoints in memory, and can stop a fit after some batches."""
 
-    def __init__(self, stop_after: int | None = None, kept: State | None = None, threads: int = 1, seed: int = 0) -> None:
+    def __init__(
+        self, stop_after: int | None = None, kept: State | None = None, threads: int = 1, seed: int = 0
+    ) -> None:
         super().__init__(device="cpu", seed=seed, threads=threads)
         self.left = stop_after
         self.kept = kept

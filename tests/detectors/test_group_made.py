@@ -212,7 +212,7 @@ def gaussian_process(windows: int, frames: int, seed: int) -> tuple[np.ndarray, 
         ("reverse", 0.0),
         # Frames 0 and 2 first, as if their bins and they themselves were independent: what they tell of each other,
         # -log(1 - r^2) / 2 nats a bin with r^2 = (1 - NOISE^2)^2, is lost, over three frames.
-        ([[0, 2], [1]], -0.5 * math.log(1 - (1 - NOISE**2) ** 2) / 3 ),
+        ([[0, 2], [1]], -0.5 * math.log(1 - (1 - NOISE**2) ** 2) / 3),
     ],
     ids=str,
 )

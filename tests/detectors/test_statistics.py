@@ -27,7 +27,9 @@ def both(detector, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Scores of training clips and of others."""
     train, test = clips(IDS), clips(TEST, seed=9)
     detector.fit(training(train, IDS, "clip"), Context(seed=seed))
-    return tuple(detector.score(f, cut_windows(f.offsets, "clip"), ["id_00"] * f.clips, Context()) for f in (train, test))
+    return tuple(
+        detector.score(f, cut_windows(f.offsets, "clip"), ["id_00"] * f.clips, Context()) for f in (train, test)
+    )
 
 
 def summaries(features: Features, statistics=("mean", "deviation")) -> np.ndarray:
@@ -112,6 +114,8 @@ def test_the_figures_published_with_the_drone_recordings(shared_data: Path, dete
 
         detector.fit(training(train := read("train/normal_{}_*"), [name] * train.clips, "clip"), Context())
         normal, faulty = (read(f"test/{kind}_{{}}_*") for kind in ("normal", "anomaly"))
-        scores = [detector.score(f, cut_windows(f.offsets, "clip"), [name] * f.clips, Context()) for f in (normal, faulty)]
+        scores = [
+            detector.score(f, cut_windows(f.offsets, "clip"), [name] * f.clips, Context()) for f in (normal, faulty)
+        ]
         labels = np.repeat([0, 1], [normal.clips, faulty.clips])
         assert roc_auc_score(labels, np.concatenate(scores)) == pytest.approx(figure, abs=0.005)
