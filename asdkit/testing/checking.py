@@ -1,0 +1,191 @@
+"""Running the checks on a plugin."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
+
+from asdkit.api import AugmenterConfig, DetectorConfig, Entry
+from asdkit.errors import UsageError
+from asdkit.naming import nearest
+from asdkit.plugins import Kind, discover
+from asdkit.testing.listing import Check, Failed, Inapplicable, checks_of
+from asdkit.testing.others import SUBJECTS
+from asdkit.testing.subject import Subject, told
+
+if TYPE_CHECKING:
+    import pytest
+
+_METHOD: dict[str, Kind] = {"fill": "featurizer", "fuse": "fuser"}
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """How one check ended.
+
+    Attributes
+    ----------
+    check
+        Its name, as ``expected_failures`` has it.
+    status
+        ``"passed"``, ``"failed"``, ``"expected"`` (failed, as was said) or ``"skipped"`` (it does not apply).
+    about
+        What it demands.
+    message
+        What is wrong and what to do; why it was expected; why it does not apply.
+    seconds
+        What it took.
+    """
+
+    check: str
+    status: Literal["passed", "failed", "expected", "skipped"]
+    about: str
+    message: str = ""
+    seconds: float = 0.0
+
+
+def check_plugin(
+    entry: Entry, *, expected_failures: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None
+) -> list[CheckResult]:
+    """Check that a plugin keeps the contract of its kind.
+
+    Parameters
+    ----------
+    entry
+        The plugin, as its hook gives it.
+    expected_failures
+        Check -> the reason why it fails; that it passes after all is a failure.
+    options
+        Options for the checks instead of the plugin's defaults, such as a shorter training; for a detector also the
+        core's ``frames``, ``hop`` and ``scope``. Networks (`asdkit.api.NetworkConfig`) get a short training anyway.
+
+    Returns
+    -------
+    results
+        One of each check for plugins of this kind.
+
+    Raises
+    ------
+    UsageError
+        If an expected failure names no check, the options are wrong, or the kind of the plugin cannot be told.
+    """
+    subject = make_subject(entry, options or {})
+    expected = dict(expected_failures or {})
+    checks = checks_of(subject.kind)
+    for name in expected:
+        if name not in {each.name for each in checks}:
+            raise UsageError(f"no check of a {subject.kind} is called {name!r}{nearest(name, [c.name for c in checks])}")
+    return [_result(each, subject, expected.get(each.name)) for each in checks]
+
+
+def parametrize_with_checks(
+    entries: Sequence[Entry],
+    *,
+    expected_failures: Mapping[str, str] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> pytest.MarkDecorator:
+    """Make each check of each plugin a case of a test that takes ``check`` and calls it.
+
+    ::
+
+        @parametrize_with_checks(asdkit_detectors())
+        def test_the_plugin_keeps_its_contract(check):
+            check()
+
+    An expected failure is marked ``xfail(strict=True)``; a check that does not apply is skipped.
+    """
+    import pytest
+
+    cases = []
+    for entry in entries:
+        subject = make_subject(entry, options or {})
+        for each in checks_of(subject.kind):
+            reason = (expected_failures or {}).get(each.name)
+            marks = [pytest.mark.xfail(reason=reason, strict=True, raises=Failed)] if reason else []
+            cases.append(pytest.param(partial(_case, each, subject), marks=marks, id=f"{entry.name}-{each.name}"))
+    return pytest.mark.parametrize("check", cases)
+
+
+def _case(each: Check, subject: Subject) -> None:
+    import pytest
+
+    __tracebackhide__ = True
+    try:
+        _run(each, subject)
+    except Inapplicable as error:
+        pytest.skip(str(error))
+
+
+def make_subject(entry: Entry, options: Mapping[str, Any]) -> Subject:
+    """Make the subject that all checks of a plugin share."""
+    kind = _kind_of(entry)
+    try:
+        subject = SUBJECTS[kind](entry, options, _module_of(entry, kind))
+        if options:
+            _ = subject.config
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"options: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    return subject
+
+
+def _kind_of(entry: Entry) -> Kind:
+    if issubclass(entry.config, DetectorConfig):
+        return "detector"
+    if issubclass(entry.config, AugmenterConfig):
+        return "augmenter"
+    try:
+        target: Any = entry.load()
+    except Exception as error:
+        raise UsageError(f"the class of {entry.name!r} cannot be imported: {told(error)}") from error
+    for method, kind in _METHOD.items():
+        if callable(getattr(target, method, None)):
+            return kind
+    raise UsageError(
+        f"{entry.name!r} is no plugin that can be checked",
+        hint="A detector's config is a DetectorConfig, an augmenter's an AugmenterConfig; a featurizer has a method "
+        "fill, a fuser a method fuse.",
+    )
+
+
+def _module_of(entry: Entry, kind: Kind) -> str:
+    """Find the module that registers a plugin; of one that is not installed, the module of its options."""
+    for plugin in discover().plugins:
+        if plugin.kind == kind and plugin.entry is not None and plugin.entry.config is entry.config:
+            return plugin.module
+    return entry.config.__module__
+
+
+def _run(each: Check, subject: Subject) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what a plugin tells of its result is no fault
+        try:
+            each.run(subject)
+        except (Failed, Inapplicable):
+            raise
+        except Exception as error:
+            raise Failed(f"it raised {told(error)}") from error
+
+
+def _result(each: Check, subject: Subject, expected: str | None) -> CheckResult:
+    begin = time.perf_counter()
+    make: Callable[..., CheckResult] = partial(CheckResult, about=each.about)
+    try:
+        _run(each, subject)
+    except Inapplicable as error:
+        return make(each.name, "skipped", message=str(error), seconds=time.perf_counter() - begin)
+    except Failed as error:
+        status: Literal["failed", "expected"] = "failed" if expected is None else "expected"
+        message = str(error) if expected is None else f"{expected} ({error})"
+        return make(each.name, status, message=message, seconds=time.perf_counter() - begin)
+    seconds = time.perf_counter() - begin
+    if expected is not None:
+        message = f"expected to fail ({expected}), but it passes; no longer expect it"
+        return make(each.name, "failed", message=message, seconds=seconds)
+    return make(each.name, "passed", seconds=seconds)

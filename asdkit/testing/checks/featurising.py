@@ -1,0 +1,43 @@
+"""What frames are."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from asdkit.testing.listing import Failed, check
+from asdkit.testing.machine import wave
+from asdkit.testing.others import FeaturizerSubject
+
+_CLOSE = 1e-3  # dB, or of the largest power
+
+
+@check("featurizer")
+def frames_follow_the_sound(subject: FeaturizerSubject) -> None:
+    """Other sounds give other frames."""
+    featurizer = subject.used().instance
+    if np.array_equal(subject.fill(featurizer, wave(1.0)), subject.fill(featurizer, wave(1.0, seed=4))):
+        raise Failed("two sounds gave the same frames")
+
+
+@check("featurizer")
+def whole_numbers_are_scaled(subject: FeaturizerSubject) -> None:
+    """The same sound as int16 and as float32 (its samples / 32768) gives the same frames."""
+    featurizer = subject.used().instance
+    one, other = (subject.fill(featurizer, wave(1.0, kind)) for kind in ("float32", "int16"))
+    margin = _CLOSE if featurizer.scale == "db" else _CLOSE * np.abs(one).max()
+    if np.abs(one - other).max() > margin:
+        raise Failed(f"frames differ by up to {np.abs(one - other).max():g}; int16 means sample / 32768")
+
+
+@check("featurizer")
+def threads_do_not_disturb_each_other(subject: FeaturizerSubject) -> None:
+    """Filled from several threads at once, every clip's frames are what they are alone."""
+    featurizer = subject.used().instance
+    sounds = [wave(0.5 + 0.1 * (i % 3), seed=i) for i in range(16)]
+    alone = [subject.fill(featurizer, sound) for sound in sounds]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda sound: subject.fill(featurizer, sound), sounds))
+    if any(not np.array_equal(a, b) for a, b in zip(alone, together, strict=True)):
+        raise Failed("frames differ when several threads fill at once; is there a buffer that they share?")

@@ -1,0 +1,167 @@
+"""Featurizers, augmenters and fusers under test."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from asdkit.api import AugmenterConfig, State
+from asdkit.plugins import Kind
+from asdkit.testing.detecting import DetectorSubject
+from asdkit.testing.listing import Failed
+from asdkit.testing.machine import IDS, SAMPLE_RATE, training_clips, wave
+from asdkit.testing.subject import SEED, Arrays, CountingContext, Subject, guarded, shape_fault
+
+FRAMES = 16
+"""Frames of the windows that augmenters get."""
+
+
+class FeaturizerSubject(Subject):
+    """A featurizer, on waves of a second and two."""
+
+    kind: ClassVar[Kind] = "featurizer"
+
+    def fill(self, featurizer: Any, sound: np.ndarray, *, read_only: bool = False) -> np.ndarray:
+        """Frames of a wave; what it leaves unwritten is NaN."""
+        given = guarded(sound, read_only)
+        out = np.full((featurizer.rows(len(sound)), featurizer.bands), np.nan, np.float32)
+        featurizer.fill(given, SAMPLE_RATE, out)
+        if read_only and given.tobytes() != sound.tobytes():
+            raise Failed("the wave was changed")
+        return out
+
+    def use(self, instance: Any, ctx: CountingContext, *, read_only: bool = False) -> Arrays:
+        """Featurise a wave of either kind."""
+        return {
+            "float32": self.fill(instance, wave(1.0), read_only=read_only),
+            "int16": self.fill(instance, wave(2.0, "int16"), read_only=read_only),
+        }
+
+
+    def fault(self, made: Arrays) -> str:
+        """Every number of every frame is written, and finite; powers are not negative."""
+        for name, frames in made.items():
+            fault = shape_fault(f"fill ({name} wave)", frames, np.float32, frames.shape)
+            if fault:
+                return fault.replace("that are NaN or infinite", "that are NaN, infinite, or left unwritten")
+            if not len(frames):
+                return f"rows says that a wave of a second has no frames ({name})"
+            if self.first_use.instance.scale == "power" and (frames < 0).any():
+                return 'scale is "power", but there are negative numbers'
+        return ""
+
+
+class AugmenterSubject(Subject):
+    """An augmenter: of waves, or of windows."""
+
+    kind: ClassVar[Kind] = "augmenter"
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of its variants."""
+        assert isinstance(self.config, AugmenterConfig)
+        return self.config.variant_names
+
+    def windows(self, ids: int = len(IDS)) -> tuple[np.ndarray, np.ndarray]:
+        """A batch of windows [``[batch, frames, bands]``], dB, and its targets [``[batch, ids]``]."""
+        clips = training_clips(FRAMES, each=4)
+        count = 4 * ids
+        targets = np.eye(ids, dtype=np.float32)[np.arange(count) // 4]
+        order = np.random.default_rng(4).permutation(count)
+        return np.stack(clips.frames[:count])[order], targets[order]
+
+    def vary(self, augmenter: Any, sound: np.ndarray, variant: int, *, read_only: bool = False) -> np.ndarray:
+        """One variant of a wave."""
+        given = guarded(sound, read_only)
+        varied: np.ndarray = augmenter.vary(given, SAMPLE_RATE, variant)
+        if read_only and given.tobytes() != sound.tobytes():
+            raise Failed("the wave was changed")
+        return varied
+
+    def transform(
+        self, augmenter: Any, windows: np.ndarray, targets: np.ndarray, variant: int = 0, seed: int = SEED
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Transform copies of a batch."""
+        made: tuple[np.ndarray, np.ndarray] = augmenter.transform(
+            windows.copy(), targets.copy(), np.random.default_rng(seed), variant
+        )
+        return made
+
+    def use(self, instance: Any, ctx: CountingContext, *, read_only: bool = False) -> Arrays:
+        """Make each variant once."""
+        made = {}
+        for variant in range(max(1, len(self.variants))):
+            if instance.kind == "wave":
+                made[f"{variant}.wave"] = self.vary(instance, wave(1.0), variant, read_only=read_only)
+            else:
+                windows, targets = self.transform(instance, *self.windows(), variant)
+                made |= {f"{variant}.windows": windows, f"{variant}.targets": targets}
+        return made
+
+
+    def fault(self, made: Arrays) -> str:
+        """Waves are as long as announced; batches keep their shapes."""
+        windows, targets = self.windows()
+        augmenter = self.first_use.instance
+        for variant in range(max(1, len(self.variants))):
+            if augmenter.kind == "wave":
+                varied = made[f"{variant}.wave"]
+                length = augmenter.samples(len(wave(1.0)), variant)
+                dtype = np.int16 if isinstance(varied, np.ndarray) and varied.dtype == np.int16 else np.float32
+                faults = [shape_fault("vary", varied, dtype, (length,))]
+            else:
+                faults = [
+                    shape_fault("transform (windows)", made[f"{variant}.windows"], np.float32, windows.shape),
+                    shape_fault("transform (targets)", made[f"{variant}.targets"], np.float32, targets.shape),
+                ]
+            if any(faults):
+                return next(filter(None, faults))
+        return ""
+
+
+class FuserSubject(Subject):
+    """A fuser of two members, whose scores are of very different size."""
+
+    kind: ClassVar[Kind] = "fuser"
+
+    def scores(self, seed: int = 5, clips: int = 24, faulty: int = 0) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Clip scores [float64, ``[clips, 2]``] and ids; the first `faulty` clips are more anomalous to both."""
+        rng = np.random.default_rng(seed)
+        ids = tuple(IDS[i % len(IDS)] for i in range(clips))
+        level = np.array([IDS.index(i) for i in ids])[:, None]
+        scores = np.array([0.1, 100.0]) * (1 + level + 0.1 * rng.normal(size=(clips, 2)))
+        scores[:faulty] += np.array([0.2, 200.0])
+        return scores, ids
+
+    def fit(self, instance: Any = None, *, seed: int = 5) -> Any:
+        """Fit a new instance, or `instance` once more."""
+        fuser = self.make() if instance is None else instance
+        fuser.fit(*self.scores(seed))
+        return fuser
+
+    def use(self, instance: Any, ctx: CountingContext, *, read_only: bool = False) -> Arrays:
+        """Fit and fuse."""
+        (train, train_ids), (test, test_ids) = self.scores(), self.scores(6, 12, faulty=6)
+        given = [guarded(train, read_only), guarded(test, read_only)]
+        instance.fit(given[0], train_ids)
+        fused = instance.fuse(given[1], test_ids)
+        if read_only and any(not np.array_equal(a, b) for a, b in zip(given, (train, test), strict=True)):
+            raise Failed("the scores that it was given were changed")
+        return {"fused": fused}
+
+    def fault(self, made: Arrays) -> str:
+        """Fused scores are float64, one a clip, finite."""
+        return shape_fault("fuse", made["fused"], np.float64, (12,))
+
+    def learnt(self, fuser: Any) -> State:
+        """What a fuser learnt, copied."""
+        return {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in fuser.state().items()}
+
+
+SUBJECTS: dict[Kind, type[Subject]] = {
+    "detector": DetectorSubject,
+    "featurizer": FeaturizerSubject,
+    "augmenter": AugmenterSubject,
+    "fuser": FuserSubject,
+}
