@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from asdkit.dataset.demo.sound import Signal, Take, band, noise, passings, ringing, strikes_at, tones, unit
+from asdkit.dataset.demo.sound import (
+    Signal,
+    Take,
+    band,
+    noise,
+    passings,
+    ringing,
+    strikes_at,
+    tones,
+    turns,
+    unit,
+    wander,
+)
 
 OUTER_RACE = 3.58  # balls passing a spot of the outer race in a turn, for a common deep-groove bearing (8 balls)
 
@@ -38,6 +50,5 @@ def leakage(take: Take, centre: float, when: Signal) -> Signal:
 
 def squeal(take: Take, bursts: Signal, pitch: float) -> Signal:
     """A belt that slips squeals: stick and slip at `pitch` [Hz], a rough tone that glides while `bursts` lasts."""
-    glide = pitch * (1 - 0.15 * bursts) * (1 + 0.01 * noise(take, band(take, 30.0, 1.0)))
-    angle = np.cumsum(glide) / take.rate
-    return unit(tones(take, angle, 1.0 / np.arange(1, 4) ** 1.5) * bursts)
+    glide = turns(take, pitch * (1 - 0.15 * bursts) * wander(take, 0.01, every=0.01))
+    return unit(tones(take, glide, 1.0 / np.arange(1, 4) ** 1.5) * bursts)

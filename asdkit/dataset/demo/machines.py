@@ -45,7 +45,7 @@ class Machine(ABC):
 
     @abstractmethod
     def record(self, take: Take, pace: float) -> tuple[Signal, Signal, Signal]:
-        """Sound of running at `pace` times the usual speed, then what the first and the second of `faults` add to it."""
+        """Sound of running at `pace` times the usual speed, then what each of the two `faults` adds to it."""
 
 
 class Fan(Machine):
@@ -144,13 +144,13 @@ class Valve(Machine):
         """Open and shut, under some pressure."""
         pressure = take.rng.uniform(0.5, 1.0)
         cycle = turns(take, wander(take, 0.01) / (self.period * take.rng.normal(1.0, 0.03)))
-        open_for, gas = pace * self.open, pace * self.gas
+        open_for, gas = pace * self.open, pace * self.gas * pressure**0.1
         is_open = (cycle % 1.0) < open_for
         opens, shuts = passings(cycle, 1.0), passings(cycle - open_for, 1.0)
         running = (
             self._click(take, opens, self.opening)
             + 0.8 * self._click(take, shuts, self.shutting)
-            + 0.5 * pressure * unit(noise(take, band(take, gas, 0.5)) * is_open)
+            + pressure * unit(noise(take, band(take, gas, 0.25)) * is_open)
         )
         late = opens + take.rng.uniform(0.02, 0.06, len(opens)) * take.rate
         return (

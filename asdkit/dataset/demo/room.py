@@ -1,4 +1,4 @@
-"""Recording the machine room: who is recorded how often, how loud, in what noise, and where the files lie."""
+"""The machine room: who is recorded how often, how loud, in what noise, and where the files lie."""
 
 from __future__ import annotations
 
@@ -13,22 +13,29 @@ import numpy.typing as npt
 
 from asdkit.dataset.demo.machines import MACHINES
 from asdkit.dataset.demo.sound import Signal, Take, band, decibels, noise, ringing, strikes_at, tones, turns, unit
+from asdkit.errors import UsageError
+from asdkit.naming import nearest
 
 RATE = 16_000
-IDS = ("00", "02", "04", "06")  # the numbers of the challenge's development data
 COLUMNS = ("path", "machine", "id", "split", "label", "fault", "severity")
 
-SIZES = (1.0, 0.88, 0.77, 0.68)  # of the units in turn
-DRAG = 0.1
-WEAR = (-24.0, -14.0)
-NOISE_SPREAD = 2.0
-FAULT_LEVELS = (-20.0, -4.0)  # of the mildest and the gravest fault, relative to the healthy machine [dB]
-SIGNAL_TO_NOISE = (6.0, 3.0, 0.0, -3.0)  # of the units in turn: some stand in a noisier corner [dB]
+# Units of a type, numbered as in the challenge's development data: how fast each runs by design relative to the first,
+# and its level over the hall's noise [dB]. What slows a machine makes it sound like the next one, which is normal to
+# who does not know the units apart.
+UNITS = {"00": (1.0, 6.0), "02": (0.88, 3.0), "04": (0.77, 0.0), "06": (0.68, -3.0)}
+
+# Levels below are relative to the sound of running [dB].
+WEAR = (-24.0, -14.0)  # of each fault's sound in a healthy unit: none is new
+FAULT = (-24.0, -8.0)  # of a fault's sound on top of that, from severity 0 to 1
+DRAG = 0.12  # how much slower a machine runs with a fault of severity 1: friction, lost pressure, a belt that slips
+
+NOISE_SPREAD = 2.0  # of the hall's noise, from clip to clip [dB]
+LEVEL, LEVEL_SPREAD = -35.0, 4.0  # of a machine in a recording [dB below full scale], and up to how much off
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One clip to make."""
+    """One clip to make; severity 0 is a healthy machine."""
 
     path: str
     machine: str
@@ -43,17 +50,17 @@ def make_machine_room(
     root: Path,
     *,
     seed: int = 0,
-    machines: Sequence[str] = ("fan", "pump", "slider", "valve"),
+    machines: Sequence[str] = tuple(MACHINES),
     ids: int = 3,
     train: int = 14,
     normal: int = 8,
     anomaly: int = 8,
     seconds: float = 4.0,
 ) -> None:
-    """Write a synthetic machine room in the DCASE 2020 layout (16 kHz, 16 bit, mono).
+    """Write a synthetic machine room in the DCASE 2020 layout (WAV, 16 kHz, 16 bit, mono).
 
-    The same arguments make the same bytes. ``manifest.csv`` tells each clip's fault and its severity, from above 0
-    (to be made out with difficulty) to 1 (plain to hear).
+    The same arguments make the same bytes. ``manifest.csv``, written last, tells each clip's fault and its severity,
+    in even steps from above 0 (hardly there) to 1 (plain to hear).
 
     Parameters
     ----------
@@ -62,74 +69,85 @@ def make_machine_room(
     seed
         What all follows from.
     machines
-        Machine types.
+        Machine types: ``"fan"``, ``"pump"``, ``"slider"``, ``"valve"``.
     ids
-        Units of each type, up to 4.
+        Units of each type, 1 to 4.
     train, normal, anomaly
-        Clips of each unit: for training, and normal and anomalous for testing.
+        Clips of each unit: for training, and normal and anomalous ones for testing.
     seconds
         Length of a clip [s].
+
+    Raises
+    ------
+    UsageError
+        There is no such machine type.
     """
-    rows = []
-    for machine in machines:
-        for unit_index in range(ids):
-            for recording in _recordings(machine, IDS[unit_index], train, normal, anomaly):
-                wave = _record(recording, seed, SIGNAL_TO_NOISE[unit_index], round(seconds * RATE))
-                _write(root / recording.path, wave)
-                rows.append(recording)
-    _write_manifest(root / "manifest.csv", rows)
+    for name in machines:
+        if name not in MACHINES:
+            raise UsageError(f'the machine room has no "{name}"{nearest(name, MACHINES)}')
+    recordings = [
+        recording
+        for machine in machines
+        for machine_id in list(UNITS)[:ids]
+        for recording in _plan(machine, machine_id, train, normal, anomaly)
+    ]
+    for recording in recordings:
+        _write(root / recording.path, record(recording, seed, round(seconds * RATE)))
+    _write_manifest(root / "manifest.csv", recordings)
 
 
-def _recordings(machine: str, machine_id: str, train: int, normal: int, anomaly: int) -> Iterator[Recording]:
-    for split, label, count in (("train", "normal", train), ("test", "normal", normal), ("test", "anomaly", anomaly)):
-        for index in range(count):
-            # Numbers go on from training to test, as in the challenge's data.
-            number = index + (train if (split, label) == ("test", "normal") else 0)
-            path = f"{machine}/{split}/{label}_id_{machine_id}_{number:08d}.wav"
-            if label == "normal":
-                yield Recording(path, machine, machine_id, split, label)
-            else:
-                kinds = MACHINES[machine].faults
-                yield Recording(
-                    path, machine, machine_id, split, label, kinds[index % len(kinds)], (index + 1) / anomaly
-                )
+def _plan(machine: str, machine_id: str, train: int, normal: int, anomaly: int) -> Iterator[Recording]:
+    """Recordings of one unit; its faults take turns, each graver than the one before."""
+
+    def name(split: str, label: str, number: int) -> str:
+        return f"{machine}/{split}/{label}_id_{machine_id}_{number:08d}.wav"
+
+    for number in range(train + normal):  # numbers go on from training to test, as in the challenge's data
+        split = "train" if number < train else "test"
+        yield Recording(name(split, "normal", number), machine, machine_id, split, "normal")
+    for number in range(anomaly):
+        fault = MACHINES[machine].faults[number % 2]
+        path = name("test", "anomaly", number)
+        yield Recording(path, machine, machine_id, "test", "anomaly", fault, (number + 1) / anomaly)
 
 
-def _rng(seed: int, *words: str) -> np.random.Generator:
-    """Randomness of one thing alone: adding a machine or a clip leaves the others as they were."""
-    return np.random.default_rng([seed, zlib.crc32("/".join(words).encode())])
+def _rng(seed: int, name: str) -> np.random.Generator:
+    """Randomness of one thing alone: another machine or clip more leaves the rest as it was."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
-def _record(recording: Recording, seed: int, signal_to_noise: float, samples: int) -> npt.NDArray[np.int16]:
-    unit_rng = _rng(seed, recording.machine, recording.id)
-    built = MACHINES[recording.machine](unit_rng, SIZES[IDS.index(recording.id)])
-    wear = unit_rng.uniform(*WEAR, size=2)
+def record(recording: Recording, seed: int, samples: int) -> npt.NDArray[np.int16]:
+    """Make one clip [int16, ``[samples]``]."""
+    build = _rng(seed, f"{recording.machine}/{recording.id}")
+    size, over_noise = UNITS[recording.id]
+    machine = MACHINES[recording.machine](build, size)
+    wear = build.uniform(*WEAR, size=2)
     take = Take(_rng(seed, recording.path), samples, RATE)
-    sound, *faults = built.record(take, 1 - DRAG * recording.severity)
-    mild, grave = FAULT_LEVELS
-    for name, worn, fault in zip(built.faults, wear, faults, strict=True):
-        level = decibels(worn + take.rng.normal(0, 1.0))
-        if name == recording.fault:
-            level = np.hypot(level, decibels(mild + (grave - mild) * recording.severity))
-        sound = sound + level * fault
-    heard = sound + decibels(take.rng.normal(0, NOISE_SPREAD) - signal_to_noise) * _factory(take)
-    gain = decibels(-26 + take.rng.uniform(-4, 4))
-    wave: npt.NDArray[np.int16] = np.clip(np.round(heard * gain * 32768), -32768, 32767).astype(np.int16)
-    return wave
+    sound, *additions = machine.record(take, 1 - DRAG * recording.severity)
+    for fault, worn, addition in zip(machine.faults, wear, additions, strict=True):
+        level = decibels(worn + take.rng.normal())
+        if fault == recording.fault:
+            level = np.hypot(level, decibels(FAULT[0] + (FAULT[1] - FAULT[0]) * recording.severity))
+        sound = sound + level * addition
+    sound = sound + decibels(NOISE_SPREAD * take.rng.normal() - over_noise) * _hall(take)
+    sound = sound * decibels(LEVEL + take.rng.uniform(-LEVEL_SPREAD, LEVEL_SPREAD))
+    return np.clip(np.round(sound * 32768), -32768, 32767).astype(np.int16)
 
 
-def _factory(take: Take) -> Signal:
-    """Noise of a hall: rumble, hum of the mains, other machines far away, and now and then a clank."""
+def _hall(take: Take) -> Signal:
+    """Noise of a factory's hall, of about power 1: rumble, murmur, hum of the mains, a far machine, a clank."""
     rumble = 1 / np.sqrt(np.maximum(take.bins, 30.0))
     murmur = band(take, take.rng.uniform(300, 900), 1.0)
-    hall = noise(take, np.hypot(rumble / np.linalg.norm(rumble), 0.5 * murmur / np.linalg.norm(murmur)))
     hum = tones(take, turns(take, 50.0), np.array([1.0, 0.6, 0.3, 0.2]))
     far = tones(take, turns(take, take.rng.uniform(15, 60)), take.rng.exponential(1.0, 25))
-    hall = hall + 0.3 * unit(hum) + 0.4 * unit(far)
     clanks = take.rng.uniform(0, take.samples, take.rng.poisson(0.4 * take.samples / take.rate))
     struck = strikes_at(take, clanks, take.rng.lognormal(0, 0.5, len(clanks)))
-    heard: Signal = unit(hall) + 12 * ringing(take, struck, take.rng.uniform(600, 3000), 0.03) / np.sqrt(30)
-    return heard
+    steady = (
+        noise(take, np.hypot(rumble / np.linalg.norm(rumble), 0.5 * murmur / np.linalg.norm(murmur)))
+        + 0.3 * unit(hum)
+        + 0.4 * unit(far)
+    )
+    return unit(steady) + 2 * ringing(take, struck, take.rng.uniform(600, 3000), 0.03)
 
 
 def _write(path: Path, wave: npt.NDArray[np.int16]) -> None:
@@ -139,10 +157,10 @@ def _write(path: Path, wave: npt.NDArray[np.int16]) -> None:
     soundfile.write(path, wave, RATE, subtype="PCM_16")
 
 
-def _write_manifest(path: Path, rows: Sequence[Recording]) -> None:
+def _write_manifest(path: Path, recordings: Sequence[Recording]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for row in rows:
-            severity = f"{row.severity:.3f}" if row.fault else ""
-            writer.writerow([row.path, row.machine, row.id, row.split, row.label, row.fault, severity])
+        for one in recordings:
+            severity = f"{one.severity:.3f}" if one.fault else ""
+            writer.writerow([one.path, one.machine, one.id, one.split, one.label, one.fault, severity])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 Signal = npt.NDArray[np.floating[Any]]
 
-TABLE = 8192  # steps of one turn: an error of less than -55 dB on the tenth harmonic, far below the noise
+TABLE = 8192  # steps of one turn, a power of two; reading the nearest makes errors of -50 dB, far below the noise
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,12 @@ class Take:
     samples: int
     rate: int
 
-    @property
+    @cached_property
     def seconds(self) -> Signal:
         """Time of each sample [s]."""
         return np.arange(self.samples) / self.rate
 
-    @property
+    @cached_property
     def bins(self) -> Signal:
         """Frequencies of the recording's spectrum [Hz]."""
         return np.fft.rfftfreq(self.samples, 1 / self.rate)
@@ -51,7 +52,8 @@ def wander(take: Take, depth: float, every: float = 0.3) -> Signal:
 def turns(take: Take, speed: float | Signal) -> Signal:
     """Angle of a shaft [turns] that starts anywhere and turns at `speed` [Hz]."""
     steps = np.broadcast_to(speed, take.samples) / take.rate
-    return take.rng.uniform() + np.cumsum(steps)
+    angle: Signal = take.rng.uniform() + np.cumsum(steps)
+    return angle
 
 
 def tones(take: Take, angle: Signal, amplitudes: Signal) -> Signal:
@@ -61,8 +63,9 @@ def tones(take: Take, angle: Signal, amplitudes: Signal) -> Signal:
     """
     spectrum = np.zeros(TABLE // 2 + 1, complex)
     spectrum[1 : len(amplitudes) + 1] = amplitudes * np.exp(2j * np.pi * take.rng.uniform(size=len(amplitudes)))
-    table = np.fft.irfft(spectrum) * (TABLE / 2)
-    return table[(angle * TABLE).astype(np.int64) % TABLE]
+    table: Signal = np.fft.irfft(spectrum) * (TABLE / 2)
+    sound: Signal = table[(angle * TABLE).astype(np.int32) & (TABLE - 1)]
+    return sound
 
 
 def noise(take: Take, colour: Signal) -> Signal:
