@@ -30,5 +30,6 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(f"asdkit.kernels.{_HOMES[name]}"), name)
+        value = globals()[name] = getattr(import_module(f"asdkit.kernels.{_HOMES[name]}"), name)
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
