@@ -136,7 +136,7 @@ def log_mel(
     hop_length
         Samples from one frame to the next.
     n_mels
-        Mel bands.
+        Mel bands. Where they are narrower than the spacing of bins, a band may hold none: it is silent, as in librosa.
     window
         [float, ``[at most n_fft]``] Weights of a frame's samples, centred in the frame; default: periodic Hann.
     center
