@@ -28,7 +28,7 @@ def python(code, **env):
     """Run code in a new process."""
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
-        env={**os.environ, **env},
+        env={**os.environ, "NUMBA_DISABLE_JIT": "0", **env},
         capture_output=True,
         text=True,
         timeout=120,

@@ -109,6 +109,7 @@ def test_denormal_samples_are_as_good_as_silence():
     assert np.all(log_mel(wave) == np.float32(-100))
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # NumPy's, without the JIT
 @pytest.mark.parametrize("n_fft", [1024, 1000])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_bad_sample_shows_in_its_frames_and_leaves_the_others_alone(bad, n_fft):
