@@ -103,6 +103,7 @@ def plot(record: Record, path: Path) -> None:
     import matplotlib
 
     matplotlib.use("svg")
+    matplotlib.rcParams["svg.fonttype"] = "none"  # text as text: a tenth of the size
     from matplotlib import pyplot
 
     shown = [(name, results) for name, results in cases(record["results"]) if len(results) > 2]

@@ -25,6 +25,8 @@ def measure(quick: bool) -> Iterator[Result]:
     """One file at a time beside the peers; many over threads; memory of a whole machine."""
     import soundfile
 
+    from asdkit import audio
+
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(Path(folder) / f"{i}.wav") for i in range(DISTINCT)]
         for i, path in enumerate(paths):
@@ -37,6 +39,7 @@ def measure(quick: bool) -> Iterator[Result]:
         turns = _turns(paths)
         reading = {
             OURS: to_rows[OURS],
+            "asdkit.audio.read, no features": turns(lambda path: audio.read(path, sample_rate=peers.RATE)),
             "soundfile.read float32, no features": turns(lambda path: soundfile.read(path, dtype="float32")),
             "soundfile.read int16, no features": turns(lambda path: soundfile.read(path, dtype="int16")),
         }

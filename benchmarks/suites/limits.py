@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from asdkit.kernels import frontend, lowering, spectra
-from asdkit.kernels.lanes import LANES, load, spread, store
+from asdkit.kernels.lanes import LANES, TILE, load, load_tile, spread, store
 from asdkit.kernels.mel import mel_bands
 from benchmarks.harness import OURS, Result, confined, summary
 
@@ -82,6 +82,14 @@ def _copying(samples: int) -> Iterator[Result]:
 
 
 @njit(nogil=True, fastmath=False)
+def _load(wave: Any, work: Any, turns: int) -> None:
+    """Load and transpose the tiles of a block, each sample twice as frames overlap by half."""
+    for i in range(turns):
+        for at in range(0, N_FFT, TILE):
+            load_tile(wave, (i % 8) * LANES * HOP + at, HOP, work, at % (8 * TILE))
+
+
+@njit(nogil=True, fastmath=False)
 def _first(wave: Any, window: Any, tables: Any, work: Any, turns: int) -> None:
     for i in range(turns):
         spectra.first_pass(wave, (i % 8) * LANES * HOP, HOP, window, tables.twiddles, work)
@@ -118,6 +126,8 @@ def _parts(samples: int) -> Iterator[Result]:
     out = np.empty((8 * LANES, BANDS), np.float32)
     first, others = list(OPERATIONS)[:2]
     parts: dict[str, tuple[str, Callable[[], Any]]] = {
+        "load (float32)": ("", lambda: _load(float_wave, work, TURNS)),
+        "load (int16)": ("", lambda: _load(int_wave, work, TURNS)),
         f"{first} (float32)": (first, lambda: _first(float_wave, window, tables, work, TURNS)),
         f"{first} (int16)": (first, lambda: _first(int_wave, window, tables, work, TURNS)),
         others: (others, lambda: _others(work, tables, power, TURNS)),
