@@ -80,7 +80,9 @@ def check_plugin(
     checks = checks_of(subject.kind)
     for name in expected:
         if name not in {each.name for each in checks}:
-            raise UsageError(f"no check of a {subject.kind} is called {name!r}{nearest(name, [c.name for c in checks])}")
+            raise UsageError(
+                f"no check of a {subject.kind} is called {name!r}{nearest(name, [c.name for c in checks])}"
+            )
     return [_result(each, subject, expected.get(each.name)) for each in checks]
 
 

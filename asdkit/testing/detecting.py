@@ -104,7 +104,13 @@ class DetectorSubject(Subject):
         """Fit and score."""
         training = self.training(self.clips(), read_only=read_only)
         features, windows = self.cut(self.test(), read_only=read_only)
-        given = [training.features.frames, training.windows.starts, training.classes, features.frames, windows.starts]
+        given: list[np.ndarray] = [
+            training.features.frames,
+            training.windows.starts,
+            training.classes,
+            features.frames,
+            windows.starts,
+        ]
         kept = [array.copy() for array in given]
         instance.fit(training, ctx)
         scores = instance.score(features, windows, self.test().ids, CountingContext())  # ctx counts what fit asks

@@ -53,14 +53,15 @@ def register_elsewhere(module: str) -> Elsewhere:
 
 
 def use_elsewhere(subject: Subject, state: State | None) -> Elsewhere:
-    """Use a plugin in a new process without CUDA; with the state, where there is one, and from the beginning."""
+    """Register a plugin in a new process without CUDA, use it with the state, where there is one, and without."""
     request = {
+        "module": subject.module,
         "kind": subject.kind,
         "name": subject.entry.name,
         "config": f"{subject.entry.config.__module__}:{subject.entry.config.__qualname__}",
         "target": _target(subject.entry),
         "defaults": dict(subject.entry.defaults),
-        "options": {**subject.options, **json.loads(subject.config.model_dump_json())},
+        "options": {**subject.options, **json.loads(subject.config.model_dump_json(exclude_unset=True))},
     }
     return _ask(request, state)
 
@@ -85,7 +86,7 @@ def _ask(request: dict[str, Any], state: State | None = None) -> Elsewhere:
         if state is not None:
             write_state(folder / "state", state)
         (folder / "request").write_text(json.dumps({**request, "path": sys.path}))
-        ran = subprocess.run(
+        ran = subprocess.run(  # noqa: S603 (this Python, and a command of our own)
             [sys.executable, "-c", _COMMAND, name],
             env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
             capture_output=True,
@@ -108,7 +109,7 @@ def answer() -> None:
     request = json.loads((folder / "request").read_text())
     sys.path[:] = request["path"]
     errors: dict[str, str] = {}
-    heavy, seconds = _register(request["module"], errors) if "module" in request else ([], 0.0)
+    heavy, seconds = _register(request["module"], errors)  # first, while nothing else is imported
     if "kind" in request:
         _use(request, folder, errors)
     (folder / "answer").write_text(json.dumps({"heavy": heavy, "seconds": seconds, "errors": errors}))

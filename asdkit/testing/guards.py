@@ -71,8 +71,9 @@ def _settings() -> dict[str, object]:
         found["torch's global generator"] = torch.get_rng_state().numpy().tobytes()
         found["torch's number of threads"] = torch.get_num_threads()
         found["torch's default dtype"] = str(torch.get_default_dtype())
-    if (numba := sys.modules.get("numba")) is not None:
-        found["Numba's number of threads"] = numba.get_num_threads()
+    parallel = sys.modules.get("numba.np.ufunc.parallel")
+    if getattr(parallel, "_is_initialized", False):  # to ask would start its threads, and change OpenMP's number
+        found["Numba's number of threads"] = sys.modules["numba"].get_num_threads()
     if (cv2 := sys.modules.get("cv2")) is not None:
         found["OpenCV's number of threads"] = cv2.getNumThreads()
     if (threadpoolctl := sys.modules.get("threadpoolctl")) is not None:

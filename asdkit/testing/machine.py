@@ -2,7 +2,7 @@
 
 Each id has a spectrum of its own: noise of a common shape, and tones in some bands. The planted fault is the tones of
 the next id coming and going beside its own: no healthy id sounds so, and its own sound is less plain to hear. On the
-machine's twin just that is healthy, so that a detector trained there has learnt nothing of the fault.
+machine's twin the tones of both other ids come and go in health, so that a detector trained there knows no such fault.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ SAMPLE_RATE = 16_000
 SILENCE = -100.0
 """What a silent clip's frames hold [dB]: 10 log10 of the power that stands in for none."""
 
-_TONE = 15.0  # dB
+_TONE = 15.0  # dB, of an id's own tones
+_FAULT = 24.0  # dB, of the next id's tones in a fault
 _NOISE = 1.5  # dB, from frame to frame
-_GAIN = 2.0  # dB, from clip to clip
+_GAIN = 1.0  # dB, from clip to clip
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def training_clips(rows: int, *, twin: bool = False, each: int = 6) -> Clips:
     """Healthy clips, `each` of every id, of `rows` frames; those of the machine's twin, where asked for."""
     rng = np.random.default_rng([1, twin])
     ids = [id_ for id_ in IDS for _ in range(each)]
-    made = tuple(_clip(rng, IDS.index(id_), rows, faulty=twin) for id_ in ids)
+    made = tuple(_clip(rng, IDS.index(id_), rows, intruders=2 if twin else 0) for id_ in ids)
     return Clips(made, tuple(ids), (False,) * len(ids))
 
 
@@ -77,7 +78,7 @@ def clips_to_score(rows: int, *, each: int = 4) -> Clips:
     """Clips to score: of every id `each` healthy and as many faulty ones."""
     rng = np.random.default_rng(2)
     plan = [(id_, faulty) for id_ in IDS for faulty in (False, True) for _ in range(each)]
-    made = tuple(_clip(rng, IDS.index(id_), rows, faulty=faulty) for id_, faulty in plan)
+    made = tuple(_clip(rng, IDS.index(id_), rows, intruders=int(faulty)) for id_, faulty in plan)
     return Clips(made, tuple(id_ for id_, _ in plan), tuple(faulty for _, faulty in plan))
 
 
@@ -95,13 +96,14 @@ def joined(*several: Clips) -> Clips:
     )
 
 
-def _clip(rng: np.random.Generator, place: int, rows: int, *, faulty: bool) -> FloatArray:
+def _clip(rng: np.random.Generator, place: int, rows: int, *, intruders: int) -> FloatArray:
+    """A clip of one id, with the tones of so many others coming and going."""
     bands = np.arange(BANDS)
     level = -60 + 15 * np.cos(np.pi * bands / BANDS) + rng.uniform(-_GAIN, _GAIN)
     frames = level + rng.normal(0, _NOISE, (rows, BANDS))
     frames[:, _tones(place)] += _TONE
-    if faulty:
-        frames[:, _tones((place + 1) % len(IDS))] += _TONE * (rng.random((rows, 1)) < 0.5)
+    for step in range(1, intruders + 1):
+        frames[:, _tones((place + step) % len(IDS))] += _FAULT * (rng.random((rows, 1)) < 0.6)
     return frames.astype(np.float32)
 
 

@@ -38,7 +38,6 @@ class FeaturizerSubject(Subject):
             "int16": self.fill(instance, wave(2.0, "int16"), read_only=read_only),
         }
 
-
     def fault(self, made: Arrays) -> str:
         """Every number of every frame is written, and finite; powers are not negative."""
         for name, frames in made.items():
@@ -98,7 +97,6 @@ class AugmenterSubject(Subject):
                 windows, targets = self.transform(instance, *self.windows(), variant)
                 made |= {f"{variant}.windows": windows, f"{variant}.targets": targets}
         return made
-
 
     def fault(self, made: Arrays) -> str:
         """Waves are as long as announced; batches keep their shapes."""

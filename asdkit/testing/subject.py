@@ -148,6 +148,13 @@ class Subject(ABC):
             use = self._used()
         return use, watch
 
+    def second_difference(self) -> str:
+        """Say where the second use made or learnt something else than the first; empty where it did not."""
+        one, (other, _) = self.used(), self.second_use
+        if other.error is not None:
+            return ""
+        return same(one.made, other.made) or same(state_of(one.instance), state_of(other.instance))
+
     def used(self) -> Use:
         """The first use, if there was nothing wrong with it."""
         if self.construction:
@@ -190,6 +197,12 @@ def guarded(array: np.ndarray, read_only: bool) -> np.ndarray:
     copy = array.copy()
     copy.flags.writeable = not read_only
     return copy
+
+
+def state_of(instance: object) -> dict[str, object]:
+    """What a plugin learnt; empty for kinds that learn nothing."""
+    state = getattr(instance, "state", None)
+    return dict(state()) if callable(state) else {}
 
 
 def same(one: Mapping[str, object], other: Mapping[str, object]) -> str:

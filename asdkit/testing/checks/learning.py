@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from asdkit.api import NotFitted, Stopped
@@ -10,11 +13,11 @@ from asdkit.testing.detecting import DetectorSubject
 from asdkit.testing.guards import disturb_generators
 from asdkit.testing.listing import Failed, Inapplicable, check
 from asdkit.testing.others import FuserSubject
-from asdkit.testing.subject import CountingContext, Subject, same, told
+from asdkit.testing.subject import CountingContext, Subject, same, state_of, told
 
 Learner = DetectorSubject | FuserSubject
 
-_GOOD_AUC = 0.8  # of a fault that is 15 dB loud in four of 32 bands
+_GOOD_AUC = 0.8  # of a fault of 24 dB in four of 32 bands
 _STEP = 0.1
 
 
@@ -25,7 +28,10 @@ def unfitted_use_raises_not_fitted(subject: Learner) -> None:
     if isinstance(subject, FuserSubject):
         if not fitted.state():
             raise Inapplicable("it learns nothing")
-        asks = {"fuse": lambda new: new.fuse(*subject.scores()), "state": lambda new: new.state()}
+        asks: dict[str, Callable[[Any], Any]] = {
+            "fuse": lambda new: new.fuse(*subject.scores()),
+            "state": lambda new: new.state(),
+        }
     else:
         features, windows = subject.cut(subject.test())
         ids = subject.test().ids
@@ -78,7 +84,9 @@ def faults_score_higher(subject: DetectorSubject) -> None:
     """Clips with a planted fault get higher scores than healthy ones."""
     value = _auc(subject, subject.fitted())
     if value < _GOOD_AUC:
-        raise Failed(f"AUC {value:.2f} of a plain planted fault, expected {_GOOD_AUC} or more; higher is more anomalous")
+        raise Failed(
+            f"AUC {value:.2f} of a plain planted fault, expected {_GOOD_AUC} or more; higher is more anomalous"
+        )
 
 
 @check("detector")
@@ -106,30 +114,18 @@ def _auc(subject: DetectorSubject, detector: object) -> float:
 def same_seed_same_result(subject: Subject) -> None:
     """Used again with the same seed, it gives the same bit for bit, whatever the global generators hold."""
     second, _ = subject.second_use
-    difference = _second_difference(subject)
+    difference = subject.second_difference()
     if difference:
         raise Failed(f"a second use gave something else: {difference}; take randomness from ctx.rng(name) or rng alone")
     if second.error is not None:
         raise Failed(f"a second use raised {told(second.error)}") from second.error
 
 
-def _second_difference(subject: Subject) -> str:
-    second, _ = subject.second_use
-    if second.error is not None:
-        return ""
-    return same(subject.used().made, second.made) or same(_state(subject.used().instance), _state(second.instance))
-
-
-def _state(instance: object) -> dict[str, object]:
-    state = getattr(instance, "state", None)
-    return dict(state()) if callable(state) else {}
-
-
 @check("detector", "fuser")
 def refit_forgets(subject: Learner) -> None:
     """Fitted on other recordings first and then on these, it has learnt what it learns from these alone."""
     subject.used()
-    if _second_difference(subject):
+    if subject.second_difference():
         raise Inapplicable("no two fits are alike: see same_seed_same_result")
     disturb_generators(12)
     try:
@@ -141,7 +137,7 @@ def refit_forgets(subject: Learner) -> None:
         raise
     except Exception as error:
         raise Failed(f"to fit it once more raised {told(error)}") from error
-    difference = same(_state(subject.used().instance), _state(again))
+    difference = same(state_of(subject.used().instance), state_of(again))
     if difference:
         raise Failed(f"an earlier fit is not forgotten: {difference}")
 

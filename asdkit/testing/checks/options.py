@@ -24,8 +24,10 @@ def defaults_construct(subject: Subject) -> None:
     defaults = dict(subject.entry.defaults)
     unknown = defaults.keys() - _DEFAULTS_OF_PLUGINS
     if unknown or (defaults and subject.kind != "detector"):
-        raise Failed(f"its Entry has defaults of {', '.join(sorted(defaults))}; a detector may have those of "
-                     f"{', '.join(sorted(_DEFAULTS_OF_PLUGINS))}, other kinds none")
+        raise Failed(
+            f"its Entry has defaults of {', '.join(sorted(defaults))}; a detector may have those of "
+            f"{', '.join(sorted(_DEFAULTS_OF_PLUGINS))}, other kinds none"
+        )
     try:
         DetectorKeys.model_validate_json(json.dumps(defaults))
     except ValidationError as error:

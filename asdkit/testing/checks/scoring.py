@@ -44,11 +44,11 @@ def unknown_ids_get_the_best(subject: DetectorSubject) -> None:
     clips = subject.test()
     known = sorted(set(subject.clips().ids))
     detector = subject.fitted()
-    by_id = np.array([subject.clip_scores(detector, _renamed(clips, id_)) for id_ in known])
+    by_id = np.array([subject.score(detector, _renamed(clips, id_)) for id_ in known])
     expected = by_id.min(axis=0)
     try:
-        scores = subject.clip_scores(detector, _renamed(clips, "not in training"))
-        mixed = subject.clip_scores(detector, joined(clips, _renamed(clips, "not in training")))[len(clips) :]
+        scores = subject.score(detector, _renamed(clips, "not in training"))
+        mixed = subject.score(detector, joined(clips, _renamed(clips, "not in training")))[len(expected) :]
     except Failed:
         raise
     except Exception as error:

@@ -1,0 +1,41 @@
+"""Broken options."""
+
+from typing import Any
+
+from asdkit.api import DetectorConfig, Field
+from tests.mutants import add, sound
+
+
+class Detector(sound.Detector):
+    def __init__(self, config):
+        super().__init__(sound.SoundConfig())
+
+
+class NoDefault(DetectorConfig):
+    order: float = Field(ge=1, description="has no default")
+
+
+class NoDescription(sound.SoundConfig):
+    order: float = Field(2.0, ge=1, le=4)
+
+
+class Anything(sound.SoundConfig):
+    also: Any = Field(None, description="takes anything")
+
+
+class NoBounds(sound.SoundConfig):
+    shift: float = Field(0.0, description="dB; no bounds")
+
+
+class WrongDefault(sound.SoundConfig):
+    order: float = Field(0.5, ge=1, le=4, description="its own default is refused")
+
+
+class Lax(sound.SoundConfig):
+    model_config = {"extra": "ignore"}
+
+
+add("defaults_construct", "detector", NoDefault, sound.Detector)
+add("options_are_documented", "detector", NoDescription, sound.Detector)
+for config in (Anything, NoBounds, WrongDefault, Lax):
+    add("options_are_validated", "detector", config, Detector)

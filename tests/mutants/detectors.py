@@ -1,0 +1,269 @@
+"""Broken detectors: each does one thing wrong."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from tests.mutants import add, sound
+from tests.mutants.sound import Detector
+
+
+def breaks(check):
+    """List a class as the mutant of a check."""
+
+    def listed(target):
+        add(check, "detector", sound.SoundConfig, target)
+        return target
+
+    return listed
+
+
+@breaks("keeps_its_contract")
+class Float64(Detector):
+    def score(self, features, windows, ids, ctx):
+        return super().score(features, windows, ids, ctx).astype(np.float64)
+
+
+@breaks("keeps_its_contract")
+class OneScoreAClip(Detector):
+    def score(self, features, windows, ids, ctx):
+        return super().score(features, windows, ids, ctx)[windows.offsets[:-1]]
+
+
+@breaks("inputs_are_unchanged")
+class CentresInPlace(Detector):
+    def score(self, features, windows, ids, ctx):
+        self.known()
+        frames = features.frames
+        frames -= self.mean
+        rows = windows.starts[:, None] + np.arange(windows.frames)
+        return (np.abs(frames) ** np.float32(self.config.order)).mean(axis=1)[rows].mean(axis=1)
+
+
+@breaks("unfitted_use_raises_not_fitted")
+class TypeErrorBeforeFit(Detector):
+    def known(self):
+        pass
+
+
+@breaks("fit_changes_what_is_learnt")
+class RandomWeights(Detector):
+    """A network whose backward pass is missing: the mean is learnt, the weights never move."""
+
+    def fit(self, training, ctx):
+        super().fit(training, ctx)
+        self.weights = ctx.rng("weights").normal(size=(len(self.mean), 64)).astype(np.float32)
+
+    def distance(self, frames):
+        return np.square((frames - self.mean) @ self.weights).mean(axis=1)
+
+    def state(self):
+        return {**super().state(), "weights": self.weights}
+
+    def load(self, state):
+        super().load(state)
+        self.weights = state["weights"]
+
+
+@breaks("scores_are_not_constant")
+class Constant(Detector):
+    def distance(self, frames):
+        return super().distance(frames) * 0
+
+
+@breaks("faults_score_higher")
+class Similarity(Detector):
+    def distance(self, frames):
+        return -super().distance(frames)
+
+
+@breaks("training_pays")
+class Loudness(Detector):
+    """What it learns is not used."""
+
+    def distance(self, frames):
+        return frames.mean(axis=1) + 0 * self.mean.mean()
+
+
+@breaks("same_seed_same_result")
+class OwnEntropy(Detector):
+    def fit(self, training, ctx):
+        super().fit(training, ctx)
+        self.mean += np.random.default_rng().normal(0, 1e-3, len(self.mean)).astype(np.float32)
+
+
+@breaks("refit_forgets")
+class Remembers(Detector):
+    def fit(self, training, ctx):
+        before = self.mean
+        super().fit(training, ctx)
+        if before is not None:
+            self.mean = (self.mean + before) / 2
+
+
+@breaks("stops_within_a_batch")
+class GoesOn(Detector):
+    def fit(self, training, ctx):
+        ctx.should_stop()
+        super().fit(training, Unstoppable())
+
+
+class Unstoppable:
+    def should_stop(self):
+        return False
+
+
+@breaks("stops_within_a_batch")
+class NeverAsks(Detector):
+    def fit(self, training, ctx):
+        super().fit(training, Unstoppable())
+
+
+@breaks("a_clip_is_scored_on_its_own")
+class CentresScores(Detector):
+    """A clip's score depends on those that it is scored with."""
+
+    def score(self, features, windows, ids, ctx):
+        scores = super().score(features, windows, ids, ctx)
+        return scores - scores.mean()
+
+
+@breaks("a_clip_is_scored_on_its_own")
+class DependsOnOrder(Detector):
+    def score(self, features, windows, ids, ctx):
+        scores = super().score(features, windows, ids, ctx)
+        return scores + 0.1 * np.float32(scores[0])
+
+
+@breaks("unknown_ids_get_the_best")
+class KnownIdsOnly(Detector):
+    def fit(self, training, ctx):
+        super().fit(training, ctx)
+        self.ids = list(training.real_ids)
+
+    def score(self, features, windows, ids, ctx):
+        self.known()
+        for id_ in ids:
+            self.ids.index(id_)
+        return super().score(features, windows, ids, ctx)
+
+    def state(self):
+        return {**super().state(), "ids": self.ids}
+
+    def load(self, state):
+        super().load(state)
+        self.ids = state["ids"]
+
+
+@breaks("state_survives_a_new_process")
+class RoundsItsState(Detector):
+    def state(self):
+        return {"mean": super().state()["mean"].astype(np.float16)}
+
+    def load(self, state):
+        self.mean = state["mean"].astype(np.float32)
+
+
+@breaks("state_survives_a_new_process")
+class ForgetsAPart(Detector):
+    scale = np.float32(1)
+
+    def fit(self, training, ctx):
+        super().fit(training, ctx)
+        self.scale = np.float32(2)
+
+    def distance(self, frames):
+        return super().distance(frames) * self.scale
+
+
+@breaks("silence")
+class DividesByTheSpread(Detector):
+    def distance(self, frames):
+        return super().distance(frames) / np.sign(frames.std(axis=1))
+
+
+@breaks("shortest_clip")
+class SpreadWithinTheClip(Detector):
+    """Needs two windows of each clip."""
+
+    def score(self, features, windows, ids, ctx):
+        scores = super().score(features, windows, ids, ctx)
+        parts = np.split(scores, windows.offsets[1:-1])
+        return np.concatenate([part + 0 * part.std(ddof=1) for part in parts]).astype(np.float32)
+
+
+@breaks("ragged_lengths")
+class OneLength(Detector):
+    def fit(self, training, ctx):
+        training.features.frames.reshape(training.features.clips, -1, training.features.bands)
+        if len(set(np.diff(training.features.offsets))) > 1:
+            raise ValueError("cannot stack clips of different lengths")
+        super().fit(training, ctx)
+
+
+@breaks("one_clip")
+class SpreadOverClips(Detector):
+    def fit(self, training, ctx):
+        super().fit(training, ctx)
+        means = np.array([training.features.clip(i).mean() for i in range(training.features.clips)])
+        self.mean += np.float32(0 * means.std(ddof=1))
+
+
+@breaks("one_id")
+class SpreadOverIds(Detector):
+    def fit(self, training, ctx):
+        super().fit(training, ctx)
+        self.mean += np.float32(0 / (len(training.real_ids) - 1))
+
+
+@breaks("nan_is_refused")
+class HidesNan(Detector):
+    def fit(self, training, ctx):
+        super().fit(training, ctx)
+        self.mean = np.nan_to_num(self.mean)
+
+    def distance(self, frames):
+        return super().distance(np.nan_to_num(frames))
+
+
+@breaks("runs_without_cuda")
+class NeedsCuda(Detector):
+    """Stands for one that asks for a GPU on a machine that has one, as the test says that this one has."""
+
+    def fit(self, training, ctx):
+        if not os.environ["CUDA_VISIBLE_DEVICES"]:
+            raise RuntimeError("No CUDA GPUs are available")
+        super().fit(training, ctx)
+
+
+@breaks("generators_and_threads_are_untouched")
+class SeedsGlobally(Detector):
+    def fit(self, training, ctx):
+        np.random.seed(ctx.seed % 2**32)  # noqa: NPY002
+        super().fit(training, ctx)
+
+
+@breaks("no_file_is_written")
+class Caches(Detector):
+    def fit(self, training, ctx):
+        super().fit(training, ctx)
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "cache").write_bytes(self.mean.tobytes())
+
+
+@breaks("nothing_is_printed")
+class Prints(Detector):
+    def fit(self, training, ctx):
+        super().fit(training, ctx)
+        print("fitted")  # noqa: T201
+
+
+@breaks("nothing_is_printed")
+class PrintsBelowPython(Detector):
+    def fit(self, training, ctx):
+        super().fit(training, ctx)
+        os.write(2, b"fitted\n")
