@@ -32,7 +32,7 @@ _CONFIG_OF: dict[Kind, type[Config]] = {
     "detector": DetectorConfig,
     "fuser": Config,
 }
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def _judge(entry: object, kind: Kind, whose: str) -> tuple[Literal["ok", "broken
         return "broken", f"the list holds {type(entry).__name__}, not Entry"
     if not isinstance(entry.api_version, int) or not API_VERSION - 1 <= entry.api_version <= API_VERSION:
         return "incompatible", f"written for plugin API {entry.api_version}; this asdkit has {API_VERSION}"
-    if not isinstance(entry.name, str) or not _NAME.fullmatch(entry.name):
+    if not isinstance(entry.name, str) or not NAME.fullmatch(entry.name):
         return "broken", f"the name {entry.name!r} is not lower case words joined by hyphens"
     needed = _CONFIG_OF[kind]
     if not (isinstance(entry.config, type) and issubclass(entry.config, needed)):

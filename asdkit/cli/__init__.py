@@ -6,11 +6,12 @@ Commands import what they need when they run, so that ``--help`` answers at once
 from __future__ import annotations
 
 import sys
+import warnings
 
 import typer
 
 from asdkit import __version__
-from asdkit.cli import check, demo, plugins, run
+from asdkit.cli import check, check_plugin, demo, new_plugin, plugins, run, schema
 from asdkit.errors import AsdkitError, ExitCode
 
 app = typer.Typer(
@@ -39,11 +40,15 @@ def _options(
 app.command()(run.run)
 app.command()(check.check)
 app.command()(plugins.plugins)
+app.command()(new_plugin.new_plugin)
+app.command()(check_plugin.check_plugin)
+app.command()(schema.schema)
 app.command()(demo.demo)
 
 
 def main() -> None:
     """Run the command line; every foreseen error ends in its exit code and a plain message."""
+    warnings.showwarning = _warn
     try:
         app()
     except AsdkitError as error:
@@ -60,6 +65,11 @@ def main() -> None:
         traceback.print_exc()
         sys.stderr.write("This is a bug of asdkit; please report it with the lines above.\n")
         sys.exit(int(ExitCode.BUG))
+
+
+def _warn(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    """Tell a warning as plainly as an error."""
+    sys.stderr.write(f"warning: {message}\n")
 
 
 def _complain(error: AsdkitError) -> None:

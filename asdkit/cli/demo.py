@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
+from asdkit.cli.options import SetOption
+
 
 def demo(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where recordings and results go.")] = Path(
         "asdkit-demo"
     ),
+    set_: SetOption = None,
     seed: Annotated[int, typer.Option("--seed", help="Makes other machines and other faults.")] = 0,
 ) -> None:
     """Make a small synthetic machine room, train on it, and show the results table; under a minute."""
@@ -28,4 +31,4 @@ def demo(
     spec = out.absolute() / "demo.toml"
     text = files("asdkit.cli").joinpath("demo.toml").read_text(encoding="utf-8")
     write_atomic(spec, text.replace("machine-room-0", room.name).encode())
-    run_spec(spec, out / f"run-{seed}", None, None)
+    run_spec(spec, out / f"run-{seed}", None, set_)

@@ -2,77 +2,91 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from asdkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from asdkit.plugins import Plugin
+
+_NOTED_S = 0.1  # a hook module that takes longer to import is noted
 
 
 def plugins(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this plugin's options.")] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Show who registered what, and what it cost.")] = False,
 ) -> None:
-    """List the installed plugins, or show the options of one."""
+    """List the installed plugins, or show the options of one.
+
+    The environment variable ASDKIT_PLUGINS=a,b loads the plugins of these distributions alone.
+    """
     from asdkit.cli.tables import print_table
     from asdkit.naming import nearest
     from asdkit.plugins import discover
 
     found = discover().plugins
-    if name is None:
+    chosen = [p for p in found if name is None or p.name == name]
+    if not chosen:
+        raise UsageError(f"no plugin is called {name!r}{nearest(name or '', {p.name for p in found})}")
+    if trace:
+        _trace(chosen)
+    elif name is None:
         rows = [[p.kind or "?", p.name, p.status, f"{p.distribution} {p.version}", _remark(p)] for p in found]
         print_table(["kind", "name", "status", "from", ""], sorted(rows))
-        return
-    chosen = [p for p in found if p.name == name]
-    if not chosen:
-        raise UsageError(f"no plugin is called {name!r}{nearest(name, {p.name for p in found})}")
-    for plugin in chosen:
-        _show(plugin)
+    else:
+        for plugin in chosen:
+            _show(plugin)
 
 
 def _remark(plugin: Plugin) -> str:
-    if plugin.status != "ok":
+    if plugin.cause:
         return plugin.cause
     if plugin.heavy:
         return f"imports {', '.join(plugin.heavy)} just to be listed ({plugin.seconds:.1f} s)"
+    if plugin.seconds > _NOTED_S:
+        return f"takes {plugin.seconds:.1f} s just to be listed"
     return plugin.entry.summary if plugin.entry else ""
 
 
+def _trace(found: Sequence[Plugin]) -> None:
+    """Each module that an entry point names, in the order of loading, with what its hooks gave."""
+    from asdkit.cli.tables import print_table
+
+    rows = []
+    for plugin in found:
+        gave = f"{plugin.kind} {plugin.name}" if plugin.kind else "-"
+        cost = f"{plugin.seconds * 1000:.0f} ms" + "".join(f" +{library}" for library in plugin.heavy)
+        rows.append(
+            [f"{plugin.distribution} {plugin.version}", plugin.module, cost, gave, plugin.status, _class(plugin)]
+        )
+    print_table(["from", "module", "import", "registered", "status", "class"], rows)
+
+
+def _class(plugin: Plugin) -> str:
+    if plugin.entry is None:
+        return plugin.cause
+    target = plugin.entry.target
+    return target if isinstance(target, str) else f"{target.__module__}:{getattr(target, '__qualname__', target)}"
+
+
 def _show(plugin: Plugin) -> None:
+    from asdkit.cli.option_tables import HEADER, block, option_rows
     from asdkit.cli.tables import print_table
 
     typer.echo(f"{plugin.name}: {plugin.kind or 'plugin'} of {plugin.distribution} {plugin.version}, {plugin.status}")
     typer.echo(_remark(plugin))
-    if plugin.entry is None:
+    if plugin.entry is None or plugin.kind is None:
         return
-    schema = plugin.entry.config.model_json_schema()
-    rows = [
-        [option, _type(about), _default(about), about.get("description", "")]
-        for option, about in schema.get("properties", {}).items()
-    ]
-    core = [[key, "", str(value), "read by the core"] for key, value in plugin.entry.defaults.items()]
-    if rows or core:
+    typer.echo(f"class {_class(plugin)}, plugin API {plugin.entry.api_version}")
+    core = [[key, "", str(value), "read by the core: see docs/spec.md"] for key, value in plugin.entry.defaults.items()]
+    rows = core + option_rows(plugin.entry.config)
+    typer.echo("")
+    if rows:
+        print_table(HEADER, rows)
         typer.echo("")
-        print_table(["option", "type", "default", ""], core + rows)
-
-
-def _type(about: dict[str, Any]) -> str:
-    if "anyOf" in about:
-        return " | ".join(_type(choice) for choice in about["anyOf"])
-    if "enum" in about:
-        return " | ".join(repr(value) for value in about["enum"])
-    if "const" in about:
-        return repr(about["const"])
-    if about.get("type") == "array":
-        return f"list of {_type(about.get('items', {}))}"
-    return {"integer": "int", "number": "float", "string": "text", "boolean": "true | false"}.get(
-        about.get("type", ""), str(about.get("type", "table"))
-    )
-
-
-def _default(about: dict[str, Any]) -> str:
-    if "default" not in about:
-        return "required"
-    return "none" if about["default"] is None else str(about["default"])
+    typer.echo("To paste into a spec:\n")
+    typer.echo(block(plugin.kind, plugin.entry))

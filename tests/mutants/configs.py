@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic import ConfigDict
+
 from asdkit.api import DetectorConfig, Field
 from tests.mutants import add, sound
 
@@ -32,7 +34,7 @@ class WrongDefault(sound.SoundConfig):
 
 
 class Lax(sound.SoundConfig):
-    model_config = {"extra": "ignore"}
+    model_config = ConfigDict(extra="ignore")
 
 
 add("defaults_construct", "detector", NoDefault, sound.Detector)
