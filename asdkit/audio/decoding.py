@@ -132,9 +132,11 @@ def _one_channel(frames: npt.NDArray[Any], channel: Channel) -> Wave:
     if channel != "mean" or frames.shape[1] == 1:
         wave = np.ascontiguousarray(frames[:, 0 if channel == "mean" else channel])
         return wave
-    scale = 32768 if frames.dtype == np.int16 else 1
     with np.errstate(invalid="ignore", over="ignore"):  # NaN, Inf: found right after
-        wave = frames.mean(axis=1, dtype=np.float32) / np.float32(scale)
+        wave = frames[:, 0].astype(np.float32)
+        for other in range(1, frames.shape[1]):  # numpy's mean over an axis as short as this takes several times longer
+            wave += frames[:, other]
+        wave /= frames.shape[1] * (32768 if frames.dtype == np.int16 else 1)
     return wave
 
 

@@ -18,7 +18,7 @@ from asdkit.dataset.demo.sound import (
     wander,
 )
 
-OUTER_RACE = 3.58  # balls passing a spot of the outer race in a turn, for a common deep-groove bearing (8 balls)
+OUTER_RACE = 3.585  # balls that pass a spot of the outer race in a turn: a common deep-groove bearing (6205, 9 balls)
 
 
 def bearing(take: Take, angle: Signal, resonance: float) -> Signal:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 Signal = npt.NDArray[np.floating[Any]]
 
-TABLE = 8192  # steps of one turn, a power of two; reading the nearest makes errors of -50 dB, far below the noise
+TABLE = 8192  # steps of one turn, a power of two; reading without interpolation errs by -53 dB at the tenth order
 
 
 @dataclass(frozen=True)
