@@ -25,9 +25,9 @@ class GroupMadeConfig(NetworkConfig):
     )
     components: int = Field(10, ge=1, le=1000, description="Gaussians a bin (10: the report; 1: a Gaussian head)")
     hidden: list[Annotated[int, Field(ge=1)]] = Field(
-        [512, 512, 512], min_length=1, description="units of the hidden layers, all groups together"
+        [128, 128, 128], min_length=1, description="units of the hidden layers, all groups together"
     )
-    hidden_activation: Literal["relu", "silu"] = Field("relu", description="what follows each hidden layer")
+    epochs: int = Field(15, ge=1, description="passes over the training clips")
 
     @property
     def terms(self) -> Literal["conditional", "joint"]:

@@ -51,8 +51,7 @@ class GroupMadeNetwork(WindowNetwork):
         ends = [end * bands for end in up_to([len(group) for group in groups])]
         sees = ends[:-1] if joint else ends[-2:-1]
         gives = [len(group) for group in self.predicted]
-        activation = nn.ReLU if config.hidden_activation == "relu" else nn.SiLU
-        self.activation = activation(inplace=True)
+        self.activation: nn.Module = nn.ReLU(inplace=True)
         self.hidden = nn.ModuleList()
         columns = sees
         for units in config.hidden if self.predicted else []:
