@@ -29,6 +29,7 @@ import numpy.typing as npt
 import pluggy
 from pydantic import BaseModel, ConfigDict, Field
 
+from asdkit.audio import Wave
 from asdkit.context import Context, Scalar, State, StateValue
 from asdkit.errors import AsdkitError, AsdkitWarning, NotFitted, Stopped
 from asdkit.features import Features, FloatArray, IntArray, Windows, cut_windows
@@ -82,8 +83,6 @@ PROJECT = "asdkit"
 API_VERSION = 1
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
-
-Wave = npt.NDArray[np.float32] | npt.NDArray[np.int16]
 
 _LAZY = {
     "kernel": "asdkit.kernels.compiling",
@@ -163,15 +162,15 @@ class DetectorConfig(Config):
 class NetworkConfig(DetectorConfig):
     """Options that every detector that is a torch network shares; see `NetworkDetector`.
 
-    An epoch's cost is that of ``windows_per_clip`` windows a clip, however much windows overlap, and a small set is
-    drawn from again and again until an epoch has ``least_batches`` batches: so the same settings suit 10 clips and
-    1,000.
+    An epoch's cost is that of ``windows_per_clip`` windows a clip, however much windows overlap. So that the same
+    settings suit 10 clips and 1,000, an epoch has at least ``least_batches`` batches: those of a small set are smaller,
+    down to a quarter of ``batch_size``, and a smaller set still is drawn from again and again.
     """
 
     epochs: int = Field(30, ge=1, description="passes over the training clips")
     windows_per_clip: int = Field(32, ge=1, description="windows drawn at random from each clip in an epoch")
-    least_batches: int = Field(20, ge=1, description="batches that an epoch has at least; small sets are drawn again")
-    batch_size: int = Field(512, ge=2, description="windows in a step (512: baseline of DCASE 2020 Task 2)")
+    least_batches: int = Field(20, ge=1, description="batches that an epoch has at least, of small sets too")
+    batch_size: int = Field(512, ge=2, description="windows in a step, at most (512: baseline of DCASE 2020 Task 2)")
     learning_rate: float = Field(1e-3, gt=0, description="peak rate of AdamW (1e-3: Adam's of the baseline)")
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay of AdamW")
     validation: float = Field(
@@ -183,7 +182,7 @@ class NetworkConfig(DetectorConfig):
 
     def problems(self, job: JobOutline) -> list[str]:
         """A network needs windows of one size."""
-        return ["frames: a network needs a number of frames, not \"clip\""] if job.frames == "clip" else []
+        return ['frames: a network needs a number of frames, not "clip"'] if job.frames == "clip" else []
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 
 from asdkit.run.job import Outcome, Place, run_job
@@ -47,15 +48,19 @@ def run_jobs(jobs: Sequence[Job], place: Place, *, workers: int, threads: int, d
         calls = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")(
             delayed(_run_job_in_worker)(job, place, device, threads) for job in jobs
         )
-        try:
-            yield from calls
-        except BrokenProcessPool:
-            return
+        with warnings.catch_warnings():
+            # joblib says that a worker died; so does the run, with the job's name
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
+            try:
+                yield from calls
+            except BrokenProcessPool:
+                return
 
 
 def _run_job_in_worker(job: Job, place: Place, device: str, threads: int) -> Outcome:
-    """As `run_job`, in a worker: the driver alone answers Ctrl-C, and a worker dies with its driver."""
+    """As `run_job`, in a worker: the driver alone answers signals, and a worker ends with its driver."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _follow_parent()
     return run_job(job, place, device, threads)
 
