@@ -151,6 +151,10 @@ class Sampler:
         self._offsets = np.concatenate([[0], np.cumsum(counts)])  # windows that may be drawn, clip by clip
         self._chances = self._read_augmentations()
 
+    def windows(self, windows_per_clip: int) -> int:
+        """How many windows one drawing gives."""
+        return int(np.minimum(np.diff(self._offsets), windows_per_clip).sum())
+
     def _read_augmentations(self) -> npt.NDArray[np.float64]:
         """Fill transforms and entries; return the chance of each entry, that of none last."""
         ids = len(self.training.real_ids)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from asdkit.api import NetworkConfig
 
 _REPORT = 0.5  # seconds between reports within an epoch
+_SMALLEST_BATCH = 4  # of a small set: this fraction of the configured one
 _LARGEST_GRADIENT = 10.0  # norm to which a larger gradient is cut: an outlier must not spoil what was learnt
 
 
@@ -56,11 +57,12 @@ class Fit:
         self.network, self.config, self.ctx = network, config, ctx
         self.device = torch.device(ctx.device)
         self.sampler = Sampler(training, learn)
-        self.watch = _windows_of(training, watch, config.batch_size)
+        self.batch_size = _batch_size(self.sampler, config)
+        self.watch = _windows_of(training, watch, self.batch_size)
         assert training.windows.frames != "clip"  # NetworkConfig.problems refuses it
         frames, classes = training.windows.frames, len(training.class_names)
         source = Source(training.features, frames, classes, standard, self.sampler.transforms)
-        self.batches = batches_on(self.device, source, config.batch_size, ctx.threads)
+        self.batches = batches_on(self.device, source, self.batch_size, ctx.threads)
         self.optimiser = torch.optim.AdamW(
             network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
@@ -83,13 +85,10 @@ class Fit:
             self._restore(checkpoint)
         seed = self.ctx.seed_for("draw")
         while self.done < self.config.epochs:
-            draw = self.sampler.draw(
-                self.config.windows_per_clip,
-                self.config.batch_size,
-                self.config.least_batches,
-                generator(seed, self.done),
+            rng = generator(seed, self.done)
+            self._epoch(
+                self.sampler.draw(self.config.windows_per_clip, self.batch_size, self.config.least_batches, rng)
             )
-            self._epoch(draw)
             self.done += 1
             self._keep_if_best()
             self.ctx.save_checkpoint(self._state())
@@ -184,6 +183,13 @@ def batches_on(device: torch.device, source: Source, batch_size: int, threads: i
     if device.type == "cpu":
         return HostBatches(source, batch_size, threads)
     return DeviceBatches(source, device, threads)
+
+
+def _batch_size(sampler: Sampler, config: NetworkConfig) -> int:
+    """Windows of a step: as configured, or fewer for a small set, so that an epoch has its least number of steps."""
+    least = max(2, config.batch_size // _SMALLEST_BATCH)
+    enough = sampler.windows(config.windows_per_clip) // config.least_batches
+    return min(max(enough, least), config.batch_size)
 
 
 def _windows_of(training: Training, clips: IntArray, batch_size: int) -> Draw:

@@ -22,7 +22,7 @@ class WarpConfig(AugmenterConfig):
     variants: int = Field(1, ge=1, le=100, description="how many new classes of each id")
     degree: int = Field(2, ge=1, le=5, description="degree of the polynomial in time and frequency together")
     range: float = Field(
-        0.1, ge=0, le=0.5, description="largest displacement, as a share of the window's length in time and frequency"
+        0.3, ge=0, le=0.5, description="largest displacement, as a share of the window's length in time and frequency"
     )
 
     @property

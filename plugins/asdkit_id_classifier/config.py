@@ -19,10 +19,10 @@ class IdClassifierConfig(NetworkConfig):
     score: Literal["negative-softmax", "negative-log"] = Field(
         "negative-softmax", description="minus the softmax at the clip's own id (the report), or minus its logarithm"
     )
-    epochs: int = Field(20, ge=1, description="passes over the training clips")
+    epochs: int = Field(15, ge=1, description="passes over the training clips")
     windows_per_clip: int = Field(8, ge=1, description="windows drawn at random from each clip in an epoch")
-    least_batches: int = Field(10, ge=1, description="batches that an epoch has at least; small sets are drawn again")
-    batch_size: int = Field(64, ge=2, description="windows in a step")
+    least_batches: int = Field(40, ge=1, description="batches that an epoch has at least, of small sets too")
+    batch_size: int = Field(64, ge=2, description="windows in a step, at most")
     learning_rate: float = Field(2e-3, gt=0, description="peak rate of AdamW")
     weight_decay: float = Field(1e-2, ge=0, description="decoupled weight decay of AdamW")
 

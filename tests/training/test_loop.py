@@ -291,3 +291,15 @@ def test_weights_of_every_layer_move_in_training() -> None:
         moved = [name for name in before if name.startswith("network.") and "num_batches" not in name]
         for name in moved:
             assert (before[name] != after[name]).any(), f"{case}: {name}"
+
+
+@pytest.mark.parametrize(
+    ("n_clips", "size", "batches"),
+    # 8 windows a clip, batches of at most 64, at least 5 an epoch: full batches, smaller ones, and drawing again.
+    [(100, 64, 12), (20, 32, 5), (4, 16, 6), (1, 16, 5)],
+)
+def test_a_small_set_has_smaller_batches_and_then_is_drawn_from_again(n_clips, size, batches) -> None:
+    ids = ["id_00"] * n_clips
+    detector = Probing(epochs=1, batch_size=64, least_batches=5)
+    detector.fit(training(clips(ids), ids, 5), Context())
+    assert [len(windows) for windows, _ in detector.seen] == [size] * batches
