@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from asdkit.context import Context, State
-from asdkit.errors import NotFitted, Stopped
+from asdkit.errors import DataError, NotFitted, Stopped
 from asdkit.features import Features, FloatArray, IntArray, Windows
 from asdkit.sampling import Draw, Training, hold_out
 from asdkit.training.batches import Source
@@ -57,6 +57,8 @@ class NetworkDetector:
         if frames == "clip":
             raise ValueError("a network needs windows of a fixed number of frames")
         learn, watch = hold_out(training, self.config.validation, ctx.rng("hold out"))
+        if not len(learn):
+            raise DataError(f"no training clip is as long as a window of {frames} frames", hint="Use fewer frames.")
         standard = Standard.fit(training.features, learn)
         with surroundings(ctx, "network") as device:
             network = self.build(frames, training.features.bands, classes).to(device)

@@ -8,7 +8,18 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from asdkit.api import Context, Features, FloatArray, IntArray, NotFitted, State, Stopped, Training, Windows
+from asdkit.api import (
+    AsdkitError,
+    Context,
+    Features,
+    FloatArray,
+    IntArray,
+    NotFitted,
+    State,
+    Stopped,
+    Training,
+    Windows,
+)
 from asdkit_statistics.config import StatisticsConfig
 from asdkit_statistics.summary import summarise
 
@@ -44,6 +55,8 @@ class StatisticsDetector(ABC):
         windows = Windows(
             training.windows.starts[rows], training.windows.offsets[: training.real + 1], training.windows.frames
         )
+        if not len(windows):
+            raise AsdkitError("no training clip is as long as a window", hint="Use fewer frames.")
         features = training.features.select(0, training.real)
         summaries = summarise(features, windows, self.config.statistics, ctx)
         known, first = np.unique(_marks(summaries), return_index=True)

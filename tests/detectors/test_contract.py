@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from asdkit.api import Context, Features, NotFitted, State, Stopped, cut_windows
+from asdkit.api import AsdkitError, Context, Features, NotFitted, State, Stopped, cut_windows
 from tests.detectors.cases import CASES, NETWORKS, Case
 from tests.detectors.rooms import Keeper, clips, training
 
@@ -185,6 +185,23 @@ def test_one_clip_is_enough_to_fit(case: Case) -> None:
     detector = case.make()
     detector.fit(training(clips(["id_00"]), ["id_00"], case.frames), Context(seed=1))
     assert np.isfinite(scores(detector, case, clips(TEST_IDS), TEST_IDS)).all()
+
+
+@every
+def test_clips_without_a_window_are_not_learnt_from_and_none_with_one_is_an_error(case: Case) -> None:
+    if case.frames == "clip":
+        pytest.skip("a whole clip is always a window")
+    short = clips(["id_00"] * 3, frames=case.frames - 1)
+    with pytest.raises(AsdkitError, match="no training clip is as long as a window"):
+        case.make().fit(training(short, ["id_00"] * 3, case.frames), Context())
+    long = clips(IDS)
+    mixed = Features(
+        np.concatenate([long.frames, short.frames]),
+        np.concatenate([long.offsets, long.offsets[-1] + short.offsets[1:]]),
+    )
+    detector = case.make()
+    detector.fit(training(mixed, [*IDS, "id_00", "id_00", "id_00"], case.frames), Context(seed=1))
+    assert np.isfinite(scores(detector, case, clips(TEST_IDS, seed=5), TEST_IDS)).all()
 
 
 @every
