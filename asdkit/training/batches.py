@@ -17,7 +17,7 @@ from asdkit.kernels import gather
 from asdkit.sampling import Draw, Transform
 from asdkit.training.standard import Standard
 
-_AHEAD = 2  # batches made before they are asked for
+_AHEAD = 4  # batches made before they are asked for
 
 Made = TypeVar("Made")
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from asdkit.api import AsdkitError, FloatArray
 from asdkit_augment.config import WarpConfig
 
-_TALLEST = 32_000  # rows that cv2.remap takes: its coordinates are 16-bit
+_POINTS = 65_536  # of one call: they stay in the cache, and OpenCV takes no threads of its own for so few
+_TALLEST = 32_000  # rows of one call: OpenCV's coordinates are 16-bit
 
 
 class Warp:
@@ -63,8 +64,8 @@ def warp(windows: FloatArray, coefficients: FloatArray, degree: int) -> FloatArr
     cv2 = _opencv()
     batch, frames, bands = windows.shape
     warped = np.empty_like(windows)
-    # A batch is one tall image, and one call: each window's points stay within its own rows.
-    at_once = max(1, _TALLEST // frames)
+    # Several windows are one tall image, and one call: each window's points stay within its own rows.
+    at_once = max(1, min(_TALLEST // frames, _POINTS // (frames * bands)))
     for first in range(0, batch, at_once):
         part = slice(first, min(first + at_once, batch))
         rows, columns = _places(coefficients[part], degree, frames, bands)
