@@ -74,3 +74,10 @@ def bench_compare(session: nox.Session) -> None:
     install(session)
     session.install("-c", "constraints.txt", "-r", "benchmarks/requirements.txt")
     session.run("python", "-m", "benchmarks", "compare", *session.posargs)
+
+
+@nox.session
+def coverage_of_intervals(session: nox.Session) -> None:
+    """Simulate how often the confidence intervals hold the truth: 2,000 sets of each size, some minutes."""
+    install(session)
+    session.run("python", "-m", "benchmarks.coverage", *session.posargs)

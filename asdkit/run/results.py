@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from asdkit.dataset import Clip
 from asdkit.errors import AsdkitError, AsdkitWarning, DataError
-from asdkit.metrics import IdResult, Labelled, Mean, evaluate, means
+from asdkit.metrics import IdResult, Labelled, Mean, Rule, evaluate, means, rule_for
 from asdkit.run.check import Skipped
 from asdkit.run.files import write_atomic, write_json
 
@@ -124,14 +124,16 @@ def collect(
         notes |= dict.fromkeys(f"{machine}: {w.message}" for w in caught if issubclass(w.category, AsdkitWarning))
     members = list(dict.fromkeys(name for job in jobs for name in job.detectors))
     members = [n for n in spec.detector_names if n in members]
-    rows = _evaluate(scores, members, list(spec.systems))
+    rule = rule_for(spec.data.layout)
+    rows = _evaluate(scores, members, list(spec.systems), rule)
     for result in rows:
         if result.auc is None:
             kind = "no test clips of both classes" if result.n_normal + result.n_anomaly else "no labelled test clips"
-            notes[f"{result.machine} id {result.id}: {kind}, so no AUC; it stays out of the means"] = None
+            which = f"{result.id} ({result.domain})" if result.domain else result.id
+            notes[f"{result.machine} id {which}: {kind}, so no AUC; it stays out of the means"] = None
     by_title = {job.title: failed[job.key] for job in jobs if job.key in failed}
     return Results(
-        scores, rows, means(rows), members, list(spec.systems), by_title, list(skipped), list(notes), seconds
+        scores, rows, means(rows, rule), members, list(spec.systems), by_title, list(skipped), list(notes), seconds
     )
 
 
@@ -153,7 +155,9 @@ def _fuse(spec: Spec, name: str, table: Scores, registry: Registry) -> None:
     table.columns[name] = np.asarray(fused, dtype=np.float64)
 
 
-def _evaluate(scores: Mapping[str, Scores], members: Sequence[str], systems: Sequence[str]) -> list[IdResult]:
+def _evaluate(
+    scores: Mapping[str, Scores], members: Sequence[str], systems: Sequence[str], rule: Rule
+) -> list[IdResult]:
     rows: list[IdResult] = []
     for kind, names in (("member", members), ("system", systems)):
         for name in names:
@@ -162,14 +166,14 @@ def _evaluate(scores: Mapping[str, Scores], members: Sequence[str], systems: Seq
                 if name not in table.columns:
                     continue
                 truth = [
-                    Labelled(c.name, c.machine, c.id, c.label)
+                    Labelled(c.name, c.machine, c.id, c.label, c.domain)
                     for c in table.clips
                     if c.split == "test" and c.label is not None
                 ]
-                found = evaluate(truth, table.by_name(name), name=name, kind=kind)
+                found = evaluate(truth, table.by_name(name), name=name, kind=kind, rule=rule)
                 unlabelled = {c.id for c in table.clips if c.split == "test"} - {r.id for r in found}
                 found += [IdResult(machine, i, name, kind, None, None, 0, 0) for i in unlabelled]
-                rows += sorted(found, key=lambda r: r.id)
+                rows += sorted(found, key=lambda r: (r.id, r.domain or ""))
     return rows
 
 
@@ -195,7 +199,7 @@ def write_results(folder: Path, results: Results, layout: str, about: Mapping[st
             values = [repr(float(scores.columns[n][i])) if n in scores.columns else "" for n in names]
             table.append([clip.name, clip.machine, clip.id, clip.split, _LABELS[clip.label], *values])
     write_atomic(folder / "scores.csv", _csv(table))
-    header = ["machine", "id", "name", "kind", "auc", "pauc", "n_normal", "n_anomaly"]
+    header = ["machine", "id", "domain", "name", "kind", "auc", "pauc", "n_normal", "n_anomaly"]
     rows = [[_cell(getattr(r, h)) for h in header] for r in results.rows]
     write_atomic(folder / "results.csv", _csv([header, *rows]))
     write_json(

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from asdkit.errors import DataError
 from asdkit.metrics import IdResult, Labelled, auc, evaluate, means, pauc
 
-GOLDEN = Path(__file__).parents[2] / "shared" / "data" / "golden_scores"
+GOLDEN = Path(__file__).parents[3] / "shared" / "data" / "golden_scores"
 
 
 @pytest.mark.skipif(not GOLDEN.is_dir(), reason="the published scores are not beside this checkout")

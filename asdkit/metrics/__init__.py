@@ -1,0 +1,38 @@
+"""How well scores separate normal from anomalous clips, and how sure that is. The only place test labels reach."""
+
+from asdkit.metrics.averaging import Mean, means, rank
+from asdkit.metrics.bootstrap import RESAMPLES, Bootstrap, difference, interval_of, resample
+from asdkit.metrics.decisions import Decisions, judge
+from asdkit.metrics.evaluating import POOLED, IdResult, Labelled, evaluate, pool_ids
+from asdkit.metrics.intervals import Interval, delong
+from asdkit.metrics.roc import MAX_FPR, auc, pauc, roc_curve
+from asdkit.metrics.rules import DCASE2020, DCASE2021, DCASE2022, Rule, rule_for
+
+__all__ = [
+    "DCASE2020",
+    "DCASE2021",
+    "DCASE2022",
+    "MAX_FPR",
+    "POOLED",
+    "RESAMPLES",
+    "Bootstrap",
+    "Decisions",
+    "IdResult",
+    "Interval",
+    "Labelled",
+    "Mean",
+    "Rule",
+    "auc",
+    "delong",
+    "difference",
+    "evaluate",
+    "interval_of",
+    "judge",
+    "means",
+    "pauc",
+    "pool_ids",
+    "rank",
+    "resample",
+    "roc_curve",
+    "rule_for",
+]
