@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from asdkit_group_made.blocks import BlockLinear
 from asdkit_group_made.config import GroupMadeConfig
 from asdkit_group_made.detector import GroupMade, GroupMadeNetwork
 from asdkit_group_made.mixture import LOG_VARIANCE_FLOOR, by_torch, mixture_nll, on_cpu
@@ -72,6 +73,22 @@ def test_the_masks_hold_for_any_grouping(seed, frames) -> None:
         allowed = {frame for earlier in groups[: place + 1] for frame in earlier}
         jacobian = torch.autograd.functional.jacobian(lambda x, p=place: outputs(made, x)[p], window)[:, 0]
         assert {f for f in range(frames) if jacobian[:, f].abs().sum() > 0} == allowed
+
+
+def test_blocks_are_a_masked_layer_without_the_products_that_the_mask_zeroes() -> None:
+    sees, gives = [3, 5, 9], [2, 4, 3]
+    blocks = BlockLinear(sees, gives)
+    weight, mask = torch.randn(9, 9), torch.zeros(9, 9)  # MADE: the weight is multiplied by a mask
+    row = 0
+    for width, height, linear in zip(sees, gives, blocks.blocks, strict=True):
+        mask[row : row + height, :width] = 1
+        weight[row : row + height, :width] = linear.weight.detach()
+        row += height
+    bias = torch.cat([linear.bias for linear in blocks.blocks])
+    inputs = torch.randn(7, 9)
+    masked = torch.nn.functional.linear(inputs, weight * mask, bias)
+    torch.testing.assert_close(torch.cat(blocks(inputs), 1), masked)
+    assert sum(p.numel() for p in blocks.parameters()) == int(mask.sum()) + 9
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)
