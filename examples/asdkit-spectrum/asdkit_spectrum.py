@@ -2,34 +2,32 @@
 
 import numpy as np
 
-from asdkit.api import DetectorConfig, Entry, Field, NotFitted, hookimpl
+from asdkit.api import DetectorConfig, Entry, Field, NotFitted, Stopped, hookimpl
 
 
 class SpectrumConfig(DetectorConfig):
-    """Options of ``spectrum``."""
-
     order: float = Field(2.0, ge=1, le=8, description="exponent of the distance in each band")
 
     def problems(self, job):
-        return ['frames: "spectrum" needs a number of frames, not "clip"'] if job.frames == "clip" else []
+        return ["frames: expected a number, not clip"] if job.frames == "clip" else []
 
 
 class Spectrum:
     def __init__(self, config):
-        self.config, self.mean = config, None
+        self.order, self.mean = config.order, None
 
     def fit(self, training, ctx):
+        if ctx.should_stop():
+            raise Stopped("fitting was stopped")
         self.mean = training.features.frames.mean(axis=0)
 
     def score(self, features, windows, ids, ctx):
-        if self.mean is None:
-            raise NotFitted("spectrum was asked for scores before it was fitted")
-        distance = (np.abs(features.frames - self.mean) ** self.config.order).mean(axis=1)
-        return sum(distance[windows.starts + i] for i in range(windows.frames)) / np.float32(windows.frames)
+        distance = (np.abs(features.frames - self.state()["mean"]) ** np.float32(self.order)).mean(axis=1)
+        return distance[windows.starts[:, None] + np.arange(windows.frames)].mean(axis=1)
 
     def state(self):
         if self.mean is None:
-            raise NotFitted("spectrum has learnt nothing yet")
+            raise NotFitted("spectrum must be fitted or loaded first")
         return {"mean": self.mean}
 
     def load(self, state):
