@@ -166,7 +166,7 @@ def test_classes_are_ids_times_one_and_all_variants() -> None:
     assert JobOutline(frames=64, ids=4, augmenters=augmenters).classes == 4 * (1 + 3 + 2)
 
 
-def test_the_networks_learn_nothing_from_padding_of_the_batch() -> None:
+def test_full_size_networks_score_a_window_alone_as_in_a_batch() -> None:
     network = ClassifierNetwork(3, IdClassifierConfig()).eval()
     windows = torch.randn(5, 64, 128)
     with torch.inference_mode():
