@@ -192,11 +192,12 @@ class _Work:
         self, part: str, clips: list[PlannedClip], featurizer: Featurizer, scores: dict[str, FloatArray]
     ) -> Detector:
         """Fit one detector and score its own training clips."""
-        augmenters = make_augmenters(self.job)
+        entries = [plugin.entry for plugin in self.job.plugins[2:] if plugin.entry is not None]
+        augmenters = make_augmenters(self.job.settings.augmenters, entries)
         memmap = self.place.work(self.job) / "features.f32" if self.job.settings.featurizer.store == "memmap" else None
         recordings = recordings_of(clips, augmenters)
         features, digest = self._read(clips, recordings, featurizer, self._context(part), memmap)
-        training = make_training(self.job, clips, features, augmenters)
+        training = make_training(self.job.settings, [c.clip.id for c in clips], features, augmenters)
         ctx = self._context(part, digest)
         begin = time.perf_counter()
         detector = self._detector()

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from asdkit import audio
-from asdkit.api import AugmenterConfig, Training, Wave, cut_windows
+from asdkit.api import AugmenterConfig, Entry, Training, Wave, cut_windows
 from asdkit.features import Features
 from asdkit.filling import Source
 from asdkit.sampling import Augmentation
 
 if TYPE_CHECKING:
-    from asdkit.run.plan import Job, PlannedClip
+    from asdkit.run.plan import PlannedClip
+    from asdkit.spec import AugmenterSettings, DetectorSettings
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,11 @@ class MadeAugmenter:
     probability: float | None
 
 
-def make_augmenters(job: Job) -> list[MadeAugmenter]:
-    """Construct the job's augmenters, in the order of its list."""
+def make_augmenters(several: Sequence[AugmenterSettings], entries: Sequence[Entry]) -> list[MadeAugmenter]:
+    """Construct a detector's augmenters, in the order of its list."""
     made = []
-    for settings, plugin in zip(job.settings.augmenters, job.plugins[2:], strict=True):
-        assert plugin.entry is not None
-        augmenter = plugin.entry.load()(settings.config)
+    for settings, entry in zip(several, entries, strict=True):
+        augmenter = entry.load()(settings.config)
         made.append(MadeAugmenter(settings.name, settings.config, augmenter, settings.probability))
     return made
 
@@ -101,10 +101,9 @@ def recordings_of(clips: Sequence[PlannedClip], augmenters: Sequence[MadeAugment
 
 
 def make_training(
-    job: Job, clips: Sequence[PlannedClip], features: Features, augmenters: Sequence[MadeAugmenter]
+    settings: DetectorSettings, real_ids: Sequence[str], features: Features, augmenters: Sequence[MadeAugmenter]
 ) -> Training:
     """Join features with windows, ids and classes: all that a detector may learn from."""
-    real_ids = [c.clip.id for c in clips]
     names = sorted(set(real_ids))
     index = {name: i for i, name in enumerate(names)}
     class_names = list(names)
@@ -118,7 +117,7 @@ def make_training(
             class_names += [f"{name}~{made.name}:{variant}" for name in names]
     return Training(
         features=features,
-        windows=cut_windows(features.offsets, job.settings.frames, job.settings.hop),
+        windows=cut_windows(features.offsets, settings.frames, settings.hop),
         ids=tuple(ids),
         classes=np.array(classes, dtype=np.int64),
         class_names=tuple(class_names),

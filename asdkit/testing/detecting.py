@@ -43,7 +43,7 @@ class DetectorSubject(Subject):
     @property
     def rows(self) -> int:
         """Frames of a usual clip."""
-        return 48 if self.frames == "clip" else max(48, self.frames + 4 * self._keys.hop)
+        return 48 if self.frames == "clip" else max(48, self.frames + 15 * self._keys.hop)
 
     def clips(self, *, twin: bool = False) -> Clips:
         """Training clips: of one id, where each id gets a detector of its own."""

@@ -1,8 +1,8 @@
 """A small synthetic machine: frames of its clips, its planted fault, and waves; made in memory in milliseconds.
 
 Each id has a spectrum of its own: noise of a common shape, and tones in some bands. The planted fault is the tones of
-the next id coming and going beside its own: no healthy id sounds so, and its own sound is less plain to hear. On the
-machine's twin the tones of both other ids come and go in health, so that a detector trained there knows no such fault.
+the next id coming and going, louder than there, and drowning its own: no healthy id sounds so. On the machine's twin
+the tones of both other ids come and go in health, so that a detector trained there knows no such fault.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ SILENCE = -100.0
 
 _TONE = 15.0  # dB, of an id's own tones
 _FAULT = 24.0  # dB, of the next id's tones in a fault
+_DROWNED = 8.0  # dB, by which its own tones are then weaker
+_OFTEN = 0.6  # share of the frames in which they are heard
 _NOISE = 1.5  # dB, from frame to frame
 _GAIN = 1.0  # dB, from clip to clip
 
@@ -70,7 +72,7 @@ def training_clips(rows: int, *, twin: bool = False, each: int = 6) -> Clips:
     """Healthy clips, `each` of every id, of `rows` frames; those of the machine's twin, where asked for."""
     rng = np.random.default_rng([1, twin])
     ids = [id_ for id_ in IDS for _ in range(each)]
-    made = tuple(_clip(rng, IDS.index(id_), rows, intruders=2 if twin else 0) for id_ in ids)
+    made = tuple(_clip(rng, IDS.index(id_), rows, others=2 if twin else 0) for id_ in ids)
     return Clips(made, tuple(ids), (False,) * len(ids))
 
 
@@ -78,7 +80,7 @@ def clips_to_score(rows: int, *, each: int = 4) -> Clips:
     """Clips to score: of every id `each` healthy and as many faulty ones."""
     rng = np.random.default_rng(2)
     plan = [(id_, faulty) for id_ in IDS for faulty in (False, True) for _ in range(each)]
-    made = tuple(_clip(rng, IDS.index(id_), rows, intruders=int(faulty)) for id_, faulty in plan)
+    made = tuple(_clip(rng, IDS.index(id_), rows, others=int(faulty)) for id_, faulty in plan)
     return Clips(made, tuple(id_ for id_, _ in plan), tuple(faulty for _, faulty in plan))
 
 
@@ -96,14 +98,17 @@ def joined(*several: Clips) -> Clips:
     )
 
 
-def _clip(rng: np.random.Generator, place: int, rows: int, *, intruders: int) -> FloatArray:
+def _clip(rng: np.random.Generator, place: int, rows: int, *, others: int) -> FloatArray:
     """A clip of one id, with the tones of so many others coming and going."""
     bands = np.arange(BANDS)
     level = -60 + 15 * np.cos(np.pi * bands / BANDS) + rng.uniform(-_GAIN, _GAIN)
     frames = level + rng.normal(0, _NOISE, (rows, BANDS))
     frames[:, _tones(place)] += _TONE
-    for step in range(1, intruders + 1):
-        frames[:, _tones((place + step) % len(IDS))] += _FAULT * (rng.random((rows, 1)) < 0.6)
+    for step in range(1, others + 1):
+        there = rng.random((rows, 1)) < _OFTEN
+        frames[:, _tones((place + step) % len(IDS))] += _FAULT * there
+        if step == 1:
+            frames[:, _tones(place)] -= _DROWNED * there
     return frames.astype(np.float32)
 
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, np.ndarray]
 
-SEED = 7
+SEED = 8
 
-_QUICK = {"epochs": 5, "windows_per_clip": 16, "least_batches": 10, "batch_size": 32}
+_QUICK = {"epochs": 6, "windows_per_clip": 16, "least_batches": 10, "batch_size": 16}
 """A training of seconds for options that every network has."""
 
 

@@ -30,7 +30,7 @@ def table(request):
         for mutant, (check, *failed) in mutants.items()
     ]
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        print(
+        print(  # noqa: T201 (the table of checks and mutants is to be seen)
             "\n"
             + "\n".join(
                 ["kind        check                                    mutant                       failed", *rows]
