@@ -14,7 +14,7 @@ class SpectrumConfig(DetectorConfig):
 
 class Spectrum:
     def __init__(self, config):
-        self.order, self.mean = config.order, None
+        self.config, self.mean = config, None
 
     def fit(self, training, ctx):
         if ctx.should_stop():
@@ -22,7 +22,7 @@ class Spectrum:
         self.mean = training.features.frames.mean(axis=0)
 
     def score(self, features, windows, ids, ctx):
-        distance = (np.abs(features.frames - self.state()["mean"]) ** np.float32(self.order)).mean(axis=1)
+        distance = (np.abs(features.frames - self.state()["mean"]) ** np.float32(self.config.order)).mean(axis=1)
         return distance[windows.starts[:, None] + np.arange(windows.frames)].mean(axis=1)
 
     def state(self):
