@@ -11,7 +11,7 @@ import warnings
 import typer
 
 from asdkit import __version__
-from asdkit.cli import check, check_plugin, demo, new_plugin, plugins, run, schema
+from asdkit.cli import check, check_plugin, data, demo, new_plugin, plugins, run, schema
 from asdkit.errors import AsdkitError, ExitCode
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ app.command()(new_plugin.new_plugin)
 app.command()(check_plugin.check_plugin)
 app.command()(schema.schema)
 app.command()(demo.demo)
+app.command()(data.data)
 
 
 def main() -> None:

@@ -22,6 +22,18 @@ SetOption = Annotated[
     ),
 ]
 
+LayoutOption = Annotated[
+    str | None, typer.Option("--layout", metavar="NAME", help="How the folders are laid out.  [default: recognised]")
+]
+GroundTruthOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--ground-truth",
+        metavar="PATH",
+        help="The organisers' ground truth: a CSV file or a folder of them; may be given several times.",
+    ),
+]
+
 
 def run_folder(out: Path | None, name: str) -> Path:
     """Where a run lies: as told, else under ``runs``."""

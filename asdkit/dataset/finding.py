@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from asdkit.dataset.clips import Clip
-from asdkit.dataset.layouts import LAYOUTS, Layout
+from asdkit.dataset.ground_truth import GroundTruth, read_ground_truth
+from asdkit.dataset.layout import Layout
+from asdkit.dataset.layouts import LAYOUTS
 from asdkit.dataset.survey import Survey
 from asdkit.errors import DataError, UsageError
 from asdkit.naming import nearest, printable
 
+NO_FOLDER = "there is no such folder"
 
-def find_clips(layout: str, root: Path, machines: Sequence[str] | None = None) -> list[Clip]:
-    """Find the clips of a data folder. No file is opened.
+
+def find_clips(
+    layout: str, root: Path, machines: Sequence[str] | None = None, ground_truth: Sequence[Path] = ()
+) -> list[Clip]:
+    """Find the clips of a data folder. No recording is opened.
 
     Parameters
     ----------
     layout
         One of `LAYOUTS`.
     root
-        The data folder.
+        The data folder; under the layout ``csv`` the table.
     machines
         Only these; None: every machine found.
+    ground_truth
+        The organisers' CSV files, or folders of them, for test clips whose names tell no label.
 
     Returns
     -------
@@ -34,7 +43,7 @@ def find_clips(layout: str, root: Path, machines: Sequence[str] | None = None) -
     ------
     DataError
         All that is wrong, one line each: no such folder, nothing found, a machine that is not there, training clips
-        labelled as anomalies.
+        labelled as anomalies, ground truth that does not go with the clips.
     UsageError
         No such layout.
 
@@ -43,25 +52,59 @@ def find_clips(layout: str, root: Path, machines: Sequence[str] | None = None) -
     AsdkitWarning
         Once, with their number, where files or folders among the clips do not fit the layout.
     """
-    if layout not in LAYOUTS:
-        raise UsageError(f'no layout "{layout}"{nearest(layout, LAYOUTS)}')
-    root = Path(root)
-    if not root.is_dir():
-        what = "is not a folder" if root.exists() else "there is no such folder"
-        raise DataError(
-            f"{printable(str(root.absolute()))}: {what}", hint="Paths in a spec are relative to the spec's file."
-        )
-    survey = Survey(root)
-    clips = _survey_machines(LAYOUTS[layout], survey, machines)
+    clips, survey = survey_clips(layout, root, machines, ground_truth)
     if survey.faults:
         raise DataError("\n".join(survey.faults), hint=f"The layout {layout} is {LAYOUTS[layout].shape}.")
     survey.tell_ignored()
     return clips
 
 
+def survey_clips(
+    layout: str, root: Path, machines: Sequence[str] | None = None, ground_truth: Sequence[Path] = ()
+) -> tuple[list[Clip], Survey]:
+    """As `find_clips`, with the faults and foreign files beside the clips instead of an error and a warning."""
+    if layout not in LAYOUTS:
+        raise UsageError(f'no layout "{layout}"{nearest(layout, LAYOUTS)}')
+    given = Path(root)
+    truth = read_ground_truth(ground_truth) if ground_truth else None
+    kind = LAYOUTS[layout]
+    folder = kind.root(given)
+    if not given.exists() or not folder.is_dir():
+        what = "is not a folder" if given.exists() else "there is no such file" if folder != given else NO_FOLDER
+        raise DataError(
+            f"{printable(str(given.absolute()))}: {what}", hint="Paths in a spec are relative to the spec's file."
+        )
+    survey = Survey(folder, given)
+    clips = _survey_machines(kind, survey, machines)
+    return (_with_truth(clips, truth, survey) if truth is not None else clips), survey
+
+
+def _with_truth(clips: Sequence[Clip], truth: GroundTruth, survey: Survey) -> list[Clip]:
+    """Label the test clips that the ground truth knows; one without a row, and one that it gainsays, are faults."""
+    labelled = []
+    for clip in clips:
+        known = truth.of(clip.machine, clip.path.name) if clip.split == "test" else None
+        if known is None:
+            if clip.split == "test" and clip.label is None and clip.machine in truth.machines:
+                survey.faults.append(f"{clip.name}: the ground truth has no row for it")
+            labelled.append(clip)
+            continue
+        for what, said, found in (("label", clip.label, known.label), ("domain", clip.domain, known.domain)):
+            if None not in (said, found) and said != found:
+                survey.faults.append(f"{clip.name}: its name says {what} {said}, the ground truth {found}")
+        labelled.append(
+            replace(
+                clip,
+                label=known.label if clip.label is None else clip.label,
+                domain=known.domain if clip.domain is None else clip.domain,
+            )
+        )
+    return labelled
+
+
 def _survey_machines(layout: Layout, survey: Survey, wanted: Sequence[str] | None) -> list[Clip]:
     folders = layout.machines(survey)
-    root = printable(str(survey.root.absolute()))
+    root = printable(str(survey.given.absolute()))
     if not folders and not survey.faults:
         survey.faults.append(f"{root}: no machine found{_elsewhere(layout, survey.root)}")
         return []
@@ -69,9 +112,12 @@ def _survey_machines(layout: Layout, survey: Survey, wanted: Sequence[str] | Non
         survey.faults.append(f'{root}: no machine "{name}"{nearest(name, sorted(folders))}')
     clips: list[Clip] = []
     for machine in sorted(folders if wanted is None else set(wanted) & set(folders)):
-        found = sorted(layout.clips(survey, machine, folders[machine]), key=_order)
+        found = sorted(
+            (clip for folder in folders[machine] for clip in layout.clips(survey, machine, folder)), key=_order
+        )
         if not found:
-            survey.faults.append(f"{printable(folders[machine])}: no clip in it fits the layout")
+            places = ", ".join(printable(folder) for folder in folders[machine])
+            survey.faults.append(f"{places}: no clip in it fits the layout")
         survey.faults += _mislabelled(found)
         clips += found
     return clips
@@ -97,6 +143,6 @@ def _elsewhere(layout: Layout, root: Path) -> str:
     """Where the machines may be instead: a folder up, or a folder down."""
     candidates = [root.absolute().parent, *(Path(entry.path) for entry in Survey(root).folders(str(root))[:100])]
     for folder in candidates:
-        if layout.machines(Survey(folder)):
+        if layout.root(folder) == folder and layout.machines(Survey(folder)):
             return f"; did you mean {printable(str(folder))}?"
     return ""

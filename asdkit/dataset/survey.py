@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 from asdkit.dataset.clips import Clip, Split
@@ -30,17 +31,21 @@ class Survey:
     Attributes
     ----------
     root
-        The folder, as given.
+        The folder.
+    given
+        What the person named: that folder, or a table in it.
     faults
         What is wrong, one line each.
+    ignored
+        Names of what is no clip of the layout.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, given: Path | None = None) -> None:
         self.root = root
+        self.given = given or root
         self.faults: list[str] = []
         self._below = len(os.path.join(root, ""))
-        self._ignored: list[str] = []
-        self._n_ignored = 0
+        self.ignored: list[str] = []
 
     def entries(self, folder: str) -> list[os.DirEntry[str]]:
         """List a folder, hidden files left out; a folder that is not there is empty."""
@@ -57,28 +62,37 @@ class Survey:
         """Folders in a folder, by name."""
         return sorted((entry for entry in self.entries(folder) if is_folder(entry)), key=lambda entry: entry.name)
 
-    def clip(self, path: str, machine: str, split: Split, label: int | None, machine_id: str) -> Clip:
+    def clip(
+        self,
+        path: str,
+        machine: str,
+        split: Split,
+        label: int | None,
+        machine_id: str,
+        *,
+        domain: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> Clip:
         """Make a clip of a file below the root."""
-        return Clip(Path(path), self.name(path), printable(machine), printable(machine_id), split, label)
+        name, machine, machine_id = self.name(path), printable(machine), printable(machine_id)
+        return Clip(Path(path), name, machine, machine_id, split, label, domain, attributes or {})
 
     def name(self, path: str) -> str:
         """Path below the root, with ``/`` and printable."""
-        name = path[self._below :]
+        name = path[self._below :] if path.startswith(os.path.join(self.root, "")) else path
         return printable(name if os.sep == "/" else name.replace(os.sep, "/"))
 
     def ignore(self, path: str) -> None:
-        """Count something that is not a clip of the layout."""
-        self._n_ignored += 1
-        if len(self._ignored) < EXAMPLES:
-            self._ignored.append(self.name(path))
+        """Note something that is not a clip of the layout."""
+        self.ignored.append(self.name(path))
 
     def tell_ignored(self) -> None:
         """Warn of all that was ignored, once."""
-        if self._n_ignored:
-            examples = ", ".join(sorted(self._ignored)) + (", ..." if self._n_ignored > len(self._ignored) else "")
-            what = "file or folder that is no clip" if self._n_ignored == 1 else "files or folders that are no clips"
+        if self.ignored:
+            examples = ", ".join(sorted(self.ignored[:EXAMPLES])) + (", ..." if len(self.ignored) > EXAMPLES else "")
+            what = "file or folder that is no clip" if len(self.ignored) == 1 else "files or folders that are no clips"
             warnings.warn(
-                f"{printable(str(self.root))}: ignored {self._n_ignored} {what} of this layout: {examples}",
+                f"{printable(str(self.root))}: ignored {len(self.ignored)} {what} of this layout: {examples}",
                 AsdkitWarning,
                 stacklevel=3,
             )

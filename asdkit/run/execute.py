@@ -93,7 +93,7 @@ def make_plan(spec: Spec, folder: Path, registry: Registry, *, machines: Sequenc
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", AsdkitWarning)
-        clips = find_clips(spec.data.layout, spec.data.root, machines or spec.data.machines)
+        clips = find_clips(spec.data.layout, spec.data.root, machines or spec.data.machines, spec.data.ground_truth)
     notes = [str(w.message) for w in caught if issubclass(w.category, AsdkitWarning)]
     present = sorted({c.machine for c in clips})
     notes += [

@@ -83,7 +83,7 @@ def load_spec(path: Path, *, sets: Sequence[str] = (), registry: Registry | None
         sets=tuple(sets),
         name=head.name or path.stem,
         seed=head.seed,
-        data=data.model_copy(update={"root": Path(os.path.realpath(path.absolute().parent / data.root))}),
+        data=_located(data, path.absolute().parent),
         compute=compute,
         detectors=detectors,
         overrides=overrides,
@@ -91,6 +91,12 @@ def load_spec(path: Path, *, sets: Sequence[str] = (), registry: Registry | None
         places=document.places,
         tables=loader.tables,
     )
+
+
+def _located(data: DataSettings, folder: Path) -> DataSettings:
+    """The same with absolute paths."""
+    root, *truth = (Path(os.path.realpath(folder / path)) for path in (data.root, *data.ground_truth))
+    return data.model_copy(update={"root": root, "ground_truth": tuple(truth)})
 
 
 class _Loader:

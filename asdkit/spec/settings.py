@@ -22,6 +22,7 @@ RESERVED_NAMES = frozenset(
         "scores.csv",
         "results.csv",
         "results.json",
+        "report.html",
     }  # of a run folder
     | {"path", "machine", "id", "split", "label"}  # columns of scores.csv
 )
@@ -50,8 +51,23 @@ def name_fault(name: str) -> str:
 class DataSettings(Config):
     """``[data]``: which recordings, and how they are read."""
 
-    layout: Literal["dcase2020", "folder"] = Field(description="how the folders are laid out: dcase2020 or folder")
+    layout: Literal[
+        "dcase2020",
+        "dcase2021",
+        "dcase2022",
+        "dcase2023",
+        "dcase2024",
+        "dcase2025",
+        "dcase2026",
+        "mimii",
+        "toyadmos",
+        "folder",
+        "csv",
+    ] = Field(description="how the data are laid out")
     root: Path = Field(description="folder of the recordings, relative to the spec's")
+    ground_truth: tuple[Path, ...] = Field(
+        (), description="the organisers' CSV files, or folders of them, relative to the spec's folder"
+    )
     sample_rate: int = Field(16000, ge=1000, le=768_000, description="Hz; recordings of other rates are resampled")
     channel: Literal["mean"] | Annotated[int, Field(ge=0, le=63)] = Field(
         "mean", description="what to make of several channels: their mean, or the one of this index (from 0)"

@@ -158,8 +158,8 @@ def test_a_fault_elsewhere_is_told_in_plain_words(faults: Faults, text: str, exp
 FOLDER = 'layout = "folder"\n'  # line 7
 NO_FOLDER = "a name may hold no control characters and none of / \\ : * ? \" < > |, for it becomes a folder's"
 OF_DATA = {
-    'root = "r"': "6: data.layout: missing; expected how the folders are laid out: dcase2020 or folder",
-    'root = "r"\nlayout = "dcase"': '8: data.layout: "dcase" is not possible; did you mean "dcase2020"?',
+    'root = "r"': "6: data.layout: missing; expected how the data are laid out",
+    'root = "r"\nlayout = "dcase"': '8: data.layout: "dcase" is not possible; did you mean "dcase2026"?',
     FOLDER: "6: data.root: missing; expected folder of the recordings, relative to the spec's",
     FOLDER + "root = 3": "8: data.root: 3 is a whole number; expected a text in quotes",
     FOLDER + 'root = ""': '8: data.root: "" is no folder\'s name',
