@@ -11,7 +11,7 @@ import warnings
 import typer
 
 from asdkit import __version__
-from asdkit.cli import check, check_plugin, data, demo, new_plugin, plugins, run, schema
+from asdkit.cli import check, check_plugin, data, demo, evaluate, new_plugin, plugins, report, run, schema
 from asdkit.errors import AsdkitError, ExitCode
 
 app = typer.Typer(
@@ -38,6 +38,7 @@ def _options(
 
 
 app.command()(run.run)
+app.command()(report.report)
 app.command()(check.check)
 app.command()(plugins.plugins)
 app.command()(new_plugin.new_plugin)
@@ -45,6 +46,7 @@ app.command()(check_plugin.check_plugin)
 app.command()(schema.schema)
 app.command()(demo.demo)
 app.command()(data.data)
+app.command()(evaluate.evaluate)
 
 
 def main() -> None:

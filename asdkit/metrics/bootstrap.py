@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asdkit.metrics.evaluating import IdResult, Labelled, by_domain, by_id
-from asdkit.metrics.intervals import LEVEL, Interval
+from asdkit.metrics.intervals import LEVEL, Interval, delong
 from asdkit.metrics.roc import MAX_FPR, FloatArray
 from asdkit.metrics.rules import DCASE2020, Rule
 
@@ -74,6 +74,7 @@ class Bootstrap:
     ) -> None:
         self._rule = rule
         self._draws: dict[Key, FloatArray] = {}
+        self._areas: dict[Key, Interval] = {}
         for (machine, id_), clips in by_id(truth).items():
             labels = np.array([c.label for c in clips])
             position = {c.name: i for i, c in enumerate(clips)}
@@ -83,14 +84,20 @@ class Bootstrap:
                 if 0 < labels[chosen].sum() < len(chosen):
                     sets.append((labels[chosen], np.array([scores[c.name] for c in its], dtype=np.float64), chosen))
                     keys.append((machine, id_, domain))
+                    if 1 < labels[chosen].sum() < len(chosen) - 1:
+                        self._areas[keys[-1]] = delong(*sets[-1][:2])
             if sets:
                 drawn = _resample(sets, labels, resamples, _seed(seed, machine, id_))
                 self._draws.update(zip(keys, drawn, strict=True))
 
     def of(self, result: IdResult) -> tuple[Interval, Interval]:
-        """Intervals of AUC and pAUC of one row that has both figures."""
+        """Intervals of one row that has both figures: DeLong's of the AUC, the bootstrap's of the pAUC.
+
+        An AUC with a single clip of a class has the bootstrap's too.
+        """
         draws = self._draws[_key(result)]
-        return interval_of(draws[:, 0], result.auc or 0.0), interval_of(draws[:, 1], result.pauc or 0.0)
+        area = self._areas.get(_key(result)) or interval_of(draws[:, 0], result.auc or 0.0)
+        return area, interval_of(draws[:, 1], result.pauc or 0.0)
 
     def mean(self, rows: Sequence[IdResult]) -> tuple[Interval, Interval, Interval] | None:
         """Intervals of AUC, pAUC and official score over these rows, as `Rule.average` has them."""

@@ -1,0 +1,193 @@
+"""``asdkit evaluate``: anybody's files, joined by name, and all that is wrong with them told by name."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from asdkit.dataset.ground_truth import read_ground_truth
+from asdkit.dataset.joining import join, truth_of_names, truth_of_rows
+from asdkit.dataset.score_files import read_scores
+from asdkit.errors import DataError
+from tests.dataset.trees import make
+
+NORMAL = [f"normal_id_00_{i:08}.wav" for i in range(10)]
+ANOMALY = [f"anomaly_id_00_{i:08}.wav" for i in range(8)]
+SCORES = {name: i / 4 for i, name in enumerate(NORMAL)} | {name: 1 + i / 3 for i, name in enumerate(ANOMALY)}
+LABELS = [int(name in ANOMALY) for name in SCORES]
+AUC = roc_auc_score(LABELS, list(SCORES.values()))
+
+
+def write(path: Path, rows: dict[str, float] | list[tuple[str, object]], header: str = "") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pairs = rows.items() if isinstance(rows, dict) else rows
+    path.write_text(header + "".join(f"{name},{value}\n" for name, value in pairs))
+    return path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return make(tmp_path / "data", iter(["fan/train/normal_id_00_00000000.wav", *(f"fan/test/{n}" for n in SCORES)]))
+
+
+def figures(shown: str, machine: str = "fan", id_: str = "00") -> tuple[str, str]:
+    (line,) = [x for x in shown.splitlines() if re.match(rf"{machine} +{id_} +-", x)]
+    auc, pauc = re.findall(r"(\d+\.\d\d) \[", line)
+    return auc, pauc
+
+
+@pytest.mark.parametrize("header", ["", "file_name,anomaly_score\n"])
+def test_shuffled_files_with_or_without_a_header_give_the_same_figures(header, data, tmp_path, asdkit_command) -> None:
+    rows = list(SCORES.items())
+    random.Random(1).shuffle(rows)
+    path = write(tmp_path / "mine" / "anomaly_score_fan_id_00.csv", rows, header)
+    ran = asdkit_command("evaluate", path, "--data", data)
+    assert ran.returncode == 0, ran.stderr
+    part = roc_auc_score(LABELS, list(SCORES.values()), max_fpr=0.1)
+    assert figures(ran.stdout) == (f"{100 * AUC:.2f}", f"{100 * part:.2f}")
+    assert "mine, by the rule of dcase2020, with 95 % intervals; measured" in ran.stdout
+
+
+def test_missing_extra_duplicate_and_nan_rows_are_errors_with_names(data, tmp_path, asdkit_command) -> None:
+    partial = {name: value for name, value in SCORES.items() if name != NORMAL[3]} | {"normal_id_00_00000099.wav": 1.0}
+    ran = asdkit_command("evaluate", write(tmp_path / "s" / "anomaly_score_fan_id_00.csv", partial), "--data", data)
+    assert ran.returncode == 3
+    assert f"fan/{NORMAL[3]}: no score of s" in ran.stderr
+    assert "fan/normal_id_00_00000099.wav: scored by s, but no such test clip is known" in ran.stderr
+    bad = [*SCORES.items(), (NORMAL[0], 0.5), ("normal_id_00_00000011.wav", "nan"), ("x.wav", "high")]
+    ran = asdkit_command("evaluate", write(tmp_path / "t" / "anomaly_score_fan_id_00.csv", bad), "--data", data)
+    assert ran.returncode == 3
+    assert f"anomaly_score_fan_id_00.csv:19: {NORMAL[0]}: listed twice" in ran.stderr
+    assert "anomaly_score_fan_id_00.csv:20: normal_id_00_00000011.wav: the score is nan" in ran.stderr
+    assert "anomaly_score_fan_id_00.csv:21: expected a file name and a number, found x.wav,high" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_two_systems_and_their_decisions_are_laid_side_by_side(tmp_path, asdkit_command) -> None:
+    write(tmp_path / "a" / "anomaly_score_fan_id_00.csv", SCORES)
+    write(tmp_path / "a" / "decision_result_fan_id_00.csv", {name: int(v > 1.9) for name, v in SCORES.items()})
+    write(tmp_path / "b" / "anomaly_score_fan_id_00.csv", {name: -v for name, v in SCORES.items()})
+    ran = asdkit_command("evaluate", tmp_path / "a", tmp_path / "b", "--pooled")
+    assert ran.returncode == 0, ran.stderr
+    assert "labels are from the clips' own names" in ran.stderr
+    assert figures(ran.stdout.split("b, by the rule")[0], id_="pooled")[0] == f"{100 * AUC:.2f}"
+    # above 1.9: normal 8 and 9, anomalies 3 to 7
+    (line,) = re.findall(r"fan +00 +(71\.43) +(62\.50) +(66\.67)", ran.stdout)
+    assert line == ("71.43", "62.50", "66.67")
+    a, b = ran.stdout.splitlines()[-2:]
+    assert a.split()[0::2][:2] == ["a", "1.00"]
+    low, high = map(float, re.findall(r"([+-][0-9.]+) to ([+-][0-9.]+)", b)[0])
+    assert low < high < 0
+
+
+@pytest.mark.parametrize(
+    ("file", "machine", "id_", "system"),
+    [
+        ("anomaly_score_ToyCar_id_01.csv", "ToyCar", "01", "folder"),
+        ("anomaly_score_fan_section_00_test.csv", "fan", "00", "folder"),
+        ("anomaly_score_fan_section_03_source_test.csv", "fan", "03", "folder"),
+        ("tflite_quant_anomaly_score_ToyCar_id_02.csv", "ToyCar", "02", "tflite_quant"),
+        (
+            "anomaly_score_DCASE2024T23DPrinter_section_00_test_seed13711_id(0_)_Eval.csv",
+            "3DPrinter",
+            "00",
+            "seed13711_id(0_)_Eval",
+        ),
+        ("anomaly_score_ToyCar_r2_section_00_test.csv", "ToyCar_r2", "00", "folder"),
+    ],
+)
+def test_file_names_of_every_baseline_are_read(file, machine, id_, system, tmp_path) -> None:
+    (found,) = read_scores([write(tmp_path / "folder" / file, {"dir/x.wav": 1.0})])
+    assert (found.name, found.ids) == (system, {(machine, "x.wav"): id_})
+
+
+def test_an_unknown_name_an_empty_and_a_missing_file_are_told_at_once(tmp_path) -> None:
+    paths = [write(tmp_path / "results.csv", {}), write(tmp_path / "anomaly_score_fan_id_00.csv", {}), tmp_path / "no"]
+    with pytest.raises(DataError) as error:
+        read_scores(paths)
+    first, second, third = error.value.message.splitlines()
+    assert "results.csv: expected a name such as" in first
+    assert second.endswith("anomaly_score_fan_id_00.csv: no row in it")
+    assert third.endswith("no: there is no such file")
+
+
+def test_names_that_say_no_label_ask_for_the_truth(tmp_path) -> None:
+    (system,) = read_scores([write(tmp_path / "s" / "anomaly_score_fan_id_01.csv", {"id_01_00000000.wav": 1.0})])
+    with pytest.raises(DataError, match=r"fan/id_01_00000000.wav: its name says no label"):
+        truth_of_names(system)
+
+
+def test_the_organisers_list_of_2020_labels_evaluation_clips(tmp_path) -> None:
+    listing = tmp_path / "eval_data_list.csv"
+    listing.write_text(
+        "fan\nid_01_00000000.wav,normal_id_01_00000098.wav,0\nid_01_00000001.wav,anomaly_id_01_00000003.wav,1\n"
+        "pump\nid_01_00000000.wav,anomaly_id_01_00000007.wav,1\n"
+    )
+    rows = {(r.machine, r.name): (r.id, r.label) for r in truth_of_rows(read_ground_truth([listing]))}
+    assert rows == {
+        ("fan", "id_01_00000000.wav"): ("01", 0),
+        ("fan", "id_01_00000001.wav"): ("01", 1),
+        ("pump", "id_01_00000000.wav"): ("01", 1),
+    }
+    listing.write_text("fan\nid_01_00000000.wav,normal_id_01_00000098.wav,1\n")
+    with pytest.raises(DataError, match=r"eval_data_list.csv:2: label 1, but the original name says normal"):
+        read_ground_truth([listing])
+
+
+def test_the_remapped_list_of_2025_tells_label_and_domain(tmp_path) -> None:
+    listing = tmp_path / "eval_data_list_2025.csv"
+    listing.write_text("ToyPet\nsection_00_0000.wav,section_00_target_test_anomaly_0012_id_C1_spd_2_mic_2.wav\n")
+    (row,) = truth_of_rows(read_ground_truth([listing]))
+    assert (row.machine, row.id, row.label, row.domain) == ("ToyPet", "00", 1, "target")
+
+
+def test_labels_and_domains_of_2022_come_from_two_folders_and_names_lack_the_word_test(tmp_path) -> None:
+    for folder, values in (("data", (0, 1)), ("domain", (1, 0)), ("attributes", ("vel_6", "vel_7"))):
+        path = tmp_path / f"ground_truth_{folder}" / "ground_truth_bearing_section_03_test.csv"
+        write(path, [(f"section_03_{i:04}.wav", v) for i, v in enumerate(values)])
+    truth = truth_of_rows(read_ground_truth([tmp_path]))
+    scores = {"section_03_test_0001.wav": 2.0, "section_03_test_0000.wav": 1.0}
+    (system,) = read_scores([write(tmp_path / "s" / "anomaly_score_bearing_section_03_test.csv", scores)])
+    rows, absent = join(system, truth)
+    assert [(r.name, r.label, r.domain) for r in rows] == [
+        ("section_03_test_0000.wav", 0, "target"),
+        ("section_03_test_0001.wav", 1, "source"),
+    ]
+    assert absent == []
+
+
+def test_the_ground_truth_of_2021_is_joined_by_name_and_gives_the_official_score(
+    shared_data, tmp_path, asdkit_command
+) -> None:
+    folder = shared_data / "golden_scores" / "y-kawagu_dcase2021_task2_evaluator" / "ground_truth_data"
+    rng = np.random.default_rng(0)
+    figures = []
+    for path in sorted(folder.glob("ground_truth_gearbox_*.csv")):
+        rows = [line.split(",") for line in path.read_text().split()]
+        labels = np.array([int(label) for _, label in rows])
+        scores = rng.normal(size=len(rows)) + labels
+        figures += [roc_auc_score(labels, scores), roc_auc_score(labels, scores, max_fpr=0.1)]
+        order = rng.permutation(len(rows))
+        name = path.name.replace("ground_truth", "anomaly_score")
+        write(tmp_path / "mine" / name, [(rows[i][0], repr(float(scores[i]))) for i in order])
+    assert len(figures) == 12
+    ran = asdkit_command("evaluate", "mine", "--ground-truth", folder)
+    assert ran.returncode == 0, ran.stderr
+    assert "by the rule of dcase2021" in ran.stdout
+    official = 12 / sum(1 / f for f in figures)
+    (line,) = [x for x in ran.stdout.splitlines() if x.startswith("all ")]
+    assert re.findall(r"(\d+\.\d\d) \[", line)[2] == f"{100 * official:.2f}"
+    assert "no scores of ToyCar 03" in ran.stderr
+
+
+def test_golden_scores_are_read_as_they_are(shared_data, asdkit_command) -> None:
+    ran = asdkit_command("evaluate", shared_data / "golden_scores" / "mlcommons_tiny_ToyCar")
+    assert ran.returncode == 0, ran.stderr
+    first = ran.stdout.split("tflite, by the rule")[0]
+    assert figures(first, "ToyCar", "03") == ("71.09", "58.22")
+    assert figures(first, "ToyCar", "04") == ("94.34", "82.86")
