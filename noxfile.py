@@ -61,6 +61,24 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session
+@nox.parametrize("example", [nox.param(name, id=name) for name in ("spectrum", "gammatone", "pyod")])
+def examples(session: nox.Session, example: str) -> None:
+    """Install each example package in an environment of its own, and check its plugin."""
+    install(session)
+    session.install("-c", "constraints.txt", f"examples/asdkit-{example}")
+    session.run("asdkit", "plugins", example)
+    session.run("asdkit", "check-plugin", example)
+    for detector in ("LOF", "ECOD", "LODA") if example == "pyod" else ():
+        session.run("asdkit", "check-plugin", example, "--set", f"detector={detector}")
+
+
+@nox.session
+def tutorial(session: nox.Session) -> None:
+    """Do what docs/write-a-plugin.md says, as a new user in an empty folder, and time it."""
+    session.run("python", "-m", "tests.tutorial", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Compare speed with the peers in one run: ``nox -s bench -- frontend patches features``."""
     install(session)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import time
 
 import pytest
 
-from asdkit.errors import PluginError, UsageError
+from asdkit import plugins
+from asdkit.errors import AsdkitWarning, PluginError, UsageError
 from asdkit.plugins import discover
 from tests.conftest import install
+from tests.run.conftest import results_of, room, spec  # noqa: F401 (fixtures)
 
 GOOD = """
 from asdkit.api import DetectorConfig, Entry, hookimpl
@@ -26,7 +30,7 @@ def asdkit_detectors():
 def site(tmp_path, monkeypatch):
     """A folder that installs plugins; modules imported from it are forgotten afterwards."""
     folder = tmp_path / "site"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     monkeypatch.syspath_prepend(folder)
     before = set(sys.modules)
     yield folder
@@ -104,8 +108,101 @@ def test_every_builtin_plugin_is_ok_and_its_hook_module_is_light():
     assert {p.kind for p in builtin} == {"featurizer", "augmenter", "detector", "fuser"}
 
 
-def test_importing_heavy_libraries_at_the_top_is_noticed(asdkit_command, site):
-    add(site, "plug_heavy", "import sklearn\n" + GOOD.format(name="heavy", module="plug_heavy", more=""))
+def test_importing_heavy_libraries_at_the_top_is_noticed_with_the_seconds_it_cost(asdkit_command, site):
+    add(site, "plug_heavy", "import torch\n" + GOOD.format(name="heavy", module="plug_heavy", more=""))
     lines = asdkit_command("plugins").stdout.splitlines()
     (line,) = [line for line in lines if "dist-plug_heavy" in line]
-    assert "imports sklearn just to be listed" in line
+    found = re.search(r"imports torch just to be listed \((\d+\.\d) s\)", line)
+    assert found, line
+    assert float(found[1]) > 0.2
+
+
+def test_plugins_of_the_distributions_named_in_the_environment_alone_are_loaded(site, monkeypatch):
+    for module in ("plug_one", "plug_two"):
+        add(site, module, GOOD.format(name=module.replace("_", "-"), module=module, more=""))
+    monkeypatch.setenv("ASDKIT_PLUGINS", "dist.plug-one, ")
+    assert [p.name for p in discover().plugins] == ["plug-one"]
+    assert "plug_two" not in sys.modules
+    monkeypatch.setenv("ASDKIT_PLUGINS", "asdkit,Dist-Plug_Two")
+    assert {p.distribution for p in discover().plugins} == {"asdkit", "dist-plug_two"}
+    monkeypatch.setenv("ASDKIT_PLUGINS", "")
+    assert discover().plugins == []
+
+
+def test_a_distribution_in_the_environment_that_is_not_there_is_an_error_that_names_it(site, monkeypatch):
+    monkeypatch.setenv("ASDKIT_PLUGINS", "asdkit,asdkit-misspelt")
+    with pytest.raises(UsageError, match="asdkit-misspelt"):
+        discover()
+
+
+def test_the_api_before_this_one_is_accepted_with_a_warning_that_names_the_distribution(site, monkeypatch):
+    monkeypatch.setattr(plugins, "API_VERSION", 3)
+    for name, version in (("old", 1), ("last", 2), ("new", 3), ("next", 4)):
+        more = f", api_version={version}"
+        add(site, f"plug_{name}", GOOD.format(name=name, module=f"plug_{name}", more=more))
+    registry = discover()
+    assert registry.find("detector", "new").status == "ok"
+    with pytest.warns(AsdkitWarning, match=r"dist-plug_last 1\.0 is written for plugin API 2"):
+        assert registry.find("detector", "last").status == "ok"
+    for name in ("old", "next"):
+        with pytest.raises(PluginError, match=f"dist-plug_{name} 1.0 is incompatible: written for plugin API"):
+            registry.find("detector", name)
+
+
+def test_an_entry_that_does_not_say_was_written_for_the_first_api(site, monkeypatch):
+    add(site, "plug_quiet", GOOD.format(name="quiet", module="plug_quiet", more=""))
+    monkeypatch.setattr(plugins, "API_VERSION", 3)
+    assert only(discover(), "dist-plug_quiet")[0].status == "incompatible"
+
+
+FAULTS = [
+    "import no_such_module_anywhere",
+    "raise SystemExit('I leave')",
+    "def f(:",
+    "x = 1",
+    GOOD.replace("return [", "raise RuntimeError('boom')\n    ["),
+    GOOD.replace("return [", "return 3 or ["),
+    GOOD.replace("return [", "return [3] or ["),
+    GOOD.replace("(DetectorConfig)", ""),
+    GOOD.replace("{module}:Detector", "nonsense"),
+    GOOD.replace("asdkit_detectors", "asdkit_detector"),
+    GOOD.replace("{more}", ", api_version=99"),
+    GOOD.replace("{name}", "Not A Name"),
+]
+
+
+def add_many(site, good, broken):
+    for number in range(good + broken):
+        module = f"plug_{number:03}"
+        source = GOOD if number < good else FAULTS[number % len(FAULTS)]
+        more = source.replace("{name}", f"plugin-{number}").replace("{module}", module).replace("{more}", "")
+        add(site, module, more)
+
+
+def test_among_200_plugins_20_broken_ones_are_named_and_the_others_work(asdkit_command, spec, site):  # noqa: F811
+    add_many(site, 180, 20)
+    asdkit_command("plugins")  # compiles the modules, as pip does when it installs
+    begin = time.perf_counter()
+    listed = asdkit_command("plugins")
+    seconds = time.perf_counter() - begin
+    print(f"\n200 plugins, 20 of them broken: listed in {seconds:.2f} s")  # noqa: T201
+    states = [re.findall(r" (ok|broken|incompatible) +dist-plug_", line) for line in listed.stdout.splitlines()]
+    assert states.count(["ok"]) == 180
+    assert states.count(["broken"]) + states.count(["incompatible"]) == 20
+    ran = asdkit_command("run", spec, "--machine", "fan")
+    assert ran.returncode == 0, ran.stderr
+    assert results_of(site.parent / "runs" / "small")["failed"] == {}
+
+
+def test_a_spec_that_uses_a_broken_plugin_exits_with_4_and_says_what_to_do(asdkit_command, spec, site):  # noqa: F811
+    add(
+        site,
+        "plug_broken",
+        GOOD.format(name="mine", module="plug_broken", more="").replace("return [", "return 3 or ["),
+    )
+    spec.write_text(spec.read_text().replace('use = "spectrum"', 'use = "plug_broken"'))
+    ran = asdkit_command("run", spec)
+    assert ran.returncode == 4
+    assert "dist-plug_broken 1.0 is broken" in ran.stderr
+    assert "Update or uninstall dist-plug_broken" in ran.stderr
+    assert "Traceback" not in ran.stderr
