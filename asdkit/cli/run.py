@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def run(spec: SpecArgument, out: OutOption = None, machine: MachineOption = None, set_: SetOption = None) -> None:
     """Train and evaluate what a spec says; run again to go on where it stopped.
 
-    Writes into the run folder: scores.csv, results.csv, results.json, and <system>/anomaly_score_*.csv.
+    Writes into the run folder: scores.csv, results.csv, results.json, <system>/anomaly_score_*.csv, and report.html.
     """
     run_spec(spec, out, machine, set_)
 
@@ -51,3 +51,14 @@ def _report(plan: Plan, results: Results) -> None:
     header, rows = results_table(results)
     print_table(header, rows, title="AUC (pAUC), %")
     typer.echo(f"results in {plan.place.folder}", err=True)
+    _write_report(plan.place.folder)
+
+
+def _write_report(folder: Path) -> None:
+    """Write the page; without it the results are still whole, so whatever stops it is a note."""
+    try:
+        from asdkit.report import write_report
+
+        typer.echo(f"report in {write_report(folder)}", err=True)
+    except Exception as error:
+        typer.echo(f"note: no report could be made ({type(error).__name__}: {error})", err=True)

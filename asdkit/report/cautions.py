@@ -1,0 +1,119 @@
+"""What a reader must know before trusting the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from asdkit.report.reading import Run
+
+_LINES = 30  # of one caution on the page
+
+
+@dataclass(frozen=True)
+class Caution:
+    """One kind of thing to know.
+
+    Attributes
+    ----------
+    serious
+        Something is missing from the results, rather than uncertain.
+    lines
+        What and where, `_LINES` at most.
+    more
+        How many further lines there are.
+    """
+
+    title: str
+    serious: bool
+    lines: list[str]
+    more: int = 0
+
+
+def cautions(run: Run, left_out: Sequence[str] = ()) -> list[Caution]:
+    """List all there is to say, most serious first.
+
+    Parameters
+    ----------
+    run
+        The run.
+    left_out
+        What the page itself does not show.
+    """
+    kinds = [
+        ("Failed jobs", True, [f"{title}: {why}" for title, why in run.failed.items()]),
+        ("Recordings left out", True, [f"{s['path']}: {s['reason']}" for s in run.skipped]),
+        ("Worse than chance", True, _worse_than_chance(run)),
+        ("Few test clips", False, _few_test_clips(run)),
+        ("Few training clips", False, _few_training_clips(run)),
+        ("Ties between normal clips and anomalies", False, _ties(run)),
+        ("Notes of the run", False, run.notes),
+        ("Not on this page", False, list(left_out)),
+    ]
+    return [
+        Caution(title, serious, lines[:_LINES], max(0, len(lines) - _LINES)) for title, serious, lines in kinds if lines
+    ]
+
+
+def _worse_than_chance(run: Run) -> list[str]:
+    low = [r for r in run.results if r["auc"] is not None and r["auc"] < 0.5]
+    return _alike(low, lambda r: f"{r['name']}: its AUC is below 50 %")
+
+
+def _few_test_clips(run: Run) -> list[str]:
+    def said(row: dict[str, Any]) -> str:
+        normal, anomaly = row["n_normal"], row["n_anomaly"]
+        on = f"the {-(-normal // 10)} highest-scored normal clips" if normal > 10 else "the highest-scored normal clip"
+        return (
+            f"{normal} normal and {anomaly} anomalous: one clip moves the AUC by up to "
+            f"{100 / min(normal, anomaly):.1f} points, and the pAUC hangs on {on}"
+        )
+
+    few = [r for r in run.results if r["auc"] is not None and min(r["n_normal"], r["n_anomaly"]) < 100]
+    return _alike(few, said)
+
+
+def _few_training_clips(run: Run) -> list[str]:
+    counts: list[dict[str, Any]] = [
+        {"machine": m, "id": i, "n": table.count(i, "train")}
+        for m, table in run.tables.items()
+        for i in sorted(set(table.ids))
+    ]
+
+    def said(row: dict[str, Any]) -> str:
+        n = row["n"]
+        if n == 0:
+            return "no training clips: their ids are unknown to the detectors"
+        return f"{n} training {'clips' if n > 1 else 'clip'}: no false-alarm rate below 1 in {n + 1} can be promised"
+
+    return _alike([c for c in counts if c["n"] < 99], said)
+
+
+def _ties(run: Run) -> list[str]:
+    lines = []
+    for machine, table in run.tables.items():
+        for name, scores in table.columns.items():
+            for id_ in sorted(set(table.ids)):
+                normal = scores[table.where(id_, "test", 0)]
+                anomaly = np.sort(scores[table.where(id_, "test", 1)])
+                tied = int((np.searchsorted(anomaly, normal, "right") - np.searchsorted(anomaly, normal, "left")).sum())
+                if tied:
+                    pairs = len(normal) * len(anomaly)
+                    lines.append(f"{name} on {machine} id {id_}: {tied} of {pairs} pairs; each counts one half")
+    return lines
+
+
+def _alike(rows: Iterable[dict[str, Any]], said: Callable[[dict[str, Any]], str]) -> list[str]:
+    """Say each thing once, with all the machines and ids that it is true of."""
+    places: dict[str, dict[str, dict[str, None]]] = {}
+    for row in rows:
+        id_ = row["id"] if row.get("domain") is None else f"{row['id']} ({row['domain']})"
+        places.setdefault(said(row), {}).setdefault(row["machine"], {})[id_] = None
+    lines = []
+    for what, by_machine in places.items():
+        where = "; ".join(f"{machine} id {', '.join(ids)}" for machine, ids in by_machine.items())
+        lines.append(f"{what} ({where})")
+    return lines

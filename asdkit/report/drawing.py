@@ -1,0 +1,215 @@
+"""The drawings: ROC curves and score histograms, on matplotlib's figures without its global state."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asdkit.metrics import MAX_FPR, roc_curve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MAX_CURVES = 6
+_BINS = 24
+
+# Okabe and Ito's colours, which people with any colour vision tell apart; on the page each is a variable of its style
+# sheet, which has them again for dark screens.
+_THEME = {
+    "ink": "#1b2530",
+    "muted": "#5b6876",
+    "grid": "#e3e7ec",
+    "panel": "#ffffff",
+    "zone": "#fbf0cf",
+    "normal": "#0072b2",
+    "anomaly": "#d55e00",
+    "unknown": "#aa4499",
+    "training": "#75808c",
+    "curve-1": "#009e73",
+    "curve-2": "#cc79a7",
+    "curve-3": "#e69f00",
+    "curve-4": "#56b4e9",
+    "curve-5": "#882255",
+    "curve-6": "#1b2531",
+}
+_VARIABLES = {colour: f"var(--{name})" for name, colour in _THEME.items()}
+_DASHES: list[str | tuple[float, tuple[float, ...]]] = [
+    "solid",
+    (0, (5, 1.5)),
+    (0, (1.2, 1.2)),
+    (0, (6, 1.5, 1.2, 1.5)),
+    (0, (3, 1)),
+    (0, (8, 2)),
+]
+_SETTINGS: Any = {"svg.hashsalt": "asdkit", "svg.fonttype": "none", "font.size": 8, "text.parse_math": False}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One ROC curve: whose, its place among the names of the run (which sets its colour), labels, scores."""
+
+    name: str
+    place: int
+    auc: float
+    labels: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawing as files: SVG and PNG on white."""
+
+    svg: bytes
+    png: bytes
+
+    def inline(self, key: str) -> str:
+        """SVG for the page: colours are the style sheet's, ids begin with `key`, no namespaces, no font names."""
+        from xml.etree import ElementTree
+
+        root = ElementTree.fromstring(self.svg)  # noqa: S314  our own bytes
+        svg = "{http://www.w3.org/2000/svg}"
+        for parent in list(root.iter()):
+            for child in list(parent):
+                if not child.tag.startswith(svg) or child.tag in (f"{svg}metadata", f"{svg}style"):
+                    parent.remove(child)
+        for element in root.iter():
+            element.tag = element.tag.removeprefix(svg)
+            given = {name.rpartition("}")[2]: value for name, value in element.attrib.items()}
+            if element.tag == "g":
+                given.pop("id", None)  # matplotlib numbers its groups; nothing refers to them
+            element.attrib = {name: _for_page(name, value, key) for name, value in given.items()}
+        root.attrib = {"viewBox": root.attrib["viewBox"], "aria-hidden": "true"}
+        return ElementTree.tostring(root, encoding="unicode")
+
+
+def _for_page(name: str, value: str, key: str) -> str:
+    if name == "id":
+        return f"{key}-{value}"
+    if name in ("href", "clip-path"):
+        return value.replace("#", f"#{key}-")
+    if name == "style":
+        value = re.sub(r"font: ([\d.]+px) [^;]*", r"font-size: \1", value)
+        return re.sub(r"#[0-9a-f]{6}\b", lambda m: _VARIABLES.get(m[0], m[0]), value)
+    return value
+
+
+def draw_roc(curves: Sequence[Curve]) -> Drawing:
+    """ROC curves with the zone of the pAUC; `MAX_CURVES` at most."""
+
+    def draw(figure: Figure) -> None:
+        axes = _axes(figure, left=0.42, bottom=0.42)
+        axes.axvspan(0, MAX_FPR, color=_THEME["zone"], linewidth=0, zorder=0)
+        axes.text(MAX_FPR / 2, 1.012, "pAUC", color=_THEME["muted"], ha="center", va="bottom", fontsize=7)
+        axes.plot([0, 1], [0, 1], color=_THEME["grid"], linewidth=1, zorder=1)
+        for curve in curves[:MAX_CURVES]:
+            false, true = roc_curve(curve.labels, curve.scores)
+            axes.plot(
+                false,
+                true,
+                color=_THEME[f"curve-{curve.place % MAX_CURVES + 1}"],
+                linestyle=_DASHES[curve.place % MAX_CURVES],
+                linewidth=1.6,
+                label=f"{curve.name}  {100 * curve.auc:.2f}",
+            )
+        axes.set(xlim=(-0.005, 1.005), ylim=(-0.005, 1.01), xlabel="false positive rate", ylabel="true positive rate")
+        axes.set_xticks([0, MAX_FPR, 0.5, 1], ["0", f"{MAX_FPR:g}", "0.5", "1"])
+        axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
+        legend = axes.legend(
+            loc="lower right", title="AUC, %", alignment="right", frameon=True, fontsize=7.5, title_fontsize=7.5
+        )
+        legend.get_frame().set(facecolor=_THEME["panel"], edgecolor="none", alpha=0.85)
+        for text in (*legend.get_texts(), legend.get_title()):
+            text.set_color(_THEME["ink"])
+
+    return _drawing(draw, (3.4, 3.0))
+
+
+def draw_histogram(groups: dict[str, npt.NDArray[np.float64]]) -> Drawing:
+    """Histogram of clip scores, each group as shares of its own clips.
+
+    Parameters
+    ----------
+    groups
+        Scores [float64, ``[clips]``] by ``"training"``, ``"normal"``, ``"anomaly"``, ``"unknown"``; empty ones are
+        passed over.
+    """
+    given = {name: scores for name, scores in groups.items() if len(scores)}
+    edges, beyond = _edges(given)
+
+    def draw(figure: Figure) -> None:
+        axes = _axes(figure, left=0.42, bottom=0.42)
+        for name, scores in given.items():
+            shares = np.histogram(np.clip(scores, edges[0], edges[-1]), edges)[0] * (100 / len(scores))
+            colour = _THEME[name]
+            if name == "training":
+                axes.stairs(shares, edges, color=colour, linewidth=1.1, linestyle=(0, (2.5, 1.2)), zorder=4)
+            else:
+                axes.stairs(shares, edges, fill=True, color=colour, alpha=0.42, linewidth=0, zorder=2)
+                axes.stairs(shares, edges, color=colour, linewidth=1.2, zorder=3)
+        axes.set(xlim=(edges[0], edges[-1]), xlabel="score", ylabel="share of clips, %")
+        axes.set_ylim(bottom=0)
+        axes.grid(axis="y", color=_THEME["grid"], linewidth=0.7)
+        axes.locator_params(nbins=5)
+        if beyond:
+            text = f"last bar: {beyond} beyond"
+            axes.text(1, 1.02, text, transform=axes.transAxes, ha="right", color=_THEME["muted"], fontsize=7)
+
+    return _drawing(draw, (3.4, 2.1))
+
+
+def _edges(groups: dict[str, npt.NDArray[np.float64]]) -> tuple[npt.NDArray[np.float64], int]:
+    """Edges of the bins, and how many scores lie so far out that they go into the last one.
+
+    Anomalies may score hundreds of times more than all else, which would press the rest into one bar: bins end four
+    ranges of the other clips above those.
+    """
+    every = np.concatenate(list(groups.values()))
+    healthy = [scores for name, scores in groups.items() if name in ("training", "normal")]
+    low, high = float(every.min()), float(every.max())
+    if healthy:
+        known = np.concatenate(healthy)
+        high = min(high, float(known.max() + 4 * (known.max() - known.min())) if len(known) > 1 else high)
+    if not high > low:
+        pad = max(abs(low) * 0.01, 1e-6)
+        low, high = low - pad, high + pad
+    return np.linspace(low, high, _BINS + 1), int((every > high).sum())
+
+
+def _axes(figure: Figure, *, left: float, bottom: float) -> Axes:
+    """Axes with these margins in inches: fixed ones, so that drawings beside each other line up."""
+    width, height = figure.get_size_inches()
+    axes = figure.add_axes((left / width, bottom / height, 1 - (left + 0.1) / width, 1 - (bottom + 0.2) / height))
+    axes.set_facecolor(_THEME["panel"])
+    axes.tick_params(colors=_THEME["muted"], labelsize=7.5, length=2.5, width=0.7)
+    axes.xaxis.label.set_color(_THEME["muted"])
+    axes.yaxis.label.set_color(_THEME["muted"])
+    for side, spine in axes.spines.items():
+        spine.set(visible=side in ("left", "bottom"), color=_THEME["muted"], linewidth=0.7)
+    axes.set_axisbelow(True)
+    return axes
+
+
+def _drawing(draw: Callable[[Figure], None], size: tuple[float, float]) -> Drawing:
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    svg, png = io.BytesIO(), io.BytesIO()
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()  # whatever the person's own settings are
+        matplotlib.rcParams.update(_SETTINGS)
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the page uses the reader's fonts
+        figure = Figure(figsize=size, facecolor=_THEME["panel"])
+        FigureCanvasAgg(figure)
+        draw(figure)
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(png, format="png", dpi=150, metadata={"Software": None})
+    return Drawing(svg.getvalue(), png.getvalue())

@@ -1,0 +1,94 @@
+"""Clips worth listening to, and how far members agree: what scores tell beside the figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from asdkit.report.reading import Run, Table
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One clip of a list.
+
+    Attributes
+    ----------
+    z
+        Standard deviations above the mean of its id's training clips; None where these have no spread.
+    """
+
+    clip: str
+    score: float
+    z: float | None
+
+
+def worth_hearing(table: Table, name: str) -> list[tuple[str, list[Heard]]]:
+    """Lists of clips, each with its heading: the mistakes a threshold would make first, and odd training clips.
+
+    Scores of several ids are brought to one scale by the z-scores of each id's training clips.
+    """
+    scores = table.columns[name]
+    z = _standardised(table, scores)
+    comparable = bool(np.isfinite(z).all())
+    order = np.argsort(z if comparable else scores, kind="stable")
+    lists = []
+    for heading, split, label, highest in (
+        ("Normal, with the highest scores", "test", 0, True),
+        ("Anomalous, with the lowest scores", "test", 1, False),
+        ("Without a label, with the highest scores", "test", None, True),
+        ("Training clips, with the highest scores", "train", 0, True),
+    ):
+        chosen = table.where(None, split, label)
+        found = [i for i in (order[::-1] if highest else order) if chosen[i]][:_SHOWN]
+        if found:
+            heard = [Heard(table.clips[i], float(scores[i]), float(z[i]) if comparable else None) for i in found]
+            lists.append((heading, heard))
+    return lists
+
+
+def _standardised(table: Table, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    z = np.full(len(scores), np.nan)
+    for id_ in set(table.ids):
+        train = scores[table.where(id_, "train")]
+        spread = train.std() if len(train) > 1 else 0.0
+        if spread > 0:
+            mine = np.array([i == id_ for i in table.ids])
+            z[mine] = (scores[mine] - train.mean()) / spread
+    return z
+
+
+def agreement(run: Run, machine: str) -> tuple[list[str], list[list[float | None]]]:
+    """Spearman's rank correlation of each two members' scores of a machine's test clips, meant over its ids.
+
+    Labels play no part. None where no id has three test clips whose scores differ.
+    """
+    table = run.tables[machine]
+    members = [n for n in run.members if n in table.columns]
+    by_id: list[npt.NDArray[np.float64]] = []
+    for id_ in run.ids(machine):
+        chosen = table.where(id_, "test")
+        if not members or chosen.sum() < 3:
+            continue
+        ranks = np.array([_ranks(table.columns[n][chosen]) for n in members])
+        centred = ranks - ranks.mean(axis=1, keepdims=True)
+        norm = np.sqrt((centred**2).sum(axis=1))
+        norm[norm == 0] = np.nan
+        by_id.append(centred @ centred.T / np.outer(norm, norm))
+    values: list[list[float | None]] = [[None] * len(members) for _ in members]
+    for i in range(len(members)):
+        for j in range(len(members)):
+            known = [float(m[i, j]) for m in by_id if np.isfinite(m[i, j])]
+            values[i][j] = sum(known) / len(known) if known else None
+    return members, values
+
+
+def _ranks(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Rank scores from 1; ties share the mean of theirs."""
+    _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks: npt.NDArray[np.float64] = (np.cumsum(count) - (count - 1) / 2)[place]
+    return ranks

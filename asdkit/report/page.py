@@ -1,0 +1,170 @@
+"""From a run and its drawings to the page's text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from asdkit import __version__
+from asdkit.report.cautions import cautions
+from asdkit.report.drawing import MAX_CURVES, Drawing
+from asdkit.report.listening import agreement, worth_hearing
+from asdkit.report.plotting import Plot
+from asdkit.report.reading import Run
+
+DASH = "–"  # noqa: RUF001  what a table shows for no figure
+
+
+def render(run: Run, drawings: Mapping[Plot, Drawing], left_out: Sequence[Plot]) -> str:
+    """Fill the template.
+
+    Parameters
+    ----------
+    run
+        The run.
+    drawings
+        The drawings that the page has.
+    left_out
+        Those it could have had; the page says so.
+    """
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+    from markupsafe import Markup
+
+    inline = {plot: Markup(d.inline(f"d{i}")) for i, (plot, d) in enumerate(drawings.items())}  # noqa: S704  escaped
+    templates = files("asdkit.report") / "templates"
+    environment = Environment(
+        loader=FunctionLoader(lambda name: (templates / name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    machines = [_machine(run, machine, inline) for machine in sorted(run.tables)]
+    return environment.get_template("report.html").render(
+        style=Markup((templates / "report.css").read_text(encoding="utf-8")),  # noqa: S704  ours
+        run=run,
+        version=__version__,
+        labelled=any(r["auc"] is not None for r in run.results),
+        overview=_overview(run),
+        cautions=cautions(run, _left_out(run, left_out)),
+        machines=machines,
+        counts={split: sum(t.count(None, split) for t in run.tables.values()) for split in ("train", "test")},
+        n_ids=sum(len(run.ids(m)) for m in run.tables),
+        dash=DASH,
+    )
+
+
+def figures(row: Mapping[str, Any] | None) -> str:
+    """``AUC (pAUC)`` in per cent, as the results table of ``asdkit run`` has it."""
+    if row is None or row["auc"] is None or row["pauc"] is None:
+        return DASH
+    return f"{100 * row['auc']:.2f} ({100 * row['pauc']:.2f})"
+
+
+def _overview(run: Run) -> dict[str, Any]:
+    """Give the results table: a row for each name, a column for each machine, and their mean."""
+    cells = {(m["name"], m["machine"]): m for m in run.means}
+    columns = [*sorted(run.tables), None]
+    return {"header": [*sorted(run.tables), "mean"], "rows": _rows(run, columns, cells)}
+
+
+def _by_id(run: Run, machine: str) -> dict[str, Any]:
+    """Give the table of one machine: a column for each id (and domain), and their mean."""
+    rows = [r for r in run.results if r["machine"] == machine]
+    keys: list[Any] = sorted({(r["id"], r.get("domain") or "") for r in rows})
+    counts = {(r["id"], r.get("domain") or ""): (r["n_normal"], r["n_anomaly"]) for r in rows}
+    cells: dict[tuple[str, Any], Any] = {(r["name"], (r["id"], r.get("domain") or "")): r for r in rows}
+    cells |= {(m["name"], None): m for m in run.means if m["machine"] == machine}
+    header = [(f"id {id_} {domain}".strip(), counts[id_, domain]) for id_, domain in keys]
+    return {"header": header, "rows": _rows(run, [*keys, None], cells)}
+
+
+def _rows(run: Run, columns: Sequence[Any], cells: Mapping[tuple[str, Any], Any]) -> list[dict[str, Any]]:
+    best = {}
+    for column in columns:
+        areas = [c["auc"] for (_, where), c in cells.items() if where == column and c["auc"] is not None]
+        best[column] = max(areas, default=None)
+    return [
+        {
+            "name": name,
+            "kind": "system" if name in run.systems else "member",
+            "recipe": _recipe(run.systems.get(name)),
+            "cells": [
+                {
+                    "text": figures(cells.get((name, c))),
+                    "best": best[c] is not None and (cells.get((name, c)) or {}).get("auc") == best[c],
+                }
+                for c in columns
+            ],
+        }
+        for name in (*run.members, *run.systems)
+    ]
+
+
+def _recipe(system: Mapping[str, Any] | None) -> str:
+    """Say in a few words what a system is made of."""
+    if system is None:
+        return ""
+    members, fuser = " + ".join(system["members"]), system["fuser"]
+    if fuser is None:
+        return members
+    return f"{members}, {' '.join(str(fuser[k]) for k in ('use', 'combine') if k in fuser)}"
+
+
+def _machine(run: Run, machine: str, inline: Mapping[Plot, Any]) -> dict[str, Any]:
+    table, ids = run.tables[machine], run.ids(machine)
+    names = run.drawn(machine)
+    members, correlations = agreement(run, machine)
+    return {
+        "name": machine,
+        "table": _by_id(run, machine),
+        "counts": [
+            (i, table.count(i, "train"), *(table.count(i, "test", label) for label in (0, 1, None))) for i in ids
+        ],
+        "roc": [{"title": f"id {i}", "svg": inline[Plot(machine, i)]} for i in ids if Plot(machine, i) in inline],
+        "curves_left_out": names[MAX_CURVES:],
+        "scores": [
+            {
+                "name": name,
+                "recipe": _recipe(run.systems.get(name)),
+                "figures": figures(_mean(run, machine, name)),
+                "panels": [
+                    {"title": f"id {i}", "svg": inline[Plot(machine, i, name)]}
+                    for i in ids
+                    if Plot(machine, i, name) in inline
+                ],
+                "clips": worth_hearing(table, name),
+            }
+            for name in names
+        ],
+        "groups": [
+            (key, text)
+            for key, text, found in (
+                ("normal", "normal", table.count(None, "test", 0)),
+                ("anomaly", "anomaly", table.count(None, "test", 1)),
+                ("unknown", "no label", table.count(None, "test", None)),
+                ("training", "training (seen in fitting)", table.count(None, "train")),
+            )
+            if found
+        ],
+        "members": members,
+        "agreement": correlations,
+    }
+
+
+def _mean(run: Run, machine: str, name: str) -> Mapping[str, Any] | None:
+    return next((m for m in run.means if (m["machine"], m["name"]) == (machine, name)), None)
+
+
+def _left_out(run: Run, plots: Sequence[Plot]) -> list[str]:
+    lines = []
+    for name in dict.fromkeys(p.name for p in plots):
+        ids: dict[str, list[str]] = {}
+        for plot in plots:
+            if plot.name == name:
+                ids.setdefault(plot.machine, []).append(plot.id)
+        places = "; ".join(f"{machine} id {', '.join(its)}" for machine, its in ids.items())
+        what = "ROC curves" if name is None else f"score histograms of {name}"
+        lines.append(f"{what}, to keep the page small: {places} (the scores are in scores.csv)")
+    return lines

@@ -1,0 +1,149 @@
+"""What a finished run wrote, read back: ``settings.json``, ``results.json`` and ``scores.csv``."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asdkit.errors import DataError
+
+_NAMES = {"normal": 0, "anomaly": 1, "": None}
+
+
+@dataclass
+class Table:
+    """Clips of one machine and their scores.
+
+    Attributes
+    ----------
+    columns
+        Scores [float64, ``[clips]``] of each member and system that has them, by name.
+    """
+
+    clips: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
+    labels: list[int | None] = field(default_factory=list)
+    columns: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+
+    def where(self, id_: str | None, split: str, *labels: int | None) -> npt.NDArray[np.bool_]:
+        """Which clips [bool, ``[clips]``] are of an id (None: of any), a split, and have one of these labels."""
+        wanted = labels or (0, 1, None)
+        rows = zip(self.ids, self.splits, self.labels, strict=True)
+        return np.array([id_ in (None, i) and s == split and x in wanted for i, s, x in rows], dtype=bool)
+
+    def count(self, id_: str | None, split: str, *labels: int | None) -> int:
+        """How many clips `where` finds."""
+        return int(self.where(id_, split, *labels).sum())
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run as its files tell it.
+
+    Attributes
+    ----------
+    results, means
+        As in ``results.json``.
+    """
+
+    name: str
+    tables: dict[str, Table]
+    members: list[str]
+    systems: dict[str, Any]
+    results: list[dict[str, Any]]
+    means: list[dict[str, Any]]
+    failed: dict[str, str]
+    skipped: list[dict[str, str]]
+    notes: list[str]
+    seconds: dict[str, dict[str, float]]
+    about: dict[str, Any]
+
+    def names(self, machine: str) -> list[str]:
+        """Members and systems that have scores of a machine."""
+        return [n for n in (*self.members, *self.systems) if n in self.tables[machine].columns]
+
+    def drawn(self, machine: str) -> list[str]:
+        """Whose scores are drawn: the systems, or the members where there is no system."""
+        names = self.names(machine)
+        return [n for n in names if n in self.systems] or names
+
+    def ids(self, machine: str) -> list[str]:
+        """Ids of a machine's clips, sorted."""
+        return sorted(set(self.tables[machine].ids))
+
+
+def read_run(folder: Path) -> Run:
+    """Read a finished run.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+
+    Raises
+    ------
+    DataError
+        If the folder holds no finished run, or its files do not fit together.
+    """
+    try:
+        settings = json.loads((folder / "settings.json").read_bytes())
+        found = json.loads((folder / "results.json").read_bytes())
+        members = list(dict.fromkeys(n for by_name in settings["machines"].values() for n in by_name))
+        systems = settings["systems"]
+        header, tables = _read_scores(folder / "scores.csv", {*members, *systems})
+        return Run(
+            name=found.get("name") or folder.name,
+            tables=tables,
+            members=[n for n in header if n in members],
+            systems={n: systems[n] for n in header if n in systems},
+            results=found["results"],
+            means=found["means"],
+            failed=found["failed"],
+            skipped=found["skipped"],
+            notes=found["notes"],
+            seconds=found["seconds"],
+            about={k: found.get(k) for k in ("seed", "device", "versions", "wall_seconds")},
+        )
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError(
+            f"{folder} holds no finished run: {Path(error.filename).name} is missing",
+            hint="`asdkit run SPEC` makes a run and its report.",
+        ) from None
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"{folder}: the results cannot be read ({type(error).__name__}: {error})",
+            hint="`asdkit run SPEC` writes them again; finished jobs are kept.",
+        ) from None
+
+
+def _read_scores(path: Path, names: set[str]) -> tuple[list[str], dict[str, Table]]:
+    """Read the names in the order of the columns, and the table of each machine."""
+    tables: dict[str, Table] = {}
+    values: dict[str, dict[str, list[float]]] = {}
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        reader = csv.DictReader(file)
+        header = [n for n in reader.fieldnames or () if n in names]
+        for row in reader:
+            table = tables.setdefault(row["machine"], Table())
+            table.clips.append(row["path"])
+            table.ids.append(row["id"])
+            table.splits.append(row["split"])
+            table.labels.append(_NAMES[row["label"]])
+            columns = values.setdefault(row["machine"], {n: [] for n in header})
+            for name in header:
+                if row[name]:  # empty where the name has no score of this machine
+                    columns[name].append(float(row[name]))
+    for machine, table in tables.items():
+        for name, scores in values[machine].items():
+            if len(scores) not in (0, len(table.clips)):
+                raise ValueError(f"{path.name}: {name} has no score of some clips of {machine}")
+            if scores:
+                table.columns[name] = np.array(scores, dtype=np.float64)
+    return header, tables
