@@ -23,6 +23,7 @@ from asdkit.run.files import verify, write_atomic, write_json
 from asdkit.run.job import Outcome, Place, versions
 from asdkit.run.lock import locked
 from asdkit.run.plan import Job, make_jobs
+from asdkit.run.provenance import provenance
 from asdkit.run.results import Results, collect, write_results
 from asdkit.run.workers import cores, run_jobs
 
@@ -147,6 +148,7 @@ def run_plan(plan: Plan, watcher: Watcher | None = None) -> Results:
             "seed": spec.seed,
             "device": device_of(spec.compute.device),
             "versions": versions(),
+            "sha256": provenance(spec, plan.jobs, results.recordings),
             "wall_seconds": round(time.time() - begin, 3),
         }
         write_results(place.folder, results, spec.data.layout, about)

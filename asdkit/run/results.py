@@ -55,6 +55,7 @@ class Results:
     skipped: list[Skipped]
     notes: list[str]
     seconds: dict[str, dict[str, float]]
+    recordings: dict[str, str] = field(default_factory=dict)  # SHA-256 of each one's content, by name
 
 
 def read_scores(folder: Path, clips: Sequence[Clip]) -> tuple[npt.NDArray[np.float64], dict[str, Any]]:
@@ -105,6 +106,7 @@ def collect(
     scores: dict[str, Scores] = {}
     notes: dict[str, None] = {}
     seconds: dict[str, dict[str, float]] = {}
+    recordings: dict[str, str] = {}
     for job in jobs:
         table = scores.setdefault(job.machine, Scores([p.clip for p in (*job.train, *job.test)]))
         if job.key not in folders:
@@ -113,6 +115,7 @@ def collect(
         for name in job.detectors:
             table.columns[name] = values
         seconds[job.title] = record["seconds"]
+        recordings |= {c["name"]: c["sha256"] for c in record["clips"]}
         notes |= dict.fromkeys(f"{job.title}: {note}" for note in record["notes"])
         silent = [c["name"] for c in record["clips"] if c["silent"]]
         notes |= dict.fromkeys(f"{name}: silent; its score says nothing of the machine" for name in silent)
@@ -132,9 +135,9 @@ def collect(
             which = f"{result.id} ({result.domain})" if result.domain else result.id
             notes[f"{result.machine} id {which}: {kind}, so no AUC; it stays out of the means"] = None
     by_title = {job.title: failed[job.key] for job in jobs if job.key in failed}
-    return Results(
-        scores, rows, means(rows, rule), members, list(spec.systems), by_title, list(skipped), list(notes), seconds
-    )
+    averages = means(rows, rule)
+    systems = list(spec.systems)
+    return Results(scores, rows, averages, members, systems, by_title, list(skipped), list(notes), seconds, recordings)
 
 
 def _fuse(spec: Spec, name: str, table: Scores, registry: Registry) -> None:
