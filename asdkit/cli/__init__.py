@@ -11,7 +11,7 @@ import warnings
 import typer
 
 from asdkit import __version__
-from asdkit.cli import check, check_plugin, data, demo, evaluate, new_plugin, plugins, report, run, schema
+from asdkit.cli import check, check_plugin, data, demo, download, evaluate, new_plugin, plugins, report, run, schema
 from asdkit.errors import AsdkitError, ExitCode
 
 app = typer.Typer(
@@ -46,6 +46,7 @@ app.command()(check_plugin.check_plugin)
 app.command()(schema.schema)
 app.command()(demo.demo)
 app.command()(data.data)
+app.command()(download.download)
 app.command()(evaluate.evaluate)
 
 
