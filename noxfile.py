@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import nox
@@ -76,6 +78,18 @@ def examples(session: nox.Session, example: str) -> None:
 def tutorial(session: nox.Session) -> None:
     """Do what docs/write-a-plugin.md says, as a new user in an empty folder, and time it."""
     session.run("python", "-m", "tests.tutorial", *session.posargs)
+
+
+@nox.session
+def report_page(session: nox.Session) -> None:
+    """Open a report in headless Chromium at 1280 and 390 pixels: no message of the console, no request."""
+    if shutil.which("chromium") is None:
+        if shutil.which("apt-get") is None or os.geteuid() != 0:
+            session.skip("Chromium is not installed, and only root on Debian can be helped")
+        session.run("apt-get", "update", "-qq", external=True)
+        session.run("apt-get", "install", "-y", "-qq", "chromium", external=True)
+    install(session, "test")
+    session.run("python", "-m", "tests.report.browser", "chromium", session.create_tmp())
 
 
 @nox.session

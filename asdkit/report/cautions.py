@@ -46,6 +46,7 @@ def cautions(run: Run, left_out: Sequence[str] = ()) -> list[Caution]:
     kinds = [
         ("Failed jobs", True, [f"{title}: {why}" for title, why in run.failed.items()]),
         ("Recordings left out", True, [f"{s['path']}: {s['reason']}" for s in run.skipped]),
+        ("Means that do not compare", True, _partial_means(run)),
         ("Worse than chance", True, _worse_than_chance(run)),
         ("Few test clips", False, _few_test_clips(run)),
         ("Few training clips", False, _few_training_clips(run)),
@@ -56,6 +57,12 @@ def cautions(run: Run, left_out: Sequence[str] = ()) -> list[Caution]:
     return [
         Caution(title, serious, lines[:_LINES], max(0, len(lines) - _LINES)) for title, serious, lines in kinds if lines
     ]
+
+
+def _partial_means(run: Run) -> list[str]:
+    overall = [m for m in run.means if m["machine"] is None and m["auc"] is not None]
+    most = max((m["of"] for m in overall), default=0)
+    return [f"{m['name']}: its mean is over {m['of']} of {most} machines" for m in overall if m["of"] < most]
 
 
 def _worse_than_chance(run: Run) -> list[str]:

@@ -83,8 +83,9 @@ def _by_id(run: Run, machine: str) -> dict[str, Any]:
 def _rows(run: Run, columns: Sequence[Any], cells: Mapping[tuple[str, Any], Any]) -> list[dict[str, Any]]:
     best = {}
     for column in columns:
-        areas = [c["auc"] for (_, where), c in cells.items() if where == column and c["auc"] is not None]
-        best[column] = max(areas, default=None)
+        known = [c for (_, where), c in cells.items() if where == column and c["auc"] is not None]
+        most = max((c.get("of", 0) for c in known), default=0)  # means over fewer compare with none
+        best[column] = max((c["auc"] for c in known if c.get("of", 0) == most), default=None)
     return [
         {
             "name": name,

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asdkit.errors import DataError
+from asdkit.metrics import rule_for
 
 _NAMES = {"normal": 0, "anomaly": 1, "": None}
 
@@ -51,6 +52,8 @@ class Run:
     ----------
     results, means
         As in ``results.json``.
+    average
+        What the figures are averaged by, in words.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Run:
     notes: list[str]
     seconds: dict[str, dict[str, float]]
     about: dict[str, Any]
+    average: str
 
     def names(self, machine: str) -> list[str]:
         """Members and systems that have scores of a machine."""
@@ -109,7 +113,8 @@ def read_run(folder: Path) -> Run:
             skipped=found["skipped"],
             notes=found["notes"],
             seconds=found["seconds"],
-            about={k: found.get(k) for k in ("seed", "device", "versions", "wall_seconds")},
+            about={k: found.get(k) for k in ("seed", "device", "versions", "sha256", "wall_seconds")},
+            average=rule_for(settings["data"]["layout"]).mean,
         )
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(

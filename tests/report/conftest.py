@@ -55,6 +55,7 @@ def write_run(
         writer.writerows([*r, *(repr(s[n]) for n in names)] for r, s in zip(rows, table, strict=True))
     machines = sorted({r[1] for r in rows})
     settings = {
+        "data": {"layout": "folder"},
         "machines": {m: {n: {"use": "knn"} for n in members} for m in machines},
         "systems": {n: {"members": list(s), "fuser": None} for n, s in systems.items()},
     }

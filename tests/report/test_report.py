@@ -170,6 +170,26 @@ def test_failed_jobs_skipped_recordings_and_notes_are_told_in_full(tmp_path):
     assert page.row("A")[2] == "–"  # noqa: RUF001
 
 
+def test_a_mean_over_fewer_machines_is_neither_marked_nor_left_unsaid(tmp_path):
+    run = write_run(tmp_path / "run", [*clips("fan", "00"), *clips("pump", "00")])
+    found = json.loads((run / "results.json").read_text())
+    found["means"] = [m for m in found["means"] if (m["machine"], m["name"]) != ("pump", "A")]
+    (mean,) = [m for m in found["means"] if (m["machine"], m["name"]) == (None, "A")]
+    mean |= {"auc": 0.995, "pauc": 0.995, "of": 1}
+    (run / "results.json").write_text(json.dumps(found))
+    page = Page(write_report(run))
+    assert page.row("A")[1:] == [figures(found["means"][0]), "–", "99.50 (99.50)"]  # noqa: RUF001
+    assert "A: its mean is over 1 of 2 machines" in page.shown
+    assert '<td class="best">99.50 (99.50)</td>' not in page.text
+
+
+@pytest.mark.parametrize(("layout", "mean"), [("dcase2020", "arithmetic mean"), ("dcase2022", "harmonic mean")])
+def test_the_page_says_by_which_mean_its_figures_are_brought_together(finished, layout, mean):
+    path = finished / "settings.json"
+    path.write_text(path.read_text().replace('"folder"', f'"{layout}"'))
+    assert f"brought together by their {mean}" in Page(write_report(finished)).shown
+
+
 def test_few_clips_ties_and_figures_below_chance_are_said(tmp_path):
     run = write_run(tmp_path / "run", clips("fan", "00"), ["A"], {}, scores=lambda row, _: float(row[4] == "normal"))
     page = Page(write_report(run))
