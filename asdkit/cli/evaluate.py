@@ -103,7 +103,7 @@ def _show(one: _Judged, rule: Rule, pooled: bool) -> None:
     """All figures of one system: ids, machines, all."""
     from asdkit.cli.tables import DASH, print_table
     from asdkit.metrics import evaluate as judge
-    from asdkit.metrics import pool_ids
+    from asdkit.metrics import is_shaky, pool_ids
 
     rows = list(one.rows)
     bootstrap = one.bootstrap
@@ -135,6 +135,8 @@ def _show(one: _Judged, rule: Rule, pooled: bool) -> None:
     _show_decisions(one)
     if one.absent:
         typer.echo(f"note: {one.system.name}: no scores of {', '.join(one.absent)}", err=True)
+    if any(is_shaky(r) for r in rows):
+        typer.echo("note: ? = nearly perfect scores of few clips; the interval may lie too low", err=True)
     if one.means[-1].official is None:
         why = f"the rule of {rule.name} needs both classes in each id" + (" and domain" if rule.anomalies else "")
         typer.echo(f"note: {one.system.name}: no official score: {why}", err=True)
@@ -142,14 +144,16 @@ def _show(one: _Judged, rule: Rule, pooled: bool) -> None:
 
 def _row(result: IdResult, bootstrap: Bootstrap) -> list[str]:
     from asdkit.cli.tables import DASH
+    from asdkit.metrics import is_shaky
 
     area, part = (None, None) if result.auc is None else bootstrap.of(result)
+    mark = "?" if is_shaky(result) else ""
     return [
         result.machine,
         result.id,
         result.domain or DASH,
-        _figure(result.auc, area),
-        _figure(result.pauc, part),
+        _figure(result.auc, area) + mark,
+        _figure(result.pauc, part) + mark,
         "",
         str(result.n_normal),
         str(result.n_anomaly),

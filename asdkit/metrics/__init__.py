@@ -1,7 +1,7 @@
 """How well scores separate normal from anomalous clips, and how sure that is. The only place test labels reach."""
 
 from asdkit.metrics.averaging import Mean, means, rank
-from asdkit.metrics.bootstrap import RESAMPLES, Bootstrap, difference, interval_of, resample
+from asdkit.metrics.bootstrap import RESAMPLES, Bootstrap, difference, interval_of, is_shaky, resample
 from asdkit.metrics.decisions import Decisions, judge
 from asdkit.metrics.evaluating import POOLED, IdResult, Labelled, evaluate, pool_ids
 from asdkit.metrics.intervals import Interval, delong
@@ -27,6 +27,7 @@ __all__ = [
     "difference",
     "evaluate",
     "interval_of",
+    "is_shaky",
     "judge",
     "means",
     "pauc",

@@ -52,6 +52,11 @@ def interval_of(draws: FloatArray, estimate: float) -> Interval:
     return Interval(min(float(low), estimate), max(float(high), estimate))
 
 
+def is_shaky(result: IdResult) -> bool:
+    """Whether a row's intervals may lie too low: nearly perfect scores of few clips (see docs/evaluation.md)."""
+    return result.auc is not None and result.auc > 0.97 and min(result.n_normal, result.n_anomaly) < 100
+
+
 class Bootstrap:
     """Resamples of all that a set of scores is judged by.
 
@@ -102,13 +107,14 @@ class Bootstrap:
     def mean(self, rows: Sequence[IdResult]) -> tuple[Interval, Interval, Interval] | None:
         """Intervals of AUC, pAUC and official score over these rows, as `Rule.average` has them."""
         estimates = self._rule.average(rows, lambda r: float(r.auc or 0), lambda r: float(r.pauc or 0))
-        draws = self._means(rows)
+        draws = self.draws(rows)
         if estimates is None or draws is None:
             return None
         auc, pauc, official = (interval_of(d, float(e)) for d, e in zip(draws, estimates, strict=True))
         return auc, pauc, official
 
-    def _means(self, rows: Sequence[IdResult]) -> tuple[FloatArray, FloatArray, FloatArray] | None:
+    def draws(self, rows: Sequence[IdResult]) -> tuple[FloatArray, FloatArray, FloatArray] | None:
+        """Resamples [float64, ``[resamples]``] of AUC, pAUC and official score over these rows."""
         return self._rule.average(rows, self._centred(0), self._centred(1))
 
     def _centred(self, column: int) -> Callable[[IdResult], FloatArray]:
@@ -118,12 +124,12 @@ class Bootstrap:
         in every id.
         """
 
-        def draws(row: IdResult) -> FloatArray:
+        def values_of(row: IdResult) -> FloatArray:
             values = self._draws[_key(row)][:, column]
             estimate = (row.auc, row.pauc)[column] or 0.0
             return np.asarray(values + (estimate - values.mean()), dtype=np.float64)
 
-        return draws
+        return values_of
 
 
 def difference(
@@ -139,7 +145,7 @@ def difference(
     one, other
         A system's bootstrap and its rows; both of the same truth, rule, number of resamples and seed.
     """
-    mine, others = one[0]._means(one[1]), other[0]._means(other[1])
+    mine, others = one[0].draws(one[1]), other[0].draws(other[1])
     if mine is None or others is None:
         return None
     tails = [np.quantile(a - b, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2]) for a, b in zip(mine, others, strict=True)]

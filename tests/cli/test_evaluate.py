@@ -191,3 +191,11 @@ def test_golden_scores_are_read_as_they_are(shared_data, asdkit_command) -> None
     first = ran.stdout.split("tflite, by the rule")[0]
     assert figures(first, "ToyCar", "03") == ("71.09", "58.22")
     assert figures(first, "ToyCar", "04") == ("94.34", "82.86")
+
+
+def test_intervals_of_nearly_perfect_scores_of_few_clips_are_marked(data, tmp_path, asdkit_command) -> None:
+    perfect = {name: float(name in ANOMALY) for name in SCORES}
+    path = write(tmp_path / "mine" / "anomaly_score_fan_id_00.csv", perfect)
+    ran = asdkit_command("evaluate", path, "--data", data)
+    assert re.search(r"100\.00 \[[0-9.]+, 100\.0\]\?", ran.stdout)
+    assert "the interval may lie too low" in ran.stderr
