@@ -190,6 +190,22 @@ def test_the_page_says_by_which_mean_its_figures_are_brought_together(finished, 
     assert f"brought together by their {mean}" in Page(write_report(finished)).shown
 
 
+def test_domains_have_columns_of_their_own(tmp_path):
+    run = write_run(tmp_path / "run", clips("fan", "00"), ["A"], {})
+    found = json.loads((run / "results.json").read_text())
+    (both,) = found["results"]
+    found["results"] += [
+        both | {"domain": "source", "auc": 0.875, "pauc": 0.75, "n_normal": 3},
+        both | {"domain": "target", "auc": 0.625, "pauc": 0.5, "n_normal": 2},
+    ]
+    (run / "results.json").write_text(json.dumps(found))
+    page = Page(write_report(run))
+    assert page.row("AUC (pAUC), %", 1)[1:] == ["id 00", "id 00 source", "id 00 target", "mean"]
+    assert page.row("A", 1)[1:4] == [figures(both), "87.50 (75.00)", "62.50 (50.00)"]
+    assert "2 normal and 5 anomalous: one clip moves the AUC by up to 50.0 points" in page.shown
+    assert "(fan id 00 (target))" in page.shown
+
+
 def test_few_clips_ties_and_figures_below_chance_are_said(tmp_path):
     run = write_run(tmp_path / "run", clips("fan", "00"), ["A"], {}, scores=lambda row, _: float(row[4] == "normal"))
     page = Page(write_report(run))
