@@ -1,4 +1,4 @@
-"""Torch's surroundings while a detector works: threads, generators, precision; all as before afterwards."""
+"""Torch's surroundings while a detector works: threads, generators, heap, precision; as before afterwards."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 
 from asdkit.context import Context
+from asdkit.training.heap import kept_heap
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -19,7 +20,7 @@ def surroundings(ctx: Context, stream: str) -> Iterator[torch.device]:
     device = torch.device(ctx.device)
     threads = torch.get_num_threads()
     cuda = [device.index or 0] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
+    with torch.random.fork_rng(devices=cuda), kept_heap():
         torch.set_num_threads(max(1, ctx.threads))
         try:
             torch.manual_seed(ctx.seed_for(stream))

@@ -128,19 +128,19 @@ def _fill_and_weigh(store: str, clips: int, paths: list[str]) -> dict[str, float
     fill = _filler(paths, clips)
     _filler(paths, 8)(2)
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-    before, anonymous = _status("VmRSS"), [_status("RssAnon")]
+    before, anonymous = status("VmRSS"), [status("RssAnon")]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "frames" if store == "memmap" else None
-        features = fill(2, path=path, progress=lambda done, total: anonymous.append(_status("RssAnon")))
-        anonymous.append(_status("RssAnon"))
+        features = fill(2, path=path, progress=lambda done, total: anonymous.append(status("RssAnon")))
+        anonymous.append(status("RssAnon"))
         return {
             "packed matrix": features.frames.nbytes / 1e6,
-            "rise of peak resident memory": _status("VmHWM") - before,
+            "rise of peak resident memory": status("VmHWM") - before,
             "rise of anonymous memory": max(anonymous) - anonymous[0],
         }
 
 
-def _status(name: str) -> float:
+def status(name: str) -> float:
     """A line of /proc/self/status in MB of 10^6 bytes."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(name + ":"):
