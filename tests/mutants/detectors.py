@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from asdkit.api import Field, Stopped
 from tests.mutants import add, sound
 from tests.mutants.sound import Detector
 
 
-def breaks(check):
+def breaks(check, config=sound.SoundConfig):
     """List a class as the mutant of a check."""
 
     def listed(target):
-        add(check, "detector", sound.SoundConfig, target)
+        add(check, "detector", config, target)
         return target
 
     return listed
@@ -115,6 +116,19 @@ class GoesOn(Detector):
 class Unstoppable:
     def should_stop(self):
         return False
+
+
+class EpochsConfig(sound.SoundConfig):
+    epochs: int = Field(5, ge=1, le=100, description="passes over the clips")
+
+
+@breaks("stops_within_a_batch", EpochsConfig)
+class AsksBetweenEpochs(Detector):
+    def fit(self, training, ctx):
+        for _ in range(self.config.epochs):
+            if ctx.should_stop():
+                raise Stopped("stopped")
+            super().fit(training, Unstoppable())
 
 
 @breaks("stops_within_a_batch")
