@@ -138,7 +138,7 @@ def test_one_id_and_no_new_classes_is_an_error_of_the_spec_before_any_work(asdki
 def test_plugins_shows_options_with_defaults(asdkit_command):
     shown = asdkit_command("plugins", "log-mel")
     assert shown.returncode == 0
-    (line,) = [x for x in shown.stdout.splitlines() if x.startswith("n_fft")]
+    (line,) = [x for x in shown.stdout.splitlines() if x.startswith("n_fft  ")]
     assert "1024" in line
     unknown = asdkit_command("plugins", "log-mell")
     assert unknown.returncode == 2
