@@ -113,3 +113,10 @@ def coverage_of_intervals(session: nox.Session) -> None:
     """Simulate how often the confidence intervals hold the truth: 2,000 sets of each size, some minutes."""
     install(session)
     session.run("python", "-m", "benchmarks.coverage", *session.posargs)
+
+
+@nox.session
+def matrix(session: nox.Session) -> None:
+    """Tabulate a spec's detectors over machines and seeds: ``nox -s matrix -- SPEC --seeds 0 1 2``."""
+    install(session)
+    session.run("python", "-m", "benchmarks.matrix", *session.posargs)
