@@ -1,0 +1,31 @@
+"""The heap while a network works."""
+
+import resource
+
+import pytest
+import torch
+
+from asdkit.training import heap
+
+
+def faults(repetitions):
+    """Pages that the system had to hand out while tensors of 80 MB together came and went."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(repetitions):
+        tensors = [torch.ones(5_000_000) for _ in range(4)]
+        del tensors
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(heap._glibc() is None, reason="the C library is not glibc")
+def test_memory_once_used_stays_at_hand():
+    with heap.kept_heap():
+        faults(1)
+        assert faults(10) < 5_000  # one round touches 20,000 pages of 4 kB
+    assert faults(1) > 5_000  # and was given back at the end
+
+
+def test_without_glibc_it_does_nothing(monkeypatch):
+    monkeypatch.setattr(heap, "_glibc", lambda: None)
+    with heap.kept_heap():
+        assert torch.ones(3).sum() == 3
