@@ -185,7 +185,10 @@ class _Work:
                 f"{source.name}: has {len(wave)} samples, but {source.samples} were expected",
                 hint="Did the file change while features were made? Run again.",
             )
-        self._featurizer.fill(wave, self._sample_rate, self._frames[self._offsets[index] : self._offsets[index + 1]])
+        rows = self._frames[self._offsets[index] : self._offsets[index + 1]]
+        self._featurizer.fill(wave, self._sample_rate, rows)
+        if not np.isfinite(rows).all():
+            raise DataError(f"{source.name}: the featurizer gave frames that are NaN or infinite")
 
 
 def _matrix(rows: int, bands: int, path: Path | None) -> FloatArray:

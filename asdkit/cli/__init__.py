@@ -5,8 +5,10 @@ Commands import what they need when they run, so that ``--help`` answers at once
 
 from __future__ import annotations
 
+import errno
 import sys
 import warnings
+from typing import NoReturn
 
 import typer
 
@@ -63,12 +65,22 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output left; there is nobody to tell
         sys.exit(int(ExitCode.DONE))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR, errno.EEXIST):
+            _report_bug()
+        where = f" {error.filename}" if error.filename else ""
+        sys.stderr.write(f"error: cannot write{where}: {error.strerror}; what was finished is kept\n")
+        sys.exit(int(ExitCode.PARTIAL))
     except Exception:
-        import traceback
+        _report_bug()
 
-        traceback.print_exc()
-        sys.stderr.write("This is a bug of asdkit; please report it with the lines above.\n")
-        sys.exit(int(ExitCode.BUG))
+
+def _report_bug() -> NoReturn:
+    import traceback
+
+    traceback.print_exc()
+    sys.stderr.write("This is a bug of asdkit; please report it with the lines above.\n")
+    sys.exit(int(ExitCode.BUG))
 
 
 def _warn(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:

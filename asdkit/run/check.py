@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asdkit import audio
-from asdkit.api import Featurizer
+from asdkit.api import Config, Featurizer
 from asdkit.dataset import Clip
-from asdkit.errors import BadAudio, DataError
+from asdkit.errors import BadAudio, DataError, PluginError
 
 if TYPE_CHECKING:
-    from asdkit.plugins import Registry
+    from asdkit.plugins import Plugin, Registry
     from asdkit.spec import DetectorSettings, Spec
 
 
@@ -74,16 +74,18 @@ def check_audio(spec: Spec, clips: Sequence[Clip], registry: Registry) -> Checke
     good = [c for c, f in zip(clips, found, strict=True) if isinstance(f, int)]
     samples = {c.name: f for c, f in zip(clips, found, strict=True) if isinstance(f, int)}
     bad = [(c, f) for c, f in zip(clips, found, strict=True) if isinstance(f, str)]
+    without = sorted({c.machine for c in clips} - {c.machine for c in good if c.split == "train"})
+    lines = [f"{_shown(c.path)}: {reason}" for c, reason in bad]
+    lines += [f"machine {machine} has no training clip that can be used" for machine in without]
     if bad and spec.data.on_bad_audio == "stop":
         raise DataError(
-            "\n".join(f"{_shown(c.path)}: {reason}" for c, reason in bad),
+            "\n".join(lines),
             hint=f"{len(bad)} of {len(clips)} recordings are bad. Repair or remove them, or set "
             'data.on_bad_audio = "skip" to go on without them (they will be listed).',
         )
-    for machine in sorted({c.machine for c in clips} - {c.machine for c in good if c.split == "train"}):
-        reasons = "\n".join(f"{_shown(c.path)}: {reason}" for c, reason in bad if c.machine == machine)
+    if without:
         raise DataError(
-            f"machine {machine} has no training clip{' left' if reasons else ''}" + (f"\n{reasons}" if reasons else ""),
+            "\n".join(lines),
             hint="A detector learns from recordings of the healthy machine: put some in its train folder.",
         )
     return Checked(good, samples, [Skipped(c.name, reason) for c, reason in bad])
@@ -96,9 +98,23 @@ def _least_rows(spec: Spec, machine: str, registry: Registry) -> list[tuple[str,
     for name, settings in spec.detectors_for(machine).items():
         featurizer = settings.featurizer
         if featurizer.name not in made:
-            made[featurizer.name] = registry.entry("featurizer", featurizer.use).load()(featurizer.config)
+            made[featurizer.name] = _made(registry.find("featurizer", featurizer.use), featurizer.config)
         needed.append((name, 1 if settings.frames == "clip" else settings.frames, made[featurizer.name]))
     return needed
+
+
+def _made(plugin: Plugin, config: Config) -> Featurizer:
+    """Construct a featurizer, and see that it answers; whatever it raises is the plugin's fault."""
+    assert plugin.entry is not None  # a plugin that was found has one
+    try:
+        featurizer: Featurizer = plugin.entry.load()(config)
+        featurizer.rows(1)
+    except Exception as error:
+        raise PluginError(
+            f"featurizer {plugin.name!r} of {plugin.distribution} {plugin.version}: {type(error).__name__}: {error}",
+            hint=f"Update {plugin.distribution}, or use another featurizer.",
+        ) from None
+    return featurizer
 
 
 def windows_of(settings: DetectorSettings, featurizer: Featurizer, samples: Sequence[int]) -> int:

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,15 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from asdkit.dataset import find_clips
-from asdkit.errors import AsdkitError, AsdkitWarning, ExitCode, Stopped
+from asdkit.errors import AsdkitError, AsdkitWarning, DataError, ExitCode, Stopped, UsageError
 from asdkit.naming import nearest
 from asdkit.run.check import Checked, check_audio
 from asdkit.run.files import verify, write_atomic, write_json
 from asdkit.run.job import Outcome, Place, versions
-from asdkit.run.lock import locked
+from asdkit.run.lock import OWNER, locked
 from asdkit.run.plan import Job, make_jobs
 from asdkit.run.provenance import provenance
-from asdkit.run.results import Results, collect, write_results
+from asdkit.run.results import Results, clear_results, collect, write_results
 from asdkit.run.workers import cores, run_jobs
 
 if TYPE_CHECKING:
@@ -96,6 +97,12 @@ def make_plan(spec: Spec, folder: Path, registry: Registry, *, machines: Sequenc
         warnings.simplefilter("always", AsdkitWarning)
         clips = find_clips(spec.data.layout, spec.data.root, machines or spec.data.machines, spec.data.ground_truth)
     notes = [str(w.message) for w in caught if issubclass(w.category, AsdkitWarning)]
+    twice = [name for name, count in Counter(c.name for c in clips).items() if count > 1]
+    if twice:
+        raise DataError(
+            "\n".join(f"{name}: two recordings are shown by this name" for name in twice),
+            hint="Rename one: scores are joined by name.",
+        )
     present = sorted({c.machine for c in clips})
     notes += [
         f"{spec.path.name} has settings for machine {m!r}, which the data do not have{nearest(m, present)}"
@@ -122,12 +129,14 @@ def run_plan(plan: Plan, watcher: Watcher | None = None) -> Results:
     """
     watcher = watcher or Watcher()
     place, spec = plan.place, plan.spec
-    _make_folder(place.folder)
+    _make_folder(place.folder, spec.data.root)
     with locked(place.folder), _interruptible(place, watcher) as signals:
         begin = time.time()
         write_atomic(place.folder / "spec.toml", spec.text.encode())
         write_json(place.folder / "settings.json", _settings(plan))
         left = [job for job in plan.jobs if plan.status(job) != "done"]
+        if left:
+            clear_results(place.folder)  # of an earlier spec, perhaps: they are made anew from the jobs
         watcher.planned(plan, left)
         failed = _run_left(plan, left, watcher)
         if signals:
@@ -157,8 +166,17 @@ def run_plan(plan: Plan, watcher: Watcher | None = None) -> Results:
     return results
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folder(folder: Path, recordings: Path) -> None:
+    """Make the run folder; one that holds anything but a run is refused, for a run replaces what lies in its own."""
+    if folder == recordings or folder in recordings.parents:
+        raise UsageError(
+            f"the recordings in {recordings} lie in the run folder {folder}",
+            hint="Choose another place with --out.",
+        )
     try:
+        foreign = folder.is_dir() and not (folder / OWNER).exists() and any(folder.iterdir())
+        if foreign:
+            raise UsageError(f"{folder} holds something that is not a run", hint="Choose another place with --out.")
         (folder / "work").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise AsdkitError(
@@ -169,38 +187,47 @@ def _make_folder(folder: Path) -> None:
 def _run_left(plan: Plan, left: Sequence[Job], watcher: Watcher) -> dict[str, str]:
     """Run jobs, retry those whose worker died, and say why each one that failed did, by key."""
     compute = plan.spec.compute
+    # By the spec, not by what is left: a resumed run must compute with as many threads as one never disturbed.
+    threads = compute.threads or max(1, cores() // compute.workers)
     workers = max(1, min(compute.workers, len(left)))
-    threads = compute.threads or max(1, cores() // workers)
     device = device_of(compute.device)
     jobs = {job.key: job for job in left}
     tries = dict.fromkeys(jobs, 0)
     failed: dict[str, str] = {}
-    batches: list[list[str]] = [list(jobs)]
+    # A job that an earlier process died in is run alone in a worker of its own, so that it takes nobody else down.
+    suspects = [key for key in jobs if plan.place.begun(jobs[key]).exists()]
+    batches: list[list[str]] = [[key for key in jobs if key not in suspects], *([key] for key in suspects)]
     while batches:
         batch = batches.pop(0)
+        if not batch or plan.place.stop_file.exists():
+            continue
         lost = set(batch)
-        for outcome in run_jobs([jobs[k] for k in batch], plan.place, workers=workers, threads=threads, device=device):
+        for outcome in run_jobs(
+            [jobs[k] for k in batch],
+            plan.place,
+            workers=max(workers, 2) if batch[0] in suspects else workers,
+            threads=threads,
+            device=device,
+        ):
             lost.discard(outcome.key)
             if outcome.status == "failed":
                 failed[outcome.key] = outcome.message
             watcher.ended(jobs[outcome.key], outcome)
-        innocent = []
-        for key in batch:
-            if key not in lost:
-                continue
-            if not plan.place.work(jobs[key]).exists():  # it had not begun when another took the workers down
-                innocent.append(key)
-                continue
+        if plan.place.stop_file.exists():
+            continue
+        begun = [key for key in batch if key in lost and plan.place.begun(jobs[key]).exists()]
+        # Those that had not begun are innocent, unless nobody had: then workers die before any job begins.
+        for key in begun or lost:
             tries[key] += 1
             if tries[key] >= _TRIES:
-                failed[key] = f"its worker process died {_TRIES} times (out of memory?)"
+                failed[key] = f"its worker process died {_TRIES} times (out of memory? a plugin that ends the process?)"
                 watcher.ended(jobs[key], Outcome(key, "failed", failed[key]))
             else:
                 watcher.retrying(jobs[key], tries[key])
-                batches.append([key])  # alone, so that it takes nobody else down
-                workers = max(workers, 2)  # never in this process
-        if innocent:
-            batches.insert(0, innocent)
+                suspects.append(key)
+                batches.append([key])
+        if begun:
+            batches.insert(0, [key for key in batch if key in lost and key not in begun])
     return failed
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 import traceback
 import warnings
 from collections.abc import Sequence
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -50,6 +52,10 @@ class Place:
         """Where the job works: checkpoints, progress, log."""
         return self.folder / "work" / job.folder
 
+    def begun(self, job: Job) -> Path:
+        """Exists while the job is at work, and after a process died in it."""
+        return self.work(job) / "begun"
+
     @property
     def stop_file(self) -> Path:
         """Exists while the run is asked to stop."""
@@ -81,22 +87,38 @@ def run_job(job: Job, place: Place, device: str, threads: int) -> Outcome:
         Threads it may use.
     """
     begin = time.perf_counter()
+    if place.stop_file.exists():
+        return Outcome(job.key, "stopped")
     work = place.work(job)
-    work.mkdir(parents=True, exist_ok=True)
     try:
-        _Work(job, place, device, threads).run()
+        work.mkdir(parents=True, exist_ok=True)
+        place.begun(job).touch()
+        with redirect_stdout(sys.stderr):  # standard output is for results
+            _Work(job, place, device, threads).run()
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
     except Stopped:
+        place.begun(job).unlink(missing_ok=True)
         return Outcome(job.key, "stopped", seconds=time.perf_counter() - begin)
-    except Exception as error:  # a plugin may raise anything; the run goes on
-        log = work / "log.txt"
-        log.write_text(traceback.format_exc(), encoding="utf-8")
-        if isinstance(error, AsdkitError):
-            message = error.message
-        else:
-            message = f"{type(error).__name__}: {' '.join(str(error).split())} (traceback in {log})"
+    except BaseException as error:  # a plugin may raise anything, SystemExit included; the run goes on
+        message = _told(error, work / "log.txt")
+        with suppress(OSError):
+            place.begun(job).unlink(missing_ok=True)
         return Outcome(job.key, "failed", message, time.perf_counter() - begin)
-    shutil.rmtree(work)
+    shutil.rmtree(work, ignore_errors=True)
     return Outcome(job.key, "done", seconds=time.perf_counter() - begin)
+
+
+def _told(error: BaseException, log: Path) -> str:
+    """What went wrong, in a line; the traceback goes to the job's log."""
+    where = f" (traceback in {log})"
+    try:
+        log.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
+    except OSError:  # a full disk may be what went wrong
+        where = ""
+    if isinstance(error, AsdkitError):
+        return error.message
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".encode(errors="backslashreplace").decode() + where
 
 
 @dataclass

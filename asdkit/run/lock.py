@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import os
 import platform
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from asdkit.errors import RunInUse
+
+OWNER = ".owner.json"
+"""Marks a folder as a run's, and says which process has it or had it last."""
+
+_ORPHANS_S = 0.5  # longer than a worker takes to notice that its driver died
 
 
 @contextmanager
@@ -23,7 +29,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    owner = folder / ".owner.json"
+    owner = folder / OWNER
     lock = FileLock(folder / ".lock", timeout=0)
     try:
         lock.acquire()
@@ -32,8 +38,11 @@ def locked(folder: Path) -> Iterator[None]:
             f"{folder} is in use by {_name(owner)}", hint="Wait for it, stop it, or choose another --out."
         ) from None
     try:
+        if owner.exists() and owner.stat().st_size:
+            time.sleep(_ORPHANS_S)  # the last process did not end by itself; its workers end soon after it
         owner.write_text(json.dumps({"pid": os.getpid(), "host": platform.node()}), encoding="utf-8")
         yield
+        owner.write_text("")
     finally:
         lock.release()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asdkit.dataset import Clip
-from asdkit.errors import SpecError
+from asdkit.errors import PluginError, SpecError
 
 if TYPE_CHECKING:
     from asdkit.plugins import Plugin, Registry
@@ -97,7 +97,10 @@ def make_jobs(spec: Spec, clips: Sequence[Clip], registry: Registry) -> list[Job
 
 
 def _planned(clip: Clip) -> PlannedClip:
-    status = clip.path.stat()
+    try:
+        status = clip.path.stat()
+    except OSError:
+        return PlannedClip(clip, -1, -1)  # missing, or a link to nothing: the check says so
     return PlannedClip(clip, status.st_size, status.st_mtime_ns)
 
 
@@ -121,9 +124,6 @@ def _make_job(
         registry.find("featurizer", settings.featurizer.use),
         *(registry.find("augmenter", a.use) for a in settings.augmenters),
     )
-    for plugin in plugins:
-        if plugin.module not in digests:
-            digests[plugin.module] = source_digest(plugin.module)
     train = tuple(c for c in clips if c.clip.split == "train")
     test = tuple(c for c in clips if c.clip.split == "test")
     determines: dict[str, Any] = {
@@ -133,7 +133,7 @@ def _make_job(
         "seed": spec.seed,
         "sample_rate": spec.data.sample_rate,
         "channel": spec.data.channel,
-        "sources": sorted({f"{p.kind}:{p.name}": digests[p.module] for p in plugins}.items()),
+        "sources": sorted([f"{p.kind}:{p.name}", *_digests(p, digests)] for p in plugins),
         # never a clip's label: a job must not know it
         "clips": [[c.clip.name, c.clip.id, c.clip.split, c.size, c.mtime_ns] for c in (*train, *test)],
     }
@@ -142,6 +142,23 @@ def _make_job(
     return Job(
         key, machine, (name,), settings, train, test, spec.seed, spec.data.sample_rate, spec.data.channel, plugins
     )
+
+
+def _digests(plugin: Plugin, known: dict[str, str]) -> list[str]:
+    """Digests of the packages that a plugin's hook, options and class lie in."""
+    entry = plugin.entry
+    assert entry is not None  # a plugin that was found has one
+    target = entry.target if isinstance(entry.target, str) else entry.target.__module__
+    packages = {name.partition(":")[0].partition(".")[0] for name in (plugin.module, target, entry.config.__module__)}
+    for package in packages - known.keys():
+        try:
+            known[package] = source_digest(package)
+        except ModuleNotFoundError as error:
+            raise PluginError(
+                f"{plugin.kind} {plugin.name!r} of {plugin.distribution}: {error}",
+                hint=f"Its entry names a class in {target!r}; reinstall or update {plugin.distribution}.",
+            ) from None
+    return [known[package] for package in sorted(packages)]
 
 
 def source_digest(module: str) -> str:

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from asdkit import audio
 from asdkit.api import AugmenterConfig, Entry, Training, Wave, cut_windows
+from asdkit.errors import BadAudio
 from asdkit.features import Features
 from asdkit.filling import Source
 from asdkit.sampling import Augmentation
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Recording:
     """One clip as it is to be featured: a file, perhaps varied by a wave augmenter."""
 
-    path: Path
+    clip: PlannedClip
     augmenter: Any = None
     variant: int = 0
 
@@ -46,19 +46,23 @@ class Reader:
     def sources(self) -> list[Source]:
         """All recordings, with their lengths, for `fill_features`."""
         return [
-            Source(str(recording.path), self._samples(recording), partial(self._read, index))
+            Source(str(recording.clip.clip.path), self._samples(recording), partial(self._read, index))
             for index, recording in enumerate(self.recordings)
         ]
 
     def _samples(self, recording: Recording) -> int:
-        samples = audio.samples_at(audio.inspect(recording.path), self.sample_rate)
+        samples = audio.samples_at(audio.inspect(recording.clip.clip.path), self.sample_rate)
         if recording.augmenter is None:
             return samples
         return int(recording.augmenter.samples(samples, recording.variant))
 
     def _read(self, index: int) -> Wave:
         recording = self.recordings[index]
-        wave = audio.read(recording.path, sample_rate=self.sample_rate, channel=self.channel)
+        path = recording.clip.clip.path
+        wave = audio.read(path, sample_rate=self.sample_rate, channel=self.channel)
+        status = path.stat()
+        if (status.st_size, status.st_mtime_ns) != (recording.clip.size, recording.clip.mtime_ns):
+            raise BadAudio(str(path), "changed since the run began; run again to take it as it is now")
         self.digests[index] = hashlib.sha256(wave.data).digest()
         self.silent[index] = audio.is_silent(wave)
         if recording.augmenter is None:
@@ -92,11 +96,11 @@ def make_augmenters(several: Sequence[AugmenterSettings], entries: Sequence[Entr
 
 def recordings_of(clips: Sequence[PlannedClip], augmenters: Sequence[MadeAugmenter]) -> list[Recording]:
     """List the clips themselves, then, for each wave augmenter and each of its variants, all of them again."""
-    recordings = [Recording(c.clip.path) for c in clips]
+    recordings = [Recording(c) for c in clips]
     for made in augmenters:
         if made.augmenter.kind == "wave":
             for variant in range(len(made.config.variant_names)):
-                recordings += [Recording(c.clip.path, made.augmenter, variant) for c in clips]
+                recordings += [Recording(c, made.augmenter, variant) for c in clips]
     return recordings
 
 

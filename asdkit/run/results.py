@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asdkit.dataset import Clip
-from asdkit.errors import AsdkitError, AsdkitWarning, DataError
+from asdkit.errors import AsdkitWarning, DataError
 from asdkit.metrics import IdResult, Labelled, Mean, Rule, evaluate, means, rule_for
 from asdkit.run.check import Skipped
 from asdkit.run.files import write_atomic, write_json
@@ -107,6 +106,7 @@ def collect(
     notes: dict[str, None] = {}
     seconds: dict[str, dict[str, float]] = {}
     recordings: dict[str, str] = {}
+    failures = {job.title: failed[job.key] for job in jobs if job.key in failed}
     for job in jobs:
         table = scores.setdefault(job.machine, Scores([p.clip for p in (*job.train, *job.test)]))
         if job.key not in folders:
@@ -123,7 +123,10 @@ def collect(
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", AsdkitWarning)
             for name in spec.systems:
-                _fuse(spec, name, table, registry)
+                try:
+                    _fuse(spec, name, table, registry)
+                except (Exception, SystemExit) as error:  # a fuser may raise anything; the rest of the table stands
+                    failures[f"{machine} {name}"] = f"fuser: {type(error).__name__}: {error}"
         notes |= dict.fromkeys(f"{machine}: {w.message}" for w in caught if issubclass(w.category, AsdkitWarning))
     members = list(dict.fromkeys(name for job in jobs for name in job.detectors))
     members = [n for n in spec.detector_names if n in members]
@@ -134,10 +137,20 @@ def collect(
             kind = "no test clips of both classes" if result.n_normal + result.n_anomaly else "no labelled test clips"
             which = f"{result.id} ({result.domain})" if result.domain else result.id
             notes[f"{result.machine} id {which}: {kind}, so no AUC; it stays out of the means"] = None
-    by_title = {job.title: failed[job.key] for job in jobs if job.key in failed}
+    notes |= dict.fromkeys(
+        f"{machine}: no test clips; its scores are of training clips alone"
+        for machine, table in scores.items()
+        if all(c.split == "train" for c in table.clips)
+    )
     averages = means(rows, rule)
+    most = max((m.of for m in averages if m.machine is None), default=0)
+    notes |= dict.fromkeys(
+        f"{m.name}: its mean is over {m.of} of {most} machines and not comparable with the others'"
+        for m in averages
+        if m.machine is None and 0 < m.of < most
+    )
     systems = list(spec.systems)
-    return Results(scores, rows, averages, members, systems, by_title, list(skipped), list(notes), seconds, recordings)
+    return Results(scores, rows, averages, members, systems, failures, list(skipped), list(notes), seconds, recordings)
 
 
 def _fuse(spec: Spec, name: str, table: Scores, registry: Registry) -> None:
@@ -152,10 +165,10 @@ def _fuse(spec: Spec, name: str, table: Scores, registry: Registry) -> None:
     train = [i for i, c in enumerate(table.clips) if c.split == "train"]
     fuser: Fuser = registry.entry("fuser", system.fuser.use).load()(system.fuser.config)
     fuser.fit(members[train], [ids[i] for i in train])
-    fused = fuser.fuse(members, ids)
+    fused = np.asarray(fuser.fuse(members, ids), dtype=np.float64)
     if fused.shape != (len(ids),) or not np.isfinite(fused).all():
-        raise AsdkitError(f"fuser {system.fuser.use!r} of system {name!r} gave scores of a wrong shape or not finite")
-    table.columns[name] = np.asarray(fused, dtype=np.float64)
+        raise ValueError(f"{system.fuser.use!r} gave scores of a wrong shape, or not finite")
+    table.columns[name] = fused
 
 
 def _evaluate(
@@ -194,6 +207,7 @@ def write_results(folder: Path, results: Results, layout: str, about: Mapping[st
     about
         Goes into ``results.json`` beside the results: versions, seed and the like.
     """
+    clear_results(folder)
     names = results.members + results.systems
     table = [["path", "machine", "id", "split", "label", *names]]
     for machine in sorted(results.scores):
@@ -221,9 +235,19 @@ def write_results(folder: Path, results: Results, layout: str, about: Mapping[st
         _write_challenge(folder / name, results.scores, name, bare=layout.startswith("dcase"))
 
 
+def clear_results(folder: Path) -> None:
+    """Remove what `write_results` wrote into a run folder, and nothing else."""
+    for name in ("scores.csv", "results.csv", "results.json", "report.html"):
+        (folder / name).unlink(missing_ok=True)
+    for path in folder.glob("*/anomaly_score_*_id_*.csv"):
+        path.unlink()
+    for system in [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]:
+        if system.name not in ("jobs", "work", "plots") and not any(system.iterdir()):
+            system.rmdir()
+
+
 def _write_challenge(folder: Path, scores: Mapping[str, Scores], system: str, *, bare: bool) -> None:
     """Write ``anomaly_score_<machine>_id_XX.csv``: file name and score of each test clip, no header."""
-    shutil.rmtree(folder, ignore_errors=True)
     for machine, table in scores.items():
         if system not in table.columns:
             continue

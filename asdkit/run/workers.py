@@ -46,7 +46,7 @@ def run_jobs(jobs: Sequence[Job], place: Place, *, workers: int, threads: int, d
 
     with parallel_config(backend="loky", n_jobs=workers, inner_max_num_threads=threads):
         calls = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")(
-            delayed(_run_job_in_worker)(job, place, device, threads) for job in jobs
+            delayed(_run_job_in_worker)(os.getpid(), job, place, device, threads) for job in jobs
         )
         with warnings.catch_warnings():
             # joblib says that a worker died; so does the run, with the job's name
@@ -57,26 +57,25 @@ def run_jobs(jobs: Sequence[Job], place: Place, *, workers: int, threads: int, d
                 return
 
 
-def _run_job_in_worker(job: Job, place: Place, device: str, threads: int) -> Outcome:
+def _run_job_in_worker(driver: int, job: Job, place: Place, device: str, threads: int) -> Outcome:
     """As `run_job`, in a worker: the driver alone answers signals, and a worker ends with its driver."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _follow_parent()
+    _follow(driver)
     return run_job(job, place, device, threads)
 
 
 _following = threading.Lock()
 
 
-def _follow_parent() -> None:
-    """End this process soon after its parent, which may be killed without a chance to end it."""
+def _follow(driver: int) -> None:
+    """End this process soon after its driver, which may be killed without a chance to end it."""
     if not _following.acquire(blocking=False):
         return  # a thread of an earlier job does so already
-    parent = os.getppid()
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
+        while os.getppid() == driver:
+            time.sleep(0.1)
         os._exit(1)
 
-    threading.Thread(target=watch, name="follow-parent", daemon=True).start()
+    threading.Thread(target=watch, name="follow-driver", daemon=True).start()

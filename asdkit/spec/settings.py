@@ -95,7 +95,7 @@ class DataSettings(Config):
 
 
 class ComputeSettings(Config):
-    """``[compute]``: what to compute with; never changes a result on CPU."""
+    """``[compute]``: what to compute with. Another number of threads may change the last digits of a result."""
 
     workers: int = Field(1, ge=1, le=1024, description="processes that work at the same time")
     threads: int | None = Field(None, ge=1, le=1024, description="threads a worker; default: the cores, shared out")

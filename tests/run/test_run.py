@@ -232,6 +232,8 @@ class Faulty(Spectrum):
             raise ValueError("no good")
         if self.config.how == "die":
             os.kill(os.getpid(), 9)
+        if self.config.how == "exit":
+            raise SystemExit(3)
         if self.config.how == "slow":
             for i in range(600):
                 ctx.progress(epoch=i, epochs=600, loss=0.5)
@@ -262,7 +264,9 @@ def faulty_spec(spec, tmp_path):
     return spec
 
 
-@pytest.mark.parametrize(("how", "message"), [("raise", "ValueError: no good"), ("nan", "NaN or infinite")])
+@pytest.mark.parametrize(
+    ("how", "message"), [("raise", "ValueError: no good"), ("nan", "NaN or infinite"), ("exit", "SystemExit: 3")]
+)
 def test_a_detector_that_fails_fails_its_jobs_alone(asdkit_command, faulty_spec, tmp_path, how, message):
     ran = asdkit_command("run", faulty_spec, "--set", f'detectors.F.how="{how}"')
     assert ran.returncode == 1
@@ -288,6 +292,106 @@ def test_a_job_that_kills_its_worker_is_reported_after_three_tries_and_the_rest_
     assert set(failed) == {"fan F", "pump F"}
     assert all("died 3 times" in text for text in failed.values())
     assert len(job_folders(run)) == 6
+
+
+def test_a_job_that_kills_the_driver_itself_is_run_in_a_worker_next_time_and_the_rest_finish(
+    asdkit_command, faulty_spec, tmp_path
+):
+    killed = asdkit_command("run", faulty_spec, "--set", 'detectors.F.how="die"')
+    assert killed.returncode == -9
+    ran = asdkit_command("run", faulty_spec, "--set", 'detectors.F.how="die"', "--machine", "fan")
+    assert ran.returncode == 1, ran.stderr
+    assert "died 3 times" in results_of(tmp_path / "runs" / "small")["failed"]["fan F"]
+
+
+def test_workers_that_die_before_any_job_begins_are_given_up(asdkit_command, spec, tmp_path):
+    from tests.conftest import install
+
+    install(tmp_path / "site", "asdkit-gone", {"asdkit_gone.py": GONE}, {"gone": "asdkit_gone"})
+    spec.write_text(spec.read_text().replace("[systems.one]", '[detectors.F]\nuse = "gone"\n\n[systems.one]'))
+    ran = asdkit_command("run", spec, "--set", "compute.workers=2")
+    assert ran.returncode == 1, ran.stderr
+    assert {"fan F", "pump F"} <= set(results_of(tmp_path / "runs" / "small")["failed"])
+
+
+GONE = """
+import os, sys
+from asdkit.api import Entry, hookimpl
+if "loky" in " ".join(sys.orig_argv):
+    os._exit(1)
+from asdkit_spectrum import Spectrum, SpectrumConfig
+
+class Config(SpectrumConfig):
+    pass
+
+class Gone(Spectrum):
+    pass
+
+@hookimpl
+def asdkit_detectors():
+    return [Entry("gone", Config, "asdkit_gone:Gone", defaults={"frames": 5})]
+"""
+
+
+def test_a_fuser_that_fails_costs_its_systems_alone(asdkit_command, spec, tmp_path):
+    from tests.conftest import install
+
+    source = """
+from asdkit.api import Config, Entry, hookimpl
+class Fuser:
+    def __init__(self, config): pass
+    def fit(self, scores, ids): raise SystemExit(5)
+@hookimpl
+def asdkit_fusers():
+    return [Entry("broken", Config, Fuser)]
+"""
+    install(tmp_path / "site", "asdkit-fuser", {"asdkit_fuser.py": source}, {"fuser": "asdkit_fuser"})
+    ran = asdkit_command("run", spec, "--set", 'systems.both.fuser={use="broken"}')
+    assert ran.returncode == 1, ran.stderr
+    results = results_of(tmp_path / "runs" / "small")
+    assert set(results["failed"]) == {"fan both", "pump both"}
+    assert {r["name"] for r in results["results"]} == {"S", "S4", "long", "one"}
+
+
+def test_a_folder_that_is_not_a_runs_is_left_alone(asdkit_command, spec, room, tmp_path):
+    (tmp_path / "mine" / "work").mkdir(parents=True)
+    (tmp_path / "mine" / "work" / "thesis.txt").write_text("years")
+    refused = asdkit_command("run", spec, "--out", "mine")
+    assert refused.returncode == 2
+    assert "not a run" in refused.stderr
+    assert (tmp_path / "mine" / "work" / "thesis.txt").read_text() == "years"
+    assert asdkit_command("run", spec, "--out", ".").returncode == 2
+    assert asdkit_command("run", spec, "--out", "room").returncode == 2
+    assert len(list(room.rglob("*.wav"))) == 40
+
+
+def test_links_to_nothing_and_machines_without_training_clips_are_told_at_once(asdkit_command, spec, room):
+    (room / "fan" / "train" / "normal_id_00_00000009.wav").symlink_to("nowhere")
+    for path in (room / "pump" / "train").iterdir():
+        path.unlink()
+    ran = asdkit_command("check", spec)
+    assert ran.returncode == 3, ran.stderr
+    assert "normal_id_00_00000009.wav: " in ran.stderr
+    assert "machine pump has no training clip" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_editing_the_package_that_holds_a_plugins_class_runs_its_detectors_again(asdkit_command, spec, tmp_path):
+    from tests.conftest import install
+
+    hooks = """
+from asdkit.api import Entry, hookimpl
+from asdkit_spectrum import SpectrumConfig
+@hookimpl
+def asdkit_detectors():
+    return [Entry("far", SpectrumConfig, "far_away:Far", defaults={"frames": 5})]
+"""
+    far = "from asdkit_spectrum import Spectrum\nclass Far(Spectrum):\n    pass\n"
+    install(tmp_path / "site", "asdkit-far", {"asdkit_far.py": hooks, "far_away.py": far}, {"far": "asdkit_far"})
+    spec.write_text(spec.read_text().replace("[systems.one]", '[detectors.F]\nuse = "far"\n\n[systems.one]'))
+    asdkit_command("run", spec)
+    (tmp_path / "site" / "far_away.py").write_text(far + "# edited\n")
+    assert "6 done, 2 left" in asdkit_command("run", spec).stderr
 
 
 def start(spec, tmp_path, *more):
