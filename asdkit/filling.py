@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -194,7 +195,12 @@ class _Work:
 def _matrix(rows: int, bands: int, path: Path | None) -> FloatArray:
     if path is None or rows == 0:
         return np.empty((rows, bands), np.float32)
-    return np.memmap(path, np.float32, "w+", shape=(rows, bands))
+    with path.open("wb") as file:
+        if hasattr(os, "posix_fallocate"):  # a full disk says so here, not as a signal when a page is written
+            os.posix_fallocate(file.fileno(), 0, rows * bands * 4)
+        else:
+            file.truncate(rows * bands * 4)
+    return np.memmap(path, np.float32, "r+", shape=(rows, bands))
 
 
 def _close_gaps(

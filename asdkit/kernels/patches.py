@@ -51,6 +51,10 @@ def gather(
     IndexError
         If a window reaches beyond the matrix.
     """
+    if frames.ndim != 2 or starts.ndim != 1 or starts.dtype != np.int64:
+        raise ValueError(f"frames must be 2-d, starts 1-d int64; not {frames.ndim}-d, {starts.ndim}-d {starts.dtype}")
+    if not out.flags.writeable:
+        raise ValueError("out must be writable")
     batch, bands = len(starts), frames.shape[1]
     for name, array in (("frames", frames), ("out", out)):
         if array.dtype != np.float32 or not array.flags.c_contiguous:
@@ -66,9 +70,8 @@ def gather(
             raise ValueError(f"mean and scale must have shape ({bands},), not {mean.shape} and {scale.shape}")
         beyond = _gather_standardised(frames, starts, length, out, mean, scale)
     if beyond >= 0:
-        raise IndexError(
-            f"window {beyond} is rows {starts[beyond]} to {starts[beyond] + length} of a matrix of {len(frames)} rows"
-        )
+        first = int(starts[beyond])
+        raise IndexError(f"window {beyond} is rows {first} to {first + length} of a matrix of {len(frames)} rows")
     return out[:batch]
 
 
@@ -93,7 +96,10 @@ def draw(offsets: IntArray, rng: np.random.Generator, per_clip: int | None = Non
         return rng.permutation(np.arange(offsets[0], offsets[-1]))
     if per_clip < 1:
         raise ValueError(f"per_clip must be at least 1, not {per_clip}")
-    drawn = np.empty(np.minimum(np.diff(offsets), per_clip).sum(), np.int64)
+    counts = np.diff(offsets)
+    if (counts < 0).any():
+        raise ValueError("offsets must not decrease")
+    drawn = np.empty(np.minimum(counts, per_clip).sum(), np.int64)
     _draw(offsets, per_clip, rng.random(len(drawn)), drawn)
     rng.shuffle(drawn)
     return drawn
@@ -110,7 +116,7 @@ def _gather(frames: FloatArray, starts: IntArray, length: int, out: FloatArray) 
     numbers = length * bands
     ahead = max(1, _AHEAD // max(numbers, 1))
     for b in range(len(starts)):
-        if starts[b] < 0 or starts[b] + length > len(frames):
+        if starts[b] < 0 or starts[b] > len(frames) - length:
             return b
         begin, to = starts[b] * bands, b * numbers
         later = starts[min(b + ahead, len(starts) - 1)] * bands
@@ -130,7 +136,7 @@ def _gather_standardised(
     bands = frames.shape[1]
     ahead = max(1, _AHEAD // max(length * bands, 1))
     for b in range(len(starts)):
-        if starts[b] < 0 or starts[b] + length > len(frames):
+        if starts[b] < 0 or starts[b] > len(frames) - length:
             return b
         later = starts[min(b + ahead, len(starts) - 1)]
         for t in range(length):

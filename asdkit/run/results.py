@@ -238,11 +238,13 @@ def write_results(folder: Path, results: Results, layout: str, about: Mapping[st
 def clear_results(folder: Path) -> None:
     """Remove what `write_results` wrote into a run folder, and nothing else."""
     for name in ("scores.csv", "results.csv", "results.json", "report.html"):
-        (folder / name).unlink(missing_ok=True)
-    for path in folder.glob("*/anomaly_score_*_id_*.csv"):
+        if (folder / name).is_file():
+            (folder / name).unlink()
+    written = list(folder.glob("*/anomaly_score_*_id_*.csv"))
+    for path in written:
         path.unlink()
-    for system in [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]:
-        if system.name not in ("jobs", "work", "plots") and not any(system.iterdir()):
+    for system in {path.parent for path in written}:
+        if not any(system.iterdir()):
             system.rmdir()
 
 

@@ -111,3 +111,26 @@ def test_clips_are_shuffled_among_each_other():
 def test_drawing_none_of_a_clip_is_an_error():
     with pytest.raises(ValueError, match="per_clip"):
         draw(np.array([0, 5]), np.random.default_rng(0), 0)
+
+
+@pytest.mark.parametrize("start", [2**63 - 1, 2**62, -1, 97])
+def test_a_window_anywhere_beyond_the_matrix_is_refused(start):
+    frames, out = np.ones((100, 8), np.float32), np.zeros((1, 4, 8), np.float32)
+    with pytest.raises(IndexError):
+        gather(frames, np.array([start]), 4, out)
+
+
+def test_gather_refuses_what_it_cannot_write_or_read():
+    frames, out = np.ones((100, 8), np.float32), np.zeros((1, 4, 8), np.float32)
+    starts = np.array([0])
+    with pytest.raises(ValueError, match="writable"):
+        gather(frames, starts, 4, np.frombuffer(bytes(out.nbytes), np.float32).reshape(out.shape))
+    with pytest.raises(ValueError, match="2-d"):
+        gather(np.ones((100, 8, 0), np.float32), starts, 4, out)
+    with pytest.raises(ValueError, match="int64"):
+        gather(frames, starts.astype(np.uint64), 4, out)
+
+
+def test_draw_refuses_offsets_that_decrease():
+    with pytest.raises(ValueError, match="decrease"):
+        draw(np.array([0, 100, 0, 100]), np.random.default_rng(0), 100)
