@@ -7,7 +7,8 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from types import ModuleType
@@ -125,7 +126,8 @@ def discover() -> Registry:
     """
     registry = Registry()
     for point, distribution, version in _points():
-        registry.plugins += _load(point, distribution, version)
+        with redirect_stdout(sys.stderr):  # standard output is for results
+            registry.plugins += _load(point, distribution, version)
     registry.plugins = _mark_clashes(registry.plugins)
     return registry
 
@@ -162,7 +164,9 @@ def _load(point: metadata.EntryPoint, distribution: str, version: str) -> list[P
     begin = time.perf_counter()
     try:
         manager = manager_of(point.load())
-    except (Exception, SystemExit) as error:  # whatever a stranger's module does at import
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a stranger's module does at import
         return [Plugin(None, point.name, "broken", distribution, version, point.value, cause=_cause(error))]
     seconds = time.perf_counter() - begin
     heavy = tuple(name for name in HEAVY if name in sys.modules and name not in before)
@@ -172,7 +176,9 @@ def _load(point: metadata.EntryPoint, distribution: str, version: str) -> list[P
     for kind in KINDS:
         try:
             entries = call_hook(manager, kind)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             found.append(replace(point_itself, cause=f"asdkit_{kind}s: {_cause(error)}"))
             continue
         for entry in entries:
@@ -218,6 +224,12 @@ def _judge(entry: object, kind: Kind, whose: str) -> tuple[Literal["ok", "broken
     needed = _CONFIG_OF[kind]
     if not (isinstance(entry.config, type) and issubclass(entry.config, needed)):
         return "broken", f"config of {entry.name!r} must be a subclass of asdkit.api.{needed.__name__}"
+    defaults: object = entry.defaults  # types are promises that a stranger need not keep
+    target: object = entry.target
+    if not isinstance(defaults, Mapping):
+        return "broken", f"defaults of {entry.name!r} must be a dict, not {type(defaults).__name__}"
+    if not isinstance(target, str) and not callable(target):
+        return "broken", f"target of {entry.name!r} must be 'package.module:Class' or a class, not {target!r}"
     if isinstance(entry.target, str) and not re.fullmatch(r"[\w.]+:\w+", entry.target):
         return "broken", f"target {entry.target!r} of {entry.name!r} is not 'package.module:Class'"
     if entry.api_version < API_VERSION:
@@ -242,5 +254,8 @@ def _mark_clashes(plugins: list[Plugin]) -> list[Plugin]:
 
 
 def _cause(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or "no message"
+    try:
+        text = " ".join(str(error).split()) or "no message"
+    except Exception:  # a stranger's exception may not even be shown
+        text = "no message"
     return f"{type(error).__name__}: {text}"

@@ -57,6 +57,10 @@ def test_a_good_plugin_is_found_with_its_distribution(site):
     ("source", "status", "cause"),
     [
         ("import no_such_module_anywhere", "broken", "ModuleNotFoundError: No module named 'no_such_module_anywhere'"),
+        ("class E(BaseException):\n    pass\nraise E('I am not an Exception')", "broken", "E: I am not an Exception"),
+        ("class E(Exception):\n    def __str__(self): raise ValueError\nraise E", "broken", "E: no message"),
+        (GOOD.replace("{more}", ", defaults=None"), "broken", "defaults of"),
+        (GOOD.replace('"{module}:Detector"', "None"), "broken", "target of"),
         ("raise SystemExit('I leave')", "broken", "SystemExit: I leave"),
         ("def f(:", "broken", "SyntaxError"),
         ("x = 1", "broken", "implements none of the hooks"),
