@@ -21,7 +21,8 @@ def faults(repetitions):
 def test_memory_once_used_stays_at_hand():
     with heap.kept_heap():
         faults(1)
-        assert faults(10) < 5_000  # one round touches 20,000 pages of 4 kB
+        # One round touches 20,000 pages of 4 kB. A heap with holes may have to grow once more after the first.
+        assert faults(10) < 20_000
     assert faults(1) > 5_000  # and was given back at the end
 
 
