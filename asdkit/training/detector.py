@@ -14,6 +14,7 @@ from asdkit.errors import DataError, NotFitted, Stopped
 from asdkit.features import Features, FloatArray, IntArray, Windows
 from asdkit.sampling import Draw, Training, hold_out
 from asdkit.training.batches import Source
+from asdkit.training.folding import folded
 from asdkit.training.loop import Fit, batches_on, load_network
 from asdkit.training.network import WindowNetwork, to_state
 from asdkit.training.standard import Standard
@@ -73,7 +74,7 @@ class NetworkDetector:
         source = Source(features, learnt.frames, 1, learnt.standard, [])
         draw = Draw.plain(windows.starts, np.zeros(len(windows), np.int64), self.config.batch_size)
         with surroundings(ctx, "scoring") as device, torch.inference_mode():
-            network = learnt.network.to(device).eval()
+            network = folded(learnt.network).to(device)
             own = torch.from_numpy(_columns(learnt.ids, ids)[windows.clip_of()]).to(device)
             scores = torch.empty(len(windows), device=device)
             first = 0
@@ -83,7 +84,6 @@ class NetworkDetector:
                 rows = slice(first, first + len(batch.windows))
                 scores[rows] = _own_score(network.score(batch.windows), own[rows])
                 first = rows.stop
-            network.cpu()
             made: FloatArray = scores.cpu().numpy().copy()
         return made
 

@@ -1,0 +1,37 @@
+"""Batch normalisation folded for scoring."""
+
+import pytest
+import torch
+from asdkit_id_classifier.mobilenet import mobilenet_v2
+from asdkit_id_classifier.resnet import resnet_50
+from torch import nn
+
+from asdkit.training.folding import folded
+
+
+def trained(network):
+    """Give normalisations statistics and weights that are not those they begin with."""
+    generator = torch.Generator().manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor in (module.weight, module.running_var):
+                tensor.data.uniform_(0.5, 1.5, generator=generator)
+            for tensor in (module.bias, module.running_mean):
+                tensor.data.uniform_(-0.5, 0.5, generator=generator)
+    return network.eval()
+
+
+@pytest.mark.parametrize("make", [mobilenet_v2, resnet_50])
+def test_a_folded_network_gives_the_same_and_normalises_no_more(make):
+    network = trained(make())
+    images = torch.randn(2, 1, 64, 128, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        torch.testing.assert_close(folded(network)(images), network(images), rtol=1e-4, atol=1e-4)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded(network).modules())
+
+
+def test_the_network_itself_is_as_it_was():
+    network = trained(mobilenet_v2())
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    folded(network)
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
