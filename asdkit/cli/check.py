@@ -21,7 +21,7 @@ def check(spec: SpecArgument, out: OutOption = None, machine: MachineOption = No
     rows = []
     for job in plan.jobs:
         featurizer = registry.entry("featurizer", job.settings.featurizer.use).load()(job.settings.featurizer.config)
-        lengths = [[plan.checked.samples[c.clip.name] for c in part] for part in (job.train, job.test)]
+        lengths = [[plan.checked.samples[c.clip.name] for c in part] for part in (job.train, job.held, job.test)]
         windows = [windows_of(job.settings, featurizer, part) for part in lengths]
         rows.append(
             [
@@ -29,9 +29,10 @@ def check(spec: SpecArgument, out: OutOption = None, machine: MachineOption = No
                 " = ".join(job.detectors),
                 str(len({c.clip.id for c in job.train})),
                 str(len(job.train)),
+                str(len(job.held)),
                 str(len(job.test)),
                 f"{windows[0]:,}",
-                f"{windows[1]:,}",
+                f"{windows[2]:,}",
                 plan.status(job),
             ]
         )
@@ -39,7 +40,17 @@ def check(spec: SpecArgument, out: OutOption = None, machine: MachineOption = No
         typer.echo(f"note: {note}", err=True)
     for skipped in plan.checked.skipped:
         typer.echo(f"skipped: {skipped.name}: {skipped.reason}", err=True)
-    header = ["machine", "detector", "ids", "train clips", "test clips", "train windows", "test windows", "status"]
+    header = [
+        "machine",
+        "detector",
+        "ids",
+        "train clips",
+        "held out",
+        "test clips",
+        "train windows",
+        "test windows",
+        "status",
+    ]
     print_table(header, rows)
     left = sum(row[-1] != "done" for row in rows)
     typer.echo(f"{len(rows)} jobs, {len(rows) - left} done, {left} left; run folder {plan.place.folder}", err=True)

@@ -31,6 +31,7 @@ def spec_schema(registry: Registry) -> Schema:
     """JSON Schema (draft 2020-12) of a spec that uses the good plugins of a registry."""
     from asdkit.spec.settings import (
         AugmenterKeys,
+        CalibrationSettings,
         ComputeSettings,
         DataSettings,
         DetectorKeys,
@@ -49,6 +50,7 @@ def spec_schema(registry: Registry) -> Schema:
     head["properties"] |= {
         "data": _object(DataSettings, "data", shared),
         "compute": _object(ComputeSettings, "compute", shared),
+        "calibration": _object(CalibrationSettings, "calibration", shared),
         "featurizers": _named(registry, "featurizer", FeaturizerKeys, shared),
         "augmenters": _named(registry, "augmenter", AugmenterKeys, shared),
         "detectors": detectors,

@@ -293,6 +293,7 @@ def _settings(plan: Plan) -> dict[str, Any]:
             "threads": spec.compute.threads,
             "device": spec.compute.device,
         },
+        "calibration": spec.calibration.model_dump(mode="json"),
         "machines": machines,
         "systems": {
             name: {

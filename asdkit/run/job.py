@@ -8,7 +8,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Sequence
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,15 +21,15 @@ from asdkit.errors import AsdkitError, AsdkitWarning, PluginError, Stopped
 from asdkit.features import Features, FloatArray, IntArray
 from asdkit.filling import fill_features
 from asdkit.run.context import JobContext
-from asdkit.run.files import publish, write_json
+from asdkit.run.files import encode_json, publish
 from asdkit.run.pool import pool_scores
 from asdkit.run.prepare import Reader, Recording, make_augmenters, make_training, recordings_of
-from asdkit.run.state import write_state
+from asdkit.run.state import encode_state
 
 if TYPE_CHECKING:
     from asdkit.run.plan import Job, PlannedClip
 
-_BLOCK = 256  # test clips featured at a time: bounded memory however many there are
+_BLOCK = 256  # clips to score featured at a time: bounded memory however many there are
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,12 @@ class Place:
     ----------
     folder
         The run folder.
+    mark
+        Tells the wish to stop of one shard from that of another in the same folder.
     """
 
     folder: Path
+    mark: str = ""
 
     def done(self, job: Job) -> Path:
         """Where the job lies once it is complete."""
@@ -52,14 +55,10 @@ class Place:
         """Where the job works: checkpoints, progress, log."""
         return self.folder / "work" / job.folder
 
-    def begun(self, job: Job) -> Path:
-        """Exists while the job is at work, and after a process died in it."""
-        return self.work(job) / "begun"
-
     @property
     def stop_file(self) -> Path:
         """Exists while the run is asked to stop."""
-        return self.folder / "work" / "stop"
+        return self.folder / "work" / f"stop{self.mark}"
 
 
 @dataclass(frozen=True)
@@ -87,24 +86,16 @@ def run_job(job: Job, place: Place, device: str, threads: int) -> Outcome:
         Threads it may use.
     """
     begin = time.perf_counter()
-    if place.stop_file.exists():
-        return Outcome(job.key, "stopped")
     work = place.work(job)
     try:
-        work.mkdir(parents=True, exist_ok=True)
-        place.begun(job).touch()
         with redirect_stdout(sys.stderr):  # standard output is for results
             _Work(job, place, device, threads).run()
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except Stopped:
-        place.begun(job).unlink(missing_ok=True)
         return Outcome(job.key, "stopped", seconds=time.perf_counter() - begin)
     except BaseException as error:  # a plugin may raise anything, SystemExit included; the run goes on
-        message = _told(error, work / "log.txt")
-        with suppress(OSError):
-            place.begun(job).unlink(missing_ok=True)
-        return Outcome(job.key, "failed", message, time.perf_counter() - begin)
+        return Outcome(job.key, "failed", _told(error, work / "log.txt"), time.perf_counter() - begin)
     shutil.rmtree(work, ignore_errors=True)
     return Outcome(job.key, "done", seconds=time.perf_counter() - begin)
 
@@ -146,8 +137,9 @@ class _Work:
             detectors: dict[str, Detector] = {}
             for part, clips in groups.items():
                 detectors[part] = self._fit(part, clips, featurizer, scores)
-                write_state(result / f"state{'-' + part if part else ''}.safetensors", detectors[part].state())
-            self._score_test(detectors, featurizer, scores)
+                state = encode_state(detectors[part].state())
+                (result / f"state{'-' + part if part else ''}.safetensors").write_bytes(state)
+            self._score_others(detectors, featurizer, scores)
         self._collect(caught)
         self._write(result, scores)
         publish(result, self.place.done(job))
@@ -230,12 +222,13 @@ class _Work:
             memmap.unlink()  # the next part gets a file of its own: this one is still mapped
         return detector
 
-    def _score_test(
+    def _score_others(
         self, detectors: dict[str, Detector], featurizer: Featurizer, scores: dict[str, FloatArray]
     ) -> None:
-        test = self.job.test
-        for first in range(0, len(test), _BLOCK):
-            clips = test[first : first + _BLOCK]
+        """Score what nothing was learnt from: clips held out and test clips, in one way."""
+        others = (*self.job.held, *self.job.test)
+        for first in range(0, len(others), _BLOCK):
+            clips = others[first : first + _BLOCK]
             features, _ = self._read(clips, recordings_of(clips, []), featurizer, self._context(""))
             self._score(detectors, features, clips, scores)
 
@@ -280,16 +273,16 @@ class _Work:
         self.notes = list(dict.fromkeys(self.notes))
 
     def _write(self, result: Path, scores: dict[str, FloatArray]) -> None:
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         job = self.job
-        clips = [c.clip for c in (*job.train, *job.test)]
+        clips = [c.clip for c in job.clips]
+        held = {c.clip.name for c in job.held}
         offsets = np.concatenate([[0], np.cumsum([len(scores[c.name]) for c in clips])]).astype(np.int64)
         window_scores = np.concatenate([scores[c.name] for c in clips])
         pooled = pool_scores(window_scores, offsets, job.settings.pool)
-        save_file({"clip_scores": pooled}, result / "scores.safetensors")
-        write_json(
-            result / "job.json",
+        (result / "scores.safetensors").write_bytes(save({"clip_scores": pooled}))
+        record = encode_json(
             {
                 "machine": job.machine,
                 "settings": job.settings.canonical(),
@@ -299,9 +292,13 @@ class _Work:
                 "versions": versions(),
                 "seconds": {k: round(v, 3) for k, v in self.timings.items()},
                 "notes": self.notes,
-                "clips": [{"name": c.name, "id": c.id, "split": c.split, **self.known[c.name]} for c in clips],
-            },
+                "clips": [
+                    {"name": c.name, "id": c.id, "split": c.split, "held_out": c.name in held, **self.known[c.name]}
+                    for c in clips
+                ],
+            }
         )
+        (result / "job.json").write_bytes(record)
 
 
 def _checked(values: FloatArray, n: int, job: Job) -> FloatArray:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asdkit.context import Context
 from asdkit.dataset import Clip
 from asdkit.errors import PluginError, SpecError
 
@@ -41,6 +42,12 @@ class Job:
         Hash of all that determines the result.
     detectors
         Names of the detectors that it serves: tables that resolve to the same settings share one job.
+    train
+        Clips to learn from.
+    held
+        Training clips that are kept from learning and only scored; the same for all detectors of a machine.
+    test
+        Clips to score.
     """
 
     key: str
@@ -48,6 +55,7 @@ class Job:
     detectors: tuple[str, ...]
     settings: DetectorSettings
     train: tuple[PlannedClip, ...]
+    held: tuple[PlannedClip, ...]
     test: tuple[PlannedClip, ...]
     seed: int
     sample_rate: int
@@ -58,6 +66,11 @@ class Job:
     def title(self) -> str:
         """What a person calls it: ``fan G``."""
         return f"{self.machine} {'='.join(self.detectors)}"
+
+    @property
+    def clips(self) -> tuple[PlannedClip, ...]:
+        """All its clips: to learn from, held out, to score."""
+        return (*self.train, *self.held, *self.test)
 
     @property
     def folder(self) -> str:
@@ -86,14 +99,33 @@ def make_jobs(spec: Spec, clips: Sequence[Clip], registry: Registry) -> list[Job
     jobs: list[Job] = []
     for machine, its in by_machine.items():
         planned = [_planned(c) for c in its]
+        held = hold_out(planned, spec.calibration.held_out, spec.seed)
         merged: dict[str, Job] = {}
         for name, settings in spec.detectors_for(machine).items():
-            job = _make_job(spec, machine, name, settings, planned, registry, digests)
+            job = _make_job(spec, machine, name, settings, planned, held, registry, digests)
             if job.key in merged:
                 job = merged[job.key] = _sharing(merged[job.key], name)
             merged[job.key] = job
         jobs += merged.values()
     return jobs
+
+
+def hold_out(clips: Sequence[PlannedClip], share: float, seed: int) -> list[PlannedClip]:
+    """Draw the training clips of one machine that no detector learns from: of each id its share, rounded.
+
+    Which ones follows from the seed, the machine, the id and the number of clips. One clip of each id is left to
+    learn from.
+    """
+    by_id: dict[str, list[PlannedClip]] = {}
+    for planned in clips:
+        if planned.clip.split == "train":
+            by_id.setdefault(planned.clip.id, []).append(planned)
+    held: list[PlannedClip] = []
+    for id_, its in by_id.items():
+        order = Context(seed=seed).rng(f"held out/{its[0].clip.machine}/{id_}").permutation(len(its))
+        drawn = order[: min(round(share * len(its)), len(its) - 1)]
+        held += [its[i] for i in sorted(drawn)]
+    return held
 
 
 def _planned(clip: Clip) -> PlannedClip:
@@ -116,6 +148,7 @@ def _make_job(
     name: str,
     settings: DetectorSettings,
     clips: Sequence[PlannedClip],
+    held: Sequence[PlannedClip],
     registry: Registry,
     digests: dict[str, str],
 ) -> Job:
@@ -124,7 +157,8 @@ def _make_job(
         registry.find("featurizer", settings.featurizer.use),
         *(registry.find("augmenter", a.use) for a in settings.augmenters),
     )
-    train = tuple(c for c in clips if c.clip.split == "train")
+    kept = {c.clip.name for c in held}
+    train = tuple(c for c in clips if c.clip.split == "train" and c.clip.name not in kept)
     test = tuple(c for c in clips if c.clip.split == "test")
     determines: dict[str, Any] = {
         "result_version": RESULT_VERSION,
@@ -135,12 +169,25 @@ def _make_job(
         "channel": spec.data.channel,
         "sources": sorted([f"{p.kind}:{p.name}", *_digests(p, digests)] for p in plugins),
         # never a clip's label: a job must not know it
-        "clips": [[c.clip.name, c.clip.id, c.clip.split, c.size, c.mtime_ns] for c in (*train, *test)],
+        "clips": [
+            [c.clip.name, c.clip.id, "held" if c.clip.name in kept else c.clip.split, c.size, c.mtime_ns]
+            for c in (*train, *held, *test)
+        ],
     }
     text = json.dumps(determines, sort_keys=True, ensure_ascii=False, allow_nan=False)
     key = hashlib.sha256(text.encode()).hexdigest()[:20]
     return Job(
-        key, machine, (name,), settings, train, test, spec.seed, spec.data.sample_rate, spec.data.channel, plugins
+        key,
+        machine,
+        (name,),
+        settings,
+        train,
+        tuple(held),
+        test,
+        spec.seed,
+        spec.data.sample_rate,
+        spec.data.channel,
+        plugins,
     )
 
 

@@ -33,7 +33,7 @@ def provenance(spec: Spec, jobs: Sequence[Job], recordings: Mapping[str, str]) -
         settings after merging, seed included; neither where the data lie nor what it was computed with. ``code``: the
         source of asdkit and of the plugins used.
     """
-    clips = {p.clip.name: p.clip for job in jobs for p in (*job.train, *job.test)}
+    clips = {p.clip.name: p.clip for job in jobs for p in job.clips}
     data = [
         [name, recordings.get(name, ""), clip.machine, clip.id, clip.split, clip.label, clip.domain]
         for name, clip in sorted(clips.items())
@@ -45,10 +45,15 @@ def provenance(spec: Spec, jobs: Sequence[Job], recordings: Mapping[str, str]) -
     systems = {
         name: [list(s.members), None if s.fuser is None else s.fuser.canonical()] for name, s in spec.systems.items()
     }
-    settings = [spec.seed, spec.data.layout, spec.data.sample_rate, spec.data.channel, machines, systems]
+    data_keys = [spec.data.layout, spec.data.sample_rate, spec.data.channel, spec.calibration.held_out]
+    settings = [spec.seed, *data_keys, machines, systems]
+    return {"data": _hash(data), "settings": _hash(settings), "code": code_digest(jobs)}
+
+
+def code_digest(jobs: Sequence[Job]) -> str:
+    """Hash the source of asdkit and of the plugins that jobs use."""
     modules = sorted({plugin.module for job in jobs for plugin in job.plugins})
-    code = [source_digest("asdkit"), *(source_digest(module) for module in modules)]
-    return {"data": _hash(data), "settings": _hash(settings), "code": _hash(code)}
+    return _hash([source_digest("asdkit"), *(source_digest(module) for module in modules)])
 
 
 def _hash(value: Any) -> str:

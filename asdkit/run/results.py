@@ -18,10 +18,10 @@ from asdkit.dataset import Clip
 from asdkit.errors import AsdkitWarning, DataError
 from asdkit.metrics import IdResult, Labelled, Mean, Rule, evaluate, means, rule_for
 from asdkit.run.check import Skipped
-from asdkit.run.files import write_atomic, write_json
+from asdkit.run.files import read_verified, write_atomic, write_json
+from asdkit.run.fusing import BoolArray, fuse_members
 
 if TYPE_CHECKING:
-    from asdkit.api import Fuser
     from asdkit.plugins import Registry
     from asdkit.run.plan import Job
     from asdkit.spec import Spec
@@ -35,6 +35,13 @@ class Scores:
 
     clips: list[Clip]
     columns: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    held: frozenset[str] = frozenset()  # names of the training clips that nothing was learnt from
+
+    def parts(self) -> tuple[BoolArray, BoolArray]:
+        """Which clips the detectors learnt from, and which training clips they did not see [bool, ``[clips]``]."""
+        held = np.array([c.name in self.held for c in self.clips], dtype=bool)
+        train = np.array([c.split == "train" and c.name not in self.held for c in self.clips], dtype=bool)
+        return train, held
 
     def by_name(self, column: str) -> dict[str, float]:
         """Clip name to score."""
@@ -64,11 +71,13 @@ def read_scores(folder: Path, clips: Sequence[Clip]) -> tuple[npt.NDArray[np.flo
     ------
     DataError
         If the job did not score exactly these clips.
+    AsdkitError
+        If a bit of them was flipped since.
     """
-    from safetensors.numpy import load_file
+    from safetensors.numpy import load
 
-    record: dict[str, Any] = json.loads((folder / "job.json").read_bytes())
-    values = load_file(folder / "scores.safetensors")["clip_scores"]
+    record: dict[str, Any] = json.loads(read_verified(folder, "job.json"))
+    values = load(read_verified(folder, "scores.safetensors"))["clip_scores"]
     by_name = dict(zip([c["name"] for c in record["clips"]], values, strict=True))
     names = [c.name for c in clips]
     if set(names) != set(by_name):
@@ -108,7 +117,8 @@ def collect(
     recordings: dict[str, str] = {}
     failures = {job.title: failed[job.key] for job in jobs if job.key in failed}
     for job in jobs:
-        table = scores.setdefault(job.machine, Scores([p.clip for p in (*job.train, *job.test)]))
+        held = frozenset(p.clip.name for p in job.held)
+        table = scores.setdefault(job.machine, Scores([p.clip for p in job.clips], held=held))
         if job.key not in folders:
             continue
         values, record = read_scores(folders[job.key], table.clips)
@@ -157,18 +167,9 @@ def _fuse(spec: Spec, name: str, table: Scores, registry: Registry) -> None:
     system = spec.systems[name]
     if any(member not in table.columns for member in system.members):
         return  # a member failed on this machine; the job says so
-    if system.fuser is None:
-        table.columns[name] = table.columns[system.members[0]]
-        return
     members = np.stack([table.columns[m] for m in system.members], axis=1)
     ids = [c.id for c in table.clips]
-    train = [i for i, c in enumerate(table.clips) if c.split == "train"]
-    fuser: Fuser = registry.entry("fuser", system.fuser.use).load()(system.fuser.config)
-    fuser.fit(members[train], [ids[i] for i in train])
-    fused = np.asarray(fuser.fuse(members, ids), dtype=np.float64)
-    if fused.shape != (len(ids),) or not np.isfinite(fused).all():
-        raise ValueError(f"{system.fuser.use!r} gave scores of a wrong shape, or not finite")
-    table.columns[name] = fused
+    table.columns[name] = fuse_members(system.fuser, members, ids, *table.parts(), registry).scores
 
 
 def _evaluate(

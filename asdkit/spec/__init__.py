@@ -4,6 +4,7 @@ from asdkit.spec.load import load_spec
 from asdkit.spec.settings import (
     RESERVED_NAMES,
     AugmenterSettings,
+    CalibrationSettings,
     ComputeSettings,
     DataSettings,
     DetectorSettings,
@@ -17,6 +18,7 @@ from asdkit.spec.spec import Spec
 __all__ = [
     "RESERVED_NAMES",
     "AugmenterSettings",
+    "CalibrationSettings",
     "ComputeSettings",
     "DataSettings",
     "DetectorSettings",

@@ -22,6 +22,7 @@ from asdkit.spec.plain import is_a, option_names
 from asdkit.spec.positions import KeyPath, shown
 from asdkit.spec.settings import (
     RESERVED_NAMES,
+    CalibrationSettings,
     ComputeSettings,
     DataSettings,
     DetectorSettings,
@@ -35,7 +36,7 @@ from asdkit.spec.tables import Table, inherit
 FORMAT: Final = 1
 """Version of the spec format that this asdkit reads."""
 
-_SECTIONS = ("data", "compute", *NAMED, "machines")
+_SECTIONS = ("data", "compute", "calibration", *NAMED, "machines")
 
 Keys = TypeVar("Keys", bound=Config)
 
@@ -71,12 +72,14 @@ def load_spec(path: Path, *, sets: Sequence[str] = (), registry: Registry | None
     faults = Faults(document.places, document.misfits)
     loader = _Loader(document.tables, faults, discover() if registry is None else registry)
     head, data, compute = loader.head(path), loader.data(), loader.compute()
+    calibration = loader.calibration()
     detectors, overrides = loader.detectors()
     systems = loader.systems()
     faults.finish()
     assert head is not None  # else there are faults
     assert data is not None
     assert compute is not None
+    assert calibration is not None
     return Spec(
         path=path,
         text=document.text,
@@ -85,6 +88,7 @@ def load_spec(path: Path, *, sets: Sequence[str] = (), registry: Registry | None
         seed=head.seed,
         data=_located(data, path.absolute().parent),
         compute=compute,
+        calibration=calibration,
         detectors=detectors,
         overrides=overrides,
         systems=systems,
@@ -131,6 +135,10 @@ class _Loader:
     def compute(self) -> ComputeSettings | None:
         """Check ``[compute]``."""
         return self._plain("compute", ComputeSettings)
+
+    def calibration(self) -> CalibrationSettings | None:
+        """Check ``[calibration]``."""
+        return self._plain("calibration", CalibrationSettings)
 
     def detectors(self) -> tuple[dict[str, DetectorSettings], dict[str, dict[str, DetectorSettings]]]:
         """Check featurizers, augmenters and detectors; of each machine, those that it overrides."""

@@ -28,6 +28,9 @@ RESERVED_NAMES = frozenset(
 )
 """Names that no detector or system may have, whatever the case of their letters."""
 
+HELD_OUT = 0.0
+"""Default share of each id's training clips that no detector learns from (``calibration.held_out``)."""
+
 MAX_NAME = 100
 """Longest name [characters] of what becomes a folder."""
 
@@ -107,6 +110,20 @@ class ComputeSettings(Config):
         if not _DEVICE.fullmatch(value):
             raise ValueError(f'{shown(value)} is not a device; expected "auto", "cpu", "cuda" or one such as "cuda:0"')
         return value
+
+
+class CalibrationSettings(Config):
+    """``[calibration]``: healthy clips that are kept from learning, and what is decided by them."""
+
+    held_out: float = Field(
+        HELD_OUT, ge=0, lt=1, description="share of each id's training clips that no detector learns from"
+    )
+    false_alarm_rate: float = Field(0.05, gt=0, lt=1, description="share of healthy clips that may be called anomalous")
+    threshold: Literal["conformal", "gamma"] = Field(
+        "conformal",
+        description="by the rank among the clips held out, or by the quantile of a gamma distribution fitted to their "
+        "scores (baselines of DCASE Task 2: 0.9, so a rate of 0.1)",
+    )
 
 
 class Top(Config):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from asdkit.spec.check import report_problems
 from asdkit.spec.faults import Faults, Places
-from asdkit.spec.settings import ComputeSettings, DataSettings, DetectorSettings, SystemSettings
+from asdkit.spec.settings import CalibrationSettings, ComputeSettings, DataSettings, DetectorSettings, SystemSettings
 from asdkit.spec.tables import Table
 
 
@@ -43,6 +43,7 @@ class Spec:
     seed: int
     data: DataSettings
     compute: ComputeSettings
+    calibration: CalibrationSettings
     detectors: Mapping[str, DetectorSettings]
     overrides: Mapping[str, Mapping[str, DetectorSettings]]
     systems: Mapping[str, SystemSettings]

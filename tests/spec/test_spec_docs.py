@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from asdkit.errors import SpecError
 from asdkit.plugins import Registry, discover
-from asdkit.spec import RESERVED_NAMES, ComputeSettings, DataSettings, Spec, load_spec
+from asdkit.spec import RESERVED_NAMES, CalibrationSettings, ComputeSettings, DataSettings, Spec, load_spec
 from asdkit.spec.document import MAX_BYTES
 from asdkit.spec.positions import MAX_DEPTH
 from asdkit.spec.settings import MAX_NAME, AugmenterKeys, DetectorKeys, FeaturizerKeys, HeadKeys, SystemKeys
@@ -23,6 +23,7 @@ KEYS: dict[str, tuple[type[BaseModel], set[str]]] = {
     "The spec as a whole": (HeadKeys, set()),
     "`[data]`": (DataSettings, set()),
     "`[compute]`": (ComputeSettings, set()),
+    "`[calibration]`": (CalibrationSettings, set()),
     "`[featurizers.NAME]`": (FeaturizerKeys, {"use", "extends"}),
     "`[augmenters.NAME]`": (AugmenterKeys, {"use", "extends"}),
     "`[detectors.NAME]`": (DetectorKeys, {"use", "extends"}),

@@ -1,0 +1,132 @@
+"""One system on one machine: its fuser fitted, its clip scores, and what healthy clips that nothing saw score."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from asdkit.errors import AsdkitWarning
+
+if TYPE_CHECKING:
+    from asdkit.api import Fuser
+    from asdkit.plugins import Registry
+    from asdkit.spec import FuserSettings
+
+DoubleArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+ENOUGH: Final = 8
+"""Clips held out of an id from which on its fuser learns from them alone."""
+_FOLDS = 20
+
+
+@dataclass(frozen=True)
+class Fused:
+    """Clip scores of a system.
+
+    Attributes
+    ----------
+    scores
+        [float64, ``[clips]``] Of all clips, by the fuser fitted on all that it may learn from.
+    reference
+        Of each id, scores of the clips held out [float64, ``[held out]``], sorted, each by a fuser that was fitted
+        without it: how a new healthy clip may be expected to score. Ids without such clips are left out.
+    fuser
+        None where the system is one member.
+    """
+
+    scores: DoubleArray
+    reference: dict[str, DoubleArray]
+    fuser: Fuser | None
+
+
+def learns_fuser(ids: Sequence[str], train: BoolArray, held: BoolArray) -> BoolArray:
+    """Which clips a fuser learns from [bool, ``[clips]``].
+
+    Detectors score the clips that they learnt from lower than others, some of them much lower. So of an id with
+    `ENOUGH` clips held out it is those; of another one all its training clips, those held out included.
+    """
+    counts = Counter(id_ for id_, kept in zip(ids, held, strict=True) if kept)
+    few = np.array([counts[id_] < ENOUGH for id_ in ids], dtype=bool)
+    return np.logical_or(held, train & few)
+
+
+def fuse_members(
+    fuser: FuserSettings | None,
+    members: DoubleArray,
+    ids: Sequence[str],
+    train: BoolArray,
+    held: BoolArray,
+    registry: Registry,
+) -> Fused:
+    """Fuse the clip scores of a system's members.
+
+    Parameters
+    ----------
+    fuser
+        None: the system is its one member.
+    members
+        [float64, ``[clips, members]``] Clip scores.
+    ids
+        Machine id of each clip.
+    train, held
+        [bool, ``[clips]``] Clips that the detectors learnt from, and training clips that they did not see.
+    registry
+        Where the fuser is found.
+
+    Raises
+    ------
+    ValueError
+        If the fuser gives anything but one finite score a clip.
+    """
+    if fuser is None:
+        return Fused(members[:, 0], _by_id(members[held, 0], ids, held), None)
+    learnt = learns_fuser(ids, train, held)
+    made = _fitted(fuser, members, ids, learnt, registry)
+    scores = _fuse(fuser, made, members, ids)
+    apart = np.empty(len(ids))
+    for fold in _folds(ids, held):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AsdkitWarning)  # said already, of the fuser itself
+            without = _fitted(fuser, members, ids, learnt & ~fold, registry)
+            apart[fold] = _fuse(fuser, without, members[fold], _where(ids, fold))
+    return Fused(scores, _by_id(apart[held], ids, held), made)
+
+
+def _folds(ids: Sequence[str], held: BoolArray) -> list[BoolArray]:
+    """Part the clips held out into folds, each id evenly: one clip of an id each where it has few of them."""
+    place: Counter[str] = Counter()
+    fold = np.full(len(ids), -1)
+    for index, id_ in enumerate(ids):
+        if held[index]:
+            fold[index] = place[id_] % _FOLDS
+            place[id_] += 1
+    return [fold == number for number in range(fold.max(initial=-1) + 1)]
+
+
+def _fitted(fuser: FuserSettings, members: DoubleArray, ids: Sequence[str], of: BoolArray, registry: Registry) -> Fuser:
+    made: Fuser = registry.entry("fuser", fuser.use).load()(fuser.config)
+    made.fit(members[of], _where(ids, of))
+    return made
+
+
+def _fuse(settings: FuserSettings, fuser: Fuser, members: DoubleArray, ids: Sequence[str]) -> DoubleArray:
+    fused = np.asarray(fuser.fuse(members, ids), dtype=np.float64)
+    if fused.shape != (len(ids),) or not np.isfinite(fused).all():
+        raise ValueError(f"{settings.use!r} gave scores of a wrong shape, or not finite")
+    return fused
+
+
+def _where(ids: Sequence[str], chosen: BoolArray) -> list[str]:
+    return [id_ for id_, wanted in zip(ids, chosen, strict=True) if wanted]
+
+
+def _by_id(scores: DoubleArray, ids: Sequence[str], held: BoolArray) -> dict[str, DoubleArray]:
+    names = np.array(_where(ids, held))
+    return {str(name): np.sort(scores[names == name]) for name in np.unique(names)}
