@@ -107,7 +107,7 @@ class Config(BaseModel):
     ``Field(description=...)`` with unit and source.
     """
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
 
 class AugmenterConfig(Config):

@@ -7,7 +7,7 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from importlib import metadata
@@ -19,7 +19,7 @@ import pluggy
 from asdkit import hookspecs
 from asdkit.api import API_VERSION, PROJECT, AugmenterConfig, Config, DetectorConfig, Entry
 from asdkit.errors import AsdkitWarning, PluginError, UsageError
-from asdkit.naming import nearest
+from asdkit.naming import nearest, printable
 
 Kind = Literal["featurizer", "augmenter", "detector", "fuser"]
 KINDS: tuple[Kind, ...] = ("featurizer", "augmenter", "detector", "fuser")
@@ -107,7 +107,7 @@ class Registry:
                 f"{kind} {name!r} of {bad.distribution} {bad.version} is {bad.status}: {bad.cause}",
                 hint=f"Update or uninstall {bad.distribution}, or use another {kind}: {', '.join(self.names(kind))}.",
             )
-        raise UsageError(f"no plugin provides the {kind} {name!r}{nearest(name, self.names(kind))}")
+        raise UsageError(f"no plugin provides the {kind} {name!r}{nearest(name, self.names(kind))}", hint=restriction())
 
     def entry(self, kind: Kind, name: str) -> Entry:
         """Entry of a good plugin; raises as `find` does."""
@@ -135,9 +135,8 @@ def discover() -> Registry:
 def _points() -> Iterator[tuple[metadata.EntryPoint, str, str]]:
     """Entry points with the names and versions of their distributions, in order of their names."""
     found: dict[tuple[str, str, str], tuple[metadata.EntryPoint, str, str]] = {}
-    for point in metadata.entry_points(group=PROJECT):
-        about = point.dist.metadata if point.dist else None  # asked for once: it is parsed anew each time
-        distribution, version = (about["Name"], about["Version"]) if about else ("unknown", "?")
+    for point in _entry_points():
+        distribution, version = _distribution(point)
         # An old editable install beside the new one shows the same entry points twice.
         found.setdefault((point.name, point.value, distribution), (point, distribution, version))
     wanted = os.environ.get(RESTRICTION)
@@ -152,6 +151,38 @@ def _points() -> Iterator[tuple[metadata.EntryPoint, str, str]]:
     for _, each in sorted(found.items()):
         if allowed is None or _plain(each[1]) in allowed:
             yield each
+
+
+def _entry_points() -> Iterable[metadata.EntryPoint]:
+    """Entry points of the group; of a distribution whose list of them is damaged, none."""
+    try:
+        return metadata.entry_points(group=PROJECT)
+    except Exception:  # one damaged list, of anybody's, and nobody has any
+        return [point for each in metadata.distributions() for point in _entry_points_of(each)]
+
+
+def _entry_points_of(distribution: metadata.Distribution) -> Iterable[metadata.EntryPoint]:
+    try:
+        return distribution.entry_points.select(group=PROJECT)
+    except Exception as error:
+        name = distribution.metadata["Name"]
+        warnings.warn(f"the entry points of {name} cannot be read: {_cause(error)}", AsdkitWarning, stacklevel=2)
+        return []
+
+
+def _distribution(point: metadata.EntryPoint) -> tuple[str, str]:
+    """Name and version of the distribution that brought an entry point."""
+    about = point.dist.metadata if point.dist else None  # asked for once: it is parsed anew each time
+    name, version = (about[key] if about and key in about else None for key in ("Name", "Version"))
+    return name or "unknown", version or "?"
+
+
+def restriction() -> str:
+    """What `RESTRICTION` keeps out, in words; empty where it is not set."""
+    wanted = os.environ.get(RESTRICTION)
+    if wanted is None:
+        return ""
+    return f"{RESTRICTION} is set: plugins of {wanted.strip(' ,') or 'no distribution'} alone are loaded."
 
 
 def _plain(distribution: str) -> str:
@@ -175,19 +206,11 @@ def _load(point: metadata.EntryPoint, distribution: str, version: str) -> list[P
     found: list[Plugin] = []
     for kind in KINDS:
         try:
-            entries = call_hook(manager, kind)
+            found += [_listed(entry, kind, point_itself) for entry in call_hook(manager, kind)]
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             found.append(replace(point_itself, cause=f"asdkit_{kind}s: {_cause(error)}"))
-            continue
-        for entry in entries:
-            status, cause = _judge(entry, kind, f"{distribution} {version}")
-            if isinstance(entry, Entry):
-                known = replace(point_itself, kind=kind, name=str(entry.name), entry=entry)
-            else:
-                known = replace(point_itself, kind=kind)
-            found.append(replace(known, status=status, cause=cause))
     if not found:
         cause = "implements none of the hooks; decorate asdkit_detectors (or the like) with @hookimpl"
         found.append(replace(point_itself, cause=cause))
@@ -214,11 +237,18 @@ def call_hook(manager: pluggy.PluginManager, kind: Kind) -> list[object]:
     return entries
 
 
+def _listed(entry: object, kind: Kind, point: Plugin) -> Plugin:
+    """What a hook gave, as a plugin."""
+    status, cause = _judge(entry, kind, f"{point.distribution} {point.version}")
+    known = replace(point, kind=kind, status=status, cause=cause)
+    return replace(known, name=printable(str(entry.name)), entry=entry) if isinstance(entry, Entry) else known
+
+
 def _judge(entry: object, kind: Kind, whose: str) -> tuple[Literal["ok", "broken", "incompatible"], str]:
     if not isinstance(entry, Entry):
         return "broken", f"the list holds {type(entry).__name__}, not Entry"
-    if not isinstance(entry.api_version, int) or not API_VERSION - 1 <= entry.api_version <= API_VERSION:
-        return "incompatible", f"written for plugin API {entry.api_version}; this asdkit has {API_VERSION}"
+    if type(entry.api_version) is not int or not API_VERSION - 1 <= entry.api_version <= API_VERSION:
+        return "incompatible", f"written for plugin API {entry.api_version!r}; this asdkit has {API_VERSION}"
     if not isinstance(entry.name, str) or not NAME.fullmatch(entry.name):
         return "broken", f"the name {entry.name!r} is not lower case words joined by hyphens"
     needed = _CONFIG_OF[kind]
@@ -228,6 +258,12 @@ def _judge(entry: object, kind: Kind, whose: str) -> tuple[Literal["ok", "broken
     target: object = entry.target
     if not isinstance(defaults, Mapping):
         return "broken", f"defaults of {entry.name!r} must be a dict, not {type(defaults).__name__}"
+    odd = [key for key, value in defaults.items() if not (isinstance(key, str) and _is_plain(value))]
+    if odd:
+        return "broken", f"defaults of {entry.name!r}: {odd[0]!r} must be what a spec can hold: numbers, texts, lists"
+    summary: object = entry.summary
+    if not isinstance(summary, str):
+        return "broken", f"summary of {entry.name!r} must be a text, not {type(summary).__name__}"
     if not isinstance(target, str) and not callable(target):
         return "broken", f"target of {entry.name!r} must be 'package.module:Class' or a class, not {target!r}"
     if isinstance(entry.target, str) and not re.fullmatch(r"[\w.]+:\w+", entry.target):
@@ -235,6 +271,15 @@ def _judge(entry: object, kind: Kind, whose: str) -> tuple[Literal["ok", "broken
     if entry.api_version < API_VERSION:
         return "ok", f"{whose} is written for plugin API {entry.api_version}; the next asdkit will refuse it"
     return "ok", ""
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a spec can hold a value."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
+    return isinstance(value, str | int | float)
 
 
 def _mark_clashes(plugins: list[Plugin]) -> list[Plugin]:
@@ -246,8 +291,11 @@ def _mark_clashes(plugins: list[Plugin]) -> list[Plugin]:
     for plugin in plugins:
         rivals = owners.get((plugin.kind, plugin.name), []) if plugin.kind else []
         if plugin.status == "ok" and len(rivals) > 1:
+            owners_of_it = {p.distribution for p in rivals}
             who = " and ".join(f"{p.distribution} ({p.module})" for p in rivals)
             cause = f"the name is claimed twice, by {who}; uninstall one"
+            if len(owners_of_it) == 1:
+                cause = f"{plugin.distribution} registers the name {len(rivals)} times; it must do so once"
             plugin = replace(plugin, status="broken", entry=None, cause=cause)
         marked.append(plugin)
     return marked
@@ -258,4 +306,4 @@ def _cause(error: BaseException) -> str:
         text = " ".join(str(error).split()) or "no message"
     except Exception:  # a stranger's exception may not even be shown
         text = "no message"
-    return f"{type(error).__name__}: {text}"
+    return printable(f"{type(error).__name__}: {text}")

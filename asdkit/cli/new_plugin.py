@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from asdkit.errors import UsageError
+from asdkit.naming import printable
 
 if TYPE_CHECKING:
     from asdkit.plugins import Kind
@@ -20,6 +21,8 @@ _FILES = {
     "$module.py": "$kind.py.txt",
     "test_$module.py": "test.py.txt",
 }
+_LONGEST = 64
+_VALUES = ("true", "false", "inf", "nan")
 _TRY_IT: dict[Kind, str] = {
     "detector": "asdkit demo --set detectors.$name.use=$name",
     "featurizer": "asdkit demo --set featurizers.$name.use=$name --set detectors.AE.featurizer=$name",
@@ -67,10 +70,11 @@ def write_package(kind: Kind, name: str, where: Path) -> Path:
 def _check_name(name: str, folder: Path) -> None:
     from asdkit.plugins import NAME, discover
 
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or len(name) > _LONGEST or name in _VALUES:
         raise UsageError(
-            f"{name!r} cannot be a plugin's name",
-            hint="Expected words in lower case joined by hyphens, such as my-idea.",
+            f"{printable(name)!r} cannot be a plugin's name",
+            hint="Expected words in lower case joined by hyphens, such as my-idea; "
+            f"{_LONGEST} characters at most, and none of {', '.join(_VALUES)}, which are values in a spec.",
         )
     for plugin in discover().plugins:
         if plugin.name == name:
@@ -88,10 +92,13 @@ def _module(name: str) -> str:
 def _filled(template: str, kind: Kind, name: str) -> str:
     from asdkit.api import API_VERSION
 
+    camel = "".join(word.capitalize() for word in name.split("-"))
     values = {
         "name": name,
         "module": _module(name),
-        "class": "".join(word.capitalize() for word in name.split("-")),
+        # With its kind behind it the class has no name that Python or asdkit.api has already.
+        "class": camel + kind.capitalize(),
+        "config": f"{camel}Config",
         "kind": kind,
         "api": str(API_VERSION),
     }

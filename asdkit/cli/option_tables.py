@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any
+
+from asdkit.naming import printable
 
 if TYPE_CHECKING:
     from asdkit.api import Config, Entry
@@ -28,7 +31,7 @@ def option_rows(config: type[Config]) -> list[list[str]]:
     schema = config.model_json_schema()
     known = schema.get("$defs", {})
     return [
-        [name, _type(about, known), _default(about), about.get("description", "")]
+        [name, _type(about, known), _default(about), printable(" ".join(about.get("description", "").split()))]
         for name, about in schema.get("properties", {}).items()
     ]
 
@@ -37,12 +40,12 @@ def block(kind: Kind, entry: Entry) -> str:
     """Text of a spec that uses a plugin with all its defaults; options without a default are commented out."""
     values = {**entry.defaults, **_defaults(entry.config)}
     if kind == "fuser":
-        given = {key: value for key, value in {"use": entry.name, **values}.items() if value is not None}
+        given = {key: value for key, value in {"use": entry.name, **values}.items() if _is_toml(value)}
         return f"[systems.fused]\nmembers = [...]\nfuser = {toml(given)}\n"
     lines = [f"[{kind}s.{entry.name}]", f"use = {toml(entry.name)}"]
     for name in [*entry.defaults, *(n for n in entry.config.model_fields if n not in entry.defaults)]:
         value = values.get(name)
-        lines.append(f"# {name} =" if value is None else f"{name} = {toml(value)}")
+        lines.append(f"{name} = {toml(value)}" if _is_toml(value) else f"# {name} =")
     return "\n".join(lines) + "\n"
 
 
@@ -55,8 +58,17 @@ def _defaults(config: type[Config]) -> dict[str, Any]:
     }
 
 
+def _is_toml(value: Any) -> bool:
+    """Whether TOML has such a value: it has none for nothing."""
+    if isinstance(value, dict):
+        return all(map(_is_toml, value.values()))
+    return all(map(_is_toml, value)) if isinstance(value, list | tuple) else value is not None
+
+
 def toml(value: Any) -> str:
     """A value as TOML writes it inline."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # inf, -inf, nan; JSON writes what TOML does not read
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{_key(key)} = {toml(inner)}" for key, inner in value.items()) + " }"
     if isinstance(value, list | tuple):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asdkit.errors import UsageError
+from asdkit.naming import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,12 +27,13 @@ def plugins(
     """
     from asdkit.cli.tables import print_table
     from asdkit.naming import nearest
-    from asdkit.plugins import discover
+    from asdkit.plugins import discover, restriction
 
     found = discover().plugins
     chosen = [p for p in found if name is None or p.name == name]
     if not chosen:
-        raise UsageError(f"no plugin is called {name!r}{nearest(name or '', {p.name for p in found})}")
+        what = "no plugin is loaded" if name is None else f"no plugin is called {name!r}"
+        raise UsageError(f"{what}{nearest(name or '', sorted({p.name for p in found}))}", hint=restriction())
     if trace:
         _trace(chosen)
     elif name is None:
@@ -49,7 +51,7 @@ def _remark(plugin: Plugin) -> str:
         return f"imports {', '.join(plugin.heavy)} just to be listed ({plugin.seconds:.1f} s)"
     if plugin.seconds > _NOTED_S:
         return f"takes {plugin.seconds:.1f} s just to be listed"
-    return plugin.entry.summary if plugin.entry else ""
+    return printable(" ".join(plugin.entry.summary.split())) if plugin.entry else ""
 
 
 def _trace(found: Sequence[Plugin]) -> None:
@@ -79,14 +81,19 @@ def _show(plugin: Plugin) -> None:
 
     typer.echo(f"{plugin.name}: {plugin.kind or 'plugin'} of {plugin.distribution} {plugin.version}, {plugin.status}")
     typer.echo(_remark(plugin))
-    if plugin.entry is None or plugin.kind is None:
+    if plugin.status != "ok" or plugin.entry is None or plugin.kind is None:
         return
     typer.echo(f"class {_class(plugin)}, plugin API {plugin.entry.api_version}")
     core = [[key, "", str(value), "read by the core: see docs/spec.md"] for key, value in plugin.entry.defaults.items()]
-    rows = core + option_rows(plugin.entry.config)
+    try:
+        rows, text = core + option_rows(plugin.entry.config), block(plugin.kind, plugin.entry)
+    except Exception as error:  # whatever a stranger's options are
+        cause = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        typer.echo(f"its options have no JSON Schema, so they cannot be shown: {printable(cause)}")
+        return
     typer.echo("")
     if rows:
         print_table(HEADER, rows)
         typer.echo("")
     typer.echo("To paste into a spec:\n")
-    typer.echo(block(plugin.kind, plugin.entry))
+    typer.echo(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -24,7 +25,18 @@ def schema() -> None:
     """
     from asdkit.plugins import discover
 
-    typer.echo(json.dumps(spec_schema(discover()), indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(_finite(spec_schema(discover())), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """A schema without the defaults and bounds that JSON has no word for: infinities and NaN."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items() if not _is_endless(inner)}
+    return [_finite(inner) for inner in value if not _is_endless(inner)] if isinstance(value, list) else value
+
+
+def _is_endless(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def spec_schema(registry: Registry) -> Schema:

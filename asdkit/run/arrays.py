@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from asdkit.api import Context, Detector, Features, Featurizer, FloatArray, Wave, cut_windows
+from asdkit.api import Context, Detector, Features, Featurizer, Wave, cut_windows
 from asdkit.errors import UsageError
 from asdkit.filling import Source, fill_features
 from asdkit.naming import nearest
+from asdkit.run.parts import score_parts
 from asdkit.run.pool import pool_scores
 from asdkit.run.prepare import make_augmenters, make_training
 
@@ -54,13 +55,11 @@ class FittedArrays:
             [float64, ``[waves]``] Pooled as the spec says.
         """
         ids = _ids(waves, ids)
+        if not ids:
+            return np.zeros(0)
         features = _features(self.featurizer, waves, self.sample_rate)
         windows = cut_windows(features.offsets, self.settings.frames, self.settings.hop)
-        by_part = {part: d.score(features, windows, ids, self.ctx) for part, d in self.detectors.items()}
-        lowest: FloatArray = np.minimum.reduce(list(by_part.values()))
-        own = [by_part.get("", by_part.get(id_, lowest)) for id_ in ids]
-        bounds = zip(own, windows.offsets[:-1], windows.offsets[1:], strict=True)
-        scores = np.concatenate([source[first:last] for source, first, last in bounds])
+        scores = score_parts(self.detectors, self.settings.use, features, windows, ids, self.ctx)
         return pool_scores(scores, windows.offsets, self.settings.pool)
 
 
@@ -100,6 +99,8 @@ def fit_arrays(
     if detector not in spec.detectors:
         raise UsageError(f"the spec has no detector {detector!r}{nearest(detector, spec.detectors)}")
     settings, ids = spec.detectors[detector], _ids(waves, ids)
+    if not ids:
+        raise UsageError("no wave to learn from")
     known = sorted(set(ids))
     problems = settings.config.problems(settings.outline(len(known)))
     if problems:

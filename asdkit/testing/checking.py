@@ -73,17 +73,26 @@ def check_plugin(
     Raises
     ------
     UsageError
-        If an expected failure names no check, the options are wrong, or the kind of the plugin cannot be told.
+        If an expected failure names no check or has no reason, the options are wrong or refused by the plugin, or
+        this is no entry of a kind that can be told.
     """
     subject = make_subject(entry, options or {})
     expected = dict(expected_failures or {})
-    checks = checks_of(subject.kind)
-    for name in expected:
-        if name not in {each.name for each in checks}:
+    _judge_expected(expected, [subject])
+    return [_result(each, subject, expected.get(each.name)) for each in checks_of(subject.kind)]
+
+
+def _judge_expected(expected: Mapping[str, str], subjects: Sequence[Subject]) -> None:
+    """Refuse failures that are expected of no check, or for no reason."""
+    known = [each.name for kind in dict.fromkeys(subject.kind for subject in subjects) for each in checks_of(kind)]
+    for name, reason in expected.items():
+        if name not in known:
+            kinds = " or ".join(dict.fromkeys(subject.kind for subject in subjects))
+            raise UsageError(f"no check of a {kinds} is called {name!r}{nearest(name, known)}")
+        if not isinstance(reason, str) or not reason.strip():
             raise UsageError(
-                f"no check of a {subject.kind} is called {name!r}{nearest(name, [c.name for c in checks])}"
+                f"expected_failures: {name} has no reason", hint="Say why the plugin fails it and rightly does."
             )
-    return [_result(each, subject, expected.get(each.name)) for each in checks]
 
 
 def parametrize_with_checks(
@@ -104,13 +113,16 @@ def parametrize_with_checks(
     """
     import pytest
 
+    subjects = [make_subject(entry, options or {}) for entry in entries]
+    expected = dict(expected_failures or {})
+    _judge_expected(expected, subjects)
     cases = []
-    for entry in entries:
-        subject = make_subject(entry, options or {})
+    for subject in subjects:
         for each in checks_of(subject.kind):
-            reason = (expected_failures or {}).get(each.name)
+            reason = expected.get(each.name)
             marks = [pytest.mark.xfail(reason=reason, strict=True, raises=Failed)] if reason else []
-            cases.append(pytest.param(partial(_case, each, subject), marks=marks, id=f"{entry.name}-{each.name}"))
+            name = f"{subject.entry.name}-{each.name}"
+            cases.append(pytest.param(partial(_case, each, subject), marks=marks, id=name))
     return pytest.mark.parametrize("check", cases)
 
 
@@ -129,15 +141,22 @@ def make_subject(entry: Entry, options: Mapping[str, Any]) -> Subject:
     kind = _kind_of(entry)
     try:
         subject = SUBJECTS[kind](entry, options, _module_of(entry, kind))
-        if options:
-            _ = subject.config
+        refused = subject.refusal() if options else ""
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(f"options: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except TypeError as error:  # no JSON
+        raise UsageError(f"options: expected what a spec can hold: {error}") from None
+    if refused:
+        raise UsageError(f"options: {refused}")
     return subject
 
 
 def _kind_of(entry: Entry) -> Kind:
+    if not isinstance(entry, Entry):
+        raise UsageError(f"expected an asdkit.api.Entry, as a plugin's hook gives it, not {type(entry).__name__}")
+    if not isinstance(entry.config, type):
+        raise UsageError(f"config of {entry.name!r} is no class; expected a subclass of asdkit.api.Config")
     if issubclass(entry.config, DetectorConfig):
         return "detector"
     if issubclass(entry.config, AugmenterConfig):

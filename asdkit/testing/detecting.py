@@ -70,6 +70,10 @@ class DetectorSubject(Subject):
         starts, offsets = guarded(windows.starts, read_only), guarded(windows.offsets, read_only)
         return features, Windows(starts, offsets, windows.frames)
 
+    def refusal(self) -> str:
+        """Ask its options about the windows and ids of the checks."""
+        return self.refuses(len(set(self.clips().ids)))
+
     def refuses(self, ids: int) -> str:
         """Why its own options say that it cannot learn from so many ids; empty where they say nothing."""
         assert isinstance(self.config, DetectorConfig)

@@ -104,6 +104,11 @@ class Subject(ABC):
         own = {key: value for key, value in self.options.items() if key not in self.core_keys}
         return self.entry.config.model_validate_json(json.dumps({**quick, **own}))
 
+    def refusal(self) -> str:
+        """Why its own options say that they cannot work on the synthetic machine; empty where they can."""
+        _ = self.config  # raises where an option is wrong
+        return ""
+
     @cached_property
     def plugin_class(self) -> Callable[..., Any]:
         """The class."""

@@ -12,6 +12,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from asdkit.api import NotFitted
+from asdkit.cli.new_plugin import write_package
 from asdkit.plugins import KINDS, discover
 from asdkit.spec import load_spec
 from tests.cli.test_commands import HEAVY
@@ -60,6 +62,10 @@ def test_new_plugin_prints_the_next_three_commands_and_they_are_commands_of_asdk
         ("My_Idea", "lower case"),
         ("my idea", "lower case"),
         ("../up", "lower case"),
+        ("true", "values in a spec"),
+        ("nan", "values in a spec"),
+        ("a" * 65, "64 characters at most"),
+        ("a" * 300, "64 characters at most"),
         ("knn", "asdkit has a plugin called 'knn'"),
         ("log-mel", "asdkit has a plugin called 'log-mel'"),
         ("fusion", "a module called asdkit_fusion"),
@@ -73,6 +79,21 @@ def test_new_plugin_refuses_names_that_are_not_valid_or_not_free(asdkit_command,
     assert ran.returncode == 2
     assert words in ran.stderr
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["none", "class", "print", "config", "entry", "stopped", "not-fitted", "np", "a" * 64])
+def test_names_that_python_or_asdkit_have_already_make_working_packages(kind, name, tmp_path):
+    folder = write_package(kind, name, tmp_path)
+    (module,) = folder.glob("asdkit_*.py")
+    made = {"__name__": module.stem}
+    exec(compile(module.read_text(), module, "exec"), made)
+    (entry,) = made[f"asdkit_{kind}s"]()
+    assert entry.name == name
+    plugin = entry.load()(entry.config())
+    if kind == "detector":
+        with pytest.raises(NotFitted):
+            plugin.state()
 
 
 def test_a_kind_that_there_is_not_is_refused(asdkit_command):
@@ -186,6 +207,71 @@ def test_specs_that_are_wrong_are_wrong_to_the_schema(validator, change):
     for key, value in tomllib.loads(change).items():
         spec[key] = {**spec.get(key, {}), **value} if key in ("detectors", "featurizers", "systems") else value
     assert list(validator.iter_errors(spec))
+
+
+ODD_PLUGIN = """
+from collections.abc import Callable
+from asdkit.api import DetectorConfig, Entry, Field, hookimpl
+
+class Endless(DetectorConfig):
+    limit: float = Field(float("inf"), le=float("inf"), description="two\\nlines")
+    unknown: float = Field(float("nan"), description="nan")
+    pair: tuple[int | None, int] = Field((None, 3), description="TOML has no word for it")
+
+class Hidden(DetectorConfig):
+    hidden: Callable[[], int] | None = Field(None, description="no schema")
+
+@hookimpl
+def asdkit_detectors():
+    target = "tests.mutants.sound:Detector"
+    return [
+        Entry("endless", Endless, target, summary="first\\nsecond line"),
+        Entry("hidden", Hidden, target, summary="Hidden."),
+        Entry("odd", DetectorConfig, target, defaults={"frames": {1, 2}}),
+        Entry("odder", DetectorConfig, target, defaults={5: 5}),
+        Entry("mute", DetectorConfig, target, summary=5),
+    ]
+"""
+
+
+def test_odd_options_and_defaults_neither_break_the_list_nor_the_schema(asdkit_command, tmp_path):
+    install(tmp_path / "site", "asdkit-odd", {"plug_odd.py": ODD_PLUGIN}, {"odd": "plug_odd"})
+    rows = [line for line in asdkit_command("plugins").stdout.splitlines() if "asdkit-odd" in line]
+    assert [re.split(r" {2,}", row)[1:3] for row in rows] == [
+        ["endless", "ok"], ["hidden", "ok"], ["mute", "broken"], ["odd", "broken"], ["odder", "broken"],
+    ]  # fmt: skip
+    shown = asdkit_command("plugins", "endless").stdout
+    block = tomllib.loads(shown.partition("To paste into a spec:\n")[2])["detectors"]["endless"]
+    assert block["limit"] == float("inf")
+    assert block["unknown"] != block["unknown"]
+    assert "pair" not in block
+    assert re.search("^limit .* two lines$", shown, re.MULTILINE)
+    hidden = asdkit_command("plugins", "hidden")
+    assert hidden.returncode == 0
+    assert "no JSON Schema" in hidden.stdout
+    for name in ("odd", "odder", "mute"):
+        assert asdkit_command("plugins", name).returncode == 0
+    schema = asdkit_command("schema")
+    assert schema.returncode == 0, schema.stderr
+    refuse = lambda word: pytest.fail(f"{word} is no JSON")  # noqa: E731
+    tables = json.loads(schema.stdout, parse_constant=refuse)["properties"]["detectors"]["additionalProperties"]
+    titles = {table["title"] for table in tables["anyOf"]}
+    assert {"detector endless", "detector hidden"} <= titles
+    assert "detector odd" not in titles
+
+
+def test_an_environment_that_loads_no_plugin_says_so(asdkit_command):
+    for value in ("", " , "):
+        ran = asdkit_command("plugins", ASDKIT_PLUGINS=value)
+        assert ran.returncode == 2
+        assert "no plugin is loaded" in ran.stderr
+        assert "ASDKIT_PLUGINS is set: plugins of no distribution alone are loaded" in ran.stderr
+
+
+def test_check_plugin_asks_the_options_themselves_before_it_fits(asdkit_command):
+    ran = asdkit_command("check-plugin", "autoencoder", "--set", "frames=clip")
+    assert ran.returncode == 2
+    assert "a network needs a number of frames" in ran.stderr
 
 
 def test_the_schema_holds_the_options_of_an_installed_plugin(asdkit_command, tmp_path):

@@ -1,5 +1,6 @@
 """Broken options."""
 
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import ConfigDict
@@ -15,6 +16,10 @@ class Detector(sound.Detector):
 
 class NoDefault(DetectorConfig):
     order: float = Field(ge=1, description="has no default")
+
+
+class NoSchema(sound.SoundConfig):
+    hidden: Callable[[], int] | None = Field(None, description="what no JSON Schema can say")
 
 
 class NoDescription(sound.SoundConfig):
@@ -39,5 +44,6 @@ class Lax(sound.SoundConfig):
 
 add("defaults_construct", "detector", NoDefault, sound.Detector)
 add("options_are_documented", "detector", NoDescription, sound.Detector)
+add("options_are_documented", "detector", NoSchema, sound.Detector)
 for config in (Anything, NoBounds, WrongDefault, Lax):
     add("options_are_validated", "detector", config, Detector)

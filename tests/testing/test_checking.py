@@ -6,7 +6,7 @@ import pytest
 
 from asdkit.api import Config, Entry
 from asdkit.errors import UsageError
-from asdkit.testing import check_plugin
+from asdkit.testing import check_plugin, parametrize_with_checks
 from tests.mutants import detectors, sound
 
 SHARP = Entry("sound", sound.SoundConfig, sound.Detector, summary="Sound.")
@@ -35,6 +35,39 @@ def test_an_expected_failure_that_passes_after_all_is_a_failure():
 def test_an_expected_failure_of_no_check_is_refused_with_the_nearest_name():
     with pytest.raises(UsageError, match='did you mean "nan_is_refused"'):
         check_plugin(SHARP, expected_failures={"nan_is_refussed": "misspelt"})
+
+
+@pytest.mark.parametrize("reason", ["", "  ", None])
+def test_an_expected_failure_without_a_reason_is_refused(reason):
+    expected = {"faults_score_higher": reason}
+    with pytest.raises(UsageError, match="faults_score_higher has no reason"):
+        check_plugin(BLUNT, expected_failures=expected)
+    with pytest.raises(UsageError, match="faults_score_higher has no reason"):
+        parametrize_with_checks([BLUNT], expected_failures=expected)
+
+
+def test_cases_of_pytest_expect_no_failure_of_no_check():
+    with pytest.raises(UsageError, match='did you mean "nan_is_refused"'):
+        parametrize_with_checks([SHARP], expected_failures={"nan_is_refussed": "misspelt"})
+
+
+@pytest.mark.parametrize("thing", [5, None, "knn", sound.Detector, Entry("thing", 5, dict)])
+def test_what_is_no_entry_is_refused(thing):
+    with pytest.raises(UsageError, match=r"expected an asdkit\.api\.Entry|expected a subclass of asdkit\.api\.Config"):
+        check_plugin(thing)
+
+
+def test_options_that_the_plugin_itself_refuses_are_refused_before_any_check():
+    class Picky(sound.SoundConfig):
+        def problems(self, job):
+            return ["frames: expected a number"] if job.frames == "clip" else []
+
+    picky = Entry("picky", Picky, sound.Detector, summary="Picky.")
+    with pytest.raises(UsageError, match="frames: expected a number"):
+        check_plugin(picky, options={"frames": "clip"})
+    for options in ({"frames": {1}}, {"frames": 0}):
+        with pytest.raises(UsageError, match="options: "):
+            check_plugin(picky, options=options)
 
 
 def test_options_reach_the_plugin_and_wrong_ones_are_refused():

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from asdkit.spec.settings import DetectorKeys
 from asdkit.testing.listing import Failed, check
-from asdkit.testing.subject import Subject
+from asdkit.testing.subject import Subject, told
 
 _DEFAULTS_OF_PLUGINS = {"frames", "hop", "pool", "scope"}
 _HUGE = 10**18
@@ -41,6 +41,10 @@ def options_are_documented(subject: Subject) -> None:
     bare = [name for name, field in fields.items() if not (field.description or "").strip()]
     if bare:
         raise Failed(f"no description of {', '.join(bare)}; expected Field(..., description=...) with unit and source")
+    try:
+        subject.entry.config.model_json_schema()
+    except Exception as error:
+        raise Failed(f"its options have no JSON Schema: {told(error)}") from error
     if not subject.entry.summary.strip():
         raise Failed("its Entry has no summary; expected one line for `asdkit plugins`")
 
