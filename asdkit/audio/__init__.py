@@ -4,7 +4,7 @@ WAV (RIFF, RF64, extensible) and FLAC; any sample rate from 1 to 768 kHz, up to 
 unusable is a `asdkit.errors.BadAudio` with the reason in one line.
 """
 
-from asdkit.audio.decoding import Channel, Wave, check, is_silent, read, samples_at
+from asdkit.audio.decoding import Channel, Wave, check, is_silent, read, resample, samples_at
 from asdkit.audio.headers import AudioInfo, inspect
 
-__all__ = ["AudioInfo", "Channel", "Wave", "check", "inspect", "is_silent", "read", "samples_at"]
+__all__ = ["AudioInfo", "Channel", "Wave", "check", "inspect", "is_silent", "read", "resample", "samples_at"]

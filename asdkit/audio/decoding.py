@@ -45,7 +45,7 @@ def read(path: str | os.PathLike[str], *, sample_rate: int, channel: Channel = "
     with recording(path) as file:
         info = read_header(file)
         wave = _decode(file, info, channel)
-    return wave if info.sample_rate == sample_rate else _resample(wave, info, sample_rate)
+    return wave if info.sample_rate == sample_rate else resample(wave, info.sample_rate, sample_rate)
 
 
 def check(path: str | os.PathLike[str], *, channel: Channel = "mean") -> AudioInfo:
@@ -148,20 +148,26 @@ def _require_finite(wave: Wave) -> None:
     raise UnusableError(f"sample {index} is {wave[index]:g}, not a finite number of a sound's size")
 
 
-def _resample(wave: Wave, info: AudioInfo, sample_rate: int) -> npt.NDArray[np.float32]:
-    """Resample to exactly `samples_at` samples."""
+def resample(wave: Wave, rate: int, sample_rate: int) -> npt.NDArray[np.float32]:
+    """Resample from one rate [Hz] to another, as `read` does: soxr, HQ.
+
+    Returns
+    -------
+    resampled
+        [float32, ``[ceil(samples * sample_rate / rate)]``] Full scale 1.
+    """
     if wave.dtype == np.int16:
         wave = wave.astype(np.float32) / np.float32(32768)
-    length = samples_at(info, sample_rate)
+    length = -(-len(wave) * sample_rate // rate)
     try:
         import soxr
     except ImportError:  # its licence (LGPL) keeps it out of some installations
         from scipy.signal import resample_poly
 
-        common = np.gcd(info.sample_rate, sample_rate)
-        resampled = resample_poly(wave, sample_rate // common, info.sample_rate // common)
+        common = np.gcd(rate, sample_rate)
+        resampled = resample_poly(wave, sample_rate // common, rate // common)
     else:
-        resampled = soxr.resample(wave, info.sample_rate, sample_rate, quality="HQ")
+        resampled = soxr.resample(wave, rate, sample_rate, quality="HQ")
     # soxr leaves out a last sample that lies beyond the last of the input.
     exact = np.zeros(length, np.float32)
     exact[: len(resampled)] = resampled[:length]

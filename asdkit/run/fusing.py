@@ -54,7 +54,8 @@ def learns_fuser(ids: Sequence[str], train: BoolArray, held: BoolArray) -> BoolA
     """
     counts = Counter(id_ for id_, kept in zip(ids, held, strict=True) if kept)
     few = np.array([counts[id_] < ENOUGH for id_ in ids], dtype=bool)
-    return np.logical_or(held, train & few)
+    learnt: BoolArray = np.logical_or(held, train & few)
+    return learnt
 
 
 def fuse_members(
@@ -89,13 +90,13 @@ def fuse_members(
         return Fused(members[:, 0], _by_id(members[held, 0], ids, held), None)
     learnt = learns_fuser(ids, train, held)
     made = _fitted(fuser, members, ids, learnt, registry)
-    scores = _fuse(fuser, made, members, ids)
+    scores = fuse_checked(made, fuser.use, members, ids)
     apart = np.empty(len(ids))
     for fold in _folds(ids, held):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AsdkitWarning)  # said already, of the fuser itself
             without = _fitted(fuser, members, ids, learnt & ~fold, registry)
-            apart[fold] = _fuse(fuser, without, members[fold], _where(ids, fold))
+            apart[fold] = fuse_checked(without, fuser.use, members[fold], _where(ids, fold))
     return Fused(scores, _by_id(apart[held], ids, held), made)
 
 
@@ -116,10 +117,17 @@ def _fitted(fuser: FuserSettings, members: DoubleArray, ids: Sequence[str], of: 
     return made
 
 
-def _fuse(settings: FuserSettings, fuser: Fuser, members: DoubleArray, ids: Sequence[str]) -> DoubleArray:
+def fuse_checked(fuser: Fuser, use: str, members: DoubleArray, ids: Sequence[str]) -> DoubleArray:
+    """Fuse [float64, ``[clips, members]``] into [float64, ``[clips]``], and see that it is so; `use` names the plugin.
+
+    Raises
+    ------
+    ValueError
+        If the fuser gives anything but one finite score a clip.
+    """
     fused = np.asarray(fuser.fuse(members, ids), dtype=np.float64)
     if fused.shape != (len(ids),) or not np.isfinite(fused).all():
-        raise ValueError(f"{settings.use!r} gave scores of a wrong shape, or not finite")
+        raise ValueError(f"{use!r} gave scores of a wrong shape, or not finite")
     return fused
 
 

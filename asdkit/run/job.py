@@ -17,11 +17,12 @@ import numpy as np
 
 import asdkit
 from asdkit.api import Context, Detector, Featurizer, cut_windows
-from asdkit.errors import AsdkitError, AsdkitWarning, PluginError, Stopped
-from asdkit.features import Features, FloatArray, IntArray
+from asdkit.errors import AsdkitError, AsdkitWarning, Stopped
+from asdkit.features import Features, FloatArray
 from asdkit.filling import fill_features
 from asdkit.run.context import JobContext
 from asdkit.run.files import encode_json, publish
+from asdkit.run.parts import score_parts
 from asdkit.run.pool import pool_scores
 from asdkit.run.prepare import Reader, Recording, make_augmenters, make_training, recordings_of
 from asdkit.run.state import encode_state
@@ -242,19 +243,13 @@ class _Work:
         """Score clips into `scores`, each by the detector of its id; by all, the best taken, if none is its own."""
         begin = time.perf_counter()
         windows = cut_windows(features.offsets, self.job.settings.frames, self.job.settings.hop)
-        ids = [c.clip.id for c in clips]
-        ctx = self._context("")
-        by_part = {}
-        for part, detector in detectors.items():
-            if "" in detectors or part in ids or any(i not in detectors for i in ids):
-                values = detector.score(features, windows, ids, ctx)
-                by_part[part] = _checked(values, len(windows), self.job)
-        lowest: FloatArray = np.minimum.reduce(list(by_part.values()))
-        offsets: IntArray = windows.offsets
+        values = score_parts(
+            detectors, self.job.settings.use, features, windows, [c.clip.id for c in clips], self._context("")
+        )
         for index, clip in enumerate(clips):
-            source = by_part.get("" if "" in by_part else clip.clip.id, lowest)
-            scores[clip.clip.name] = source[offsets[index] : offsets[index + 1]]
-            self.known[clip.clip.name]["windows"] = int(offsets[index + 1] - offsets[index])
+            first, last = int(windows.offsets[index]), int(windows.offsets[index + 1])
+            scores[clip.clip.name] = values[first:last]
+            self.known[clip.clip.name]["windows"] = last - first
         self._count("score", begin)
 
     def _count(self, step: str, begin: float) -> None:
@@ -299,17 +294,6 @@ class _Work:
             }
         )
         (result / "job.json").write_bytes(record)
-
-
-def _checked(values: FloatArray, n: int, job: Job) -> FloatArray:
-    """Scores as promised: float32, one a window, finite."""
-    name = job.settings.use
-    if not isinstance(values, np.ndarray) or values.dtype != np.float32 or values.shape != (n,):
-        what = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else type(values).__name__
-        raise PluginError(f"detector {name!r} gave scores of {what}; expected float32 ({n},)")
-    if not np.isfinite(values).all():
-        raise PluginError(f"detector {name!r} gave {int((~np.isfinite(values)).sum())} scores that are NaN or infinite")
-    return values
 
 
 def versions() -> dict[str, str]:

@@ -14,7 +14,12 @@ from asdkit.run.files import write_atomic
 
 
 def write_state(path: Path, state: Mapping[str, StateValue]) -> None:
-    """Write a flat dict of arrays, numbers, texts and lists of texts.
+    """Write a flat dict of arrays, numbers, texts and lists of texts, whole or not at all; raises as `encode_state`."""
+    write_atomic(path, encode_state(state))
+
+
+def encode_state(state: Mapping[str, StateValue]) -> bytes:
+    """A flat dict of arrays, numbers, texts and lists of texts, for a file.
 
     Raises
     ------
@@ -36,7 +41,7 @@ def write_state(path: Path, state: Mapping[str, StateValue]) -> None:
                 hint="state() may hold arrays, numbers, texts, None and lists of texts, nothing else.",
             )
     # One metadata key only: safetensors writes several in no fixed order, and the same state must give the same bytes.
-    write_atomic(path, save(arrays, {"state": json.dumps(rest, ensure_ascii=False)}))
+    return save(arrays, {"state": json.dumps(rest, ensure_ascii=False)})
 
 
 def _is_plain(value: object) -> bool:
@@ -63,3 +68,25 @@ def read_state(path: Path) -> State:
             return state
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise AsdkitError(f"{path}: cannot be read: {error}") from None
+
+
+def decode_state(data: bytes) -> State:
+    """Read what `encode_state` made.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged, or holds what no state may.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        arrays = load(data)  # checks the header: no array reaches beyond the bytes there are
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        rest = json.loads(header["__metadata__"]["state"])
+    except (SafetensorError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    if not isinstance(rest, dict) or not all(_is_plain(value) for value in rest.values()):
+        raise ValueError("it holds what no state may")
+    return {**rest, **arrays}

@@ -1,0 +1,197 @@
+"""From a finished run to what a bundle is made of; the run's own files are enough."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from asdkit.bundle.description import (
+    FORMAT,
+    Description,
+    FuserPart,
+    IdPart,
+    MemberPart,
+    Plugin,
+    RulePart,
+)
+from asdkit.errors import AsdkitError, DataError, UsageError
+from asdkit.naming import nearest, printable
+from asdkit.plugins import Registry
+from asdkit.run.files import verify
+from asdkit.run.fusing import Fused, fuse_members
+from asdkit.run.state import encode_state
+from asdkit.spec import FuserSettings
+
+
+def take(
+    folder: Path, system: str | None, machine: str | None, registry: Registry
+) -> tuple[Description, dict[str, bytes]]:
+    """Take one system on one machine out of a run.
+
+    Returns
+    -------
+    description, files
+        As a bundle holds them.
+
+    Raises
+    ------
+    UsageError
+        If the run has no such system or machine, or several and none was named.
+    DataError
+        If it is no run, not finished, or damaged.
+    """
+    settings = _settings(folder)
+    machine = _chosen("machine", machine, list(settings["machines"]), folder)
+    detectors: dict[str, Any] = settings["machines"][machine]
+    systems: dict[str, Any] = settings["systems"]
+    name = _chosen("system", system, list(systems) or list(detectors), folder, [*systems, *detectors])
+    made_of = systems.get(name, {"members": [name], "fuser": None})
+    members = {member: _Job(folder, detectors[member]) for member in made_of["members"]}
+    first = next(iter(members.values()))
+    fused = _fused(folder, made_of["fuser"], members, registry)
+    files: dict[str, bytes] = {}
+    ids = []
+    for number, id_ in enumerate(sorted(set(first.ids_of("train")))):
+        reference = fused.reference.get(id_)
+        file = None if reference is None else f"references/{number}.safetensors"
+        if reference is not None and file is not None:
+            files[file] = encode_state({"scores": reference})
+        counts = first.ids_of("train").count(id_), first.ids_of("held").count(id_)
+        ids.append(IdPart(name=id_, learnt=counts[0], held_out=counts[1], reference=file))
+    featurizers: list[dict[str, Any]] = []
+    parts = []
+    for number, (member, job) in enumerate(members.items()):
+        its = job.settings["featurizer"]
+        if its not in featurizers:
+            featurizers.append(its)
+        states = {}
+        for place, (id_, data) in enumerate(job.states().items()):
+            states[id_] = f"members/{number}/{place}.safetensors"
+            files[states[id_]] = data
+        parts.append(_member(member, job.settings, featurizers.index(its), states))
+    fuser = None
+    if fused.fuser is not None:
+        files["fuser.safetensors"] = encode_state(fused.fuser.state())
+        fuser = FuserPart(**_plugin(made_of["fuser"]), state="fuser.safetensors")
+    rule = settings["calibration"]
+    description = Description(
+        format=FORMAT,
+        name=settings["name"],
+        machine=machine,
+        system=name,
+        sample_rate=settings["data"]["sample_rate"],
+        channel=settings["data"]["channel"],
+        ids=tuple(ids),
+        featurizers=tuple(Plugin(use=f["use"], config=f["config"]) for f in featurizers),
+        members=tuple(parts),
+        fuser=fuser,
+        rule=RulePart(false_alarm_rate=rule["false_alarm_rate"], threshold=rule["threshold"]),
+        versions=first.record["versions"],
+    )
+    return description, files
+
+
+class _Job:
+    """A finished job of a run: its record, its clip scores, what was learnt."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        self.folder = folder / "jobs" / settings["job"]
+        self.settings = settings
+        if not self.folder.is_dir():
+            raise DataError(
+                f"{printable(str(self.folder))}: this job is not done", hint="`asdkit run` goes on with what is left."
+            )
+        fault = verify(self.folder)
+        if fault is not None:
+            raise DataError(f"{printable(str(self.folder))}: {fault}", hint="`asdkit run` does it again.")
+        from safetensors.numpy import load_file
+
+        self.record: dict[str, Any] = json.loads((self.folder / "job.json").read_bytes())
+        values = load_file(self.folder / "scores.safetensors")["clip_scores"]
+        self.clips: list[dict[str, Any]] = self.record["clips"]
+        self.scores = dict(zip([c["name"] for c in self.clips], values, strict=True))
+
+    def split(self) -> list[str]:
+        """``"train"``, ``"held"`` or ``"test"`` of each clip."""
+        return ["held" if c["held_out"] else c["split"] for c in self.clips]
+
+    def ids_of(self, split: str) -> list[str]:
+        """Ids of the clips of a split."""
+        return [c["id"] for c, its in zip(self.clips, self.split(), strict=True) if its == split]
+
+    def states(self) -> dict[str, bytes]:
+        """What was learnt, by id; under ``""`` where all ids share a detector."""
+        if self.settings["scope"] == "machine":
+            return {"": (self.folder / "state.safetensors").read_bytes()}
+        trained = sorted(set(self.ids_of("train")))
+        return {id_: (self.folder / f"state-{id_}.safetensors").read_bytes() for id_ in trained}
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    try:
+        settings: dict[str, Any] = json.loads((folder / "settings.json").read_bytes())
+        for key in ("name", "data", "machines", "systems", "calibration"):
+            settings[key]
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(
+            f"{printable(str(folder))} is no run: settings.json is missing", hint="`asdkit run SPEC` makes one."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{printable(str(folder))}: settings.json cannot be read ({type(error).__name__}: {error})",
+            hint="`asdkit run SPEC` writes it again; finished jobs are kept.",
+        ) from None
+    return settings
+
+
+def _chosen(what: str, name: str | None, default_from: list[str], folder: Path, known: list[str] | None = None) -> str:
+    choices = known or default_from
+    if name is None:
+        if len(default_from) == 1:
+            return default_from[0]
+        raise UsageError(f"{printable(str(folder))} has several {what}s; say which with --{what}: {', '.join(choices)}")
+    if name not in choices:
+        raise UsageError(f"{printable(str(folder))} has no {what} {name!r}{nearest(name, choices)}")
+    return name
+
+
+def _fused(folder: Path, fuser: Mapping[str, Any] | None, members: Mapping[str, _Job], registry: Registry) -> Fused:
+    """Fuse as the run did: the same clips, the same code."""
+    first = next(iter(members.values()))
+    names = [c["name"] for c in first.clips]
+    try:
+        scores = np.array([[job.scores[name] for job in members.values()] for name in names])
+    except KeyError as error:
+        raise DataError(f"{printable(str(folder))}: not every member scored {error}") from None
+    train, held = (np.array([s == split for s in first.split()], dtype=bool) for split in ("train", "held"))
+    settings = None
+    if fuser is not None:
+        part = _plugin(fuser)
+        config = registry.entry("fuser", part["use"]).config.model_validate_json(json.dumps(part["config"]))
+        settings = FuserSettings(part["use"], config)
+    try:
+        return fuse_members(settings, scores, [c["id"] for c in first.clips], train, held, registry)
+    except ValueError as error:
+        raise AsdkitError(f"{printable(str(folder))}: the fuser cannot be fitted: {error}") from None
+
+
+def _member(name: str, settings: Mapping[str, Any], featurizer: int, states: dict[str, str]) -> MemberPart:
+    return MemberPart(
+        name=name,
+        use=settings["use"],
+        config=settings["config"],
+        featurizer=featurizer,
+        frames=settings["frames"],
+        hop=settings["hop"] or 1,  # none is kept of windows that are whole clips
+        pool=settings["pool"],
+        states=states,
+    )
+
+
+def _plugin(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The name and the options of ``{"use": ..., option: ...}``."""
+    return {"use": table["use"], "config": {key: value for key, value in table.items() if key != "use"}}
