@@ -116,6 +116,13 @@ def coverage_of_intervals(session: nox.Session) -> None:
 
 
 @nox.session
+def explanation(session: nox.Session) -> None:
+    """Plant tone bursts in healthy clips and count how often they are the hottest place; some minutes."""
+    install(session)
+    session.run("python", "-m", "benchmarks.explanation", *session.posargs)
+
+
+@nox.session
 def matrix(session: nox.Session) -> None:
     """Tabulate a spec's detectors over machines and seeds: ``nox -s matrix -- SPEC --seeds 0 1 2``."""
     install(session)
