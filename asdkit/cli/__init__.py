@@ -13,7 +13,20 @@ from typing import NoReturn
 import typer
 
 from asdkit import __version__
-from asdkit.cli import check, check_plugin, data, demo, download, evaluate, new_plugin, plugins, report, run, schema
+from asdkit.cli import (
+    check,
+    check_plugin,
+    data,
+    demo,
+    download,
+    evaluate,
+    merge,
+    new_plugin,
+    plugins,
+    report,
+    run,
+    schema,
+)
 from asdkit.errors import AsdkitError, ExitCode
 
 app = typer.Typer(
@@ -40,6 +53,7 @@ def _options(
 
 
 app.command()(run.run)
+app.command()(merge.merge)
 app.command()(report.report)
 app.command()(check.check)
 app.command()(plugins.plugins)

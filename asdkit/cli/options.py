@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,15 @@ SetOption = Annotated[
     ),
 ]
 
+BackendOption = Annotated[
+    str | None,
+    typer.Option("--backend", metavar="NAME", help="loky, dask or sequential, instead of the spec's compute.backend."),
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option("--shard", metavar="K/N", help="Only the K-th of N parts of the plan; `asdkit merge` joins them."),
+]
+
 LayoutOption = Annotated[
     str | None, typer.Option("--layout", metavar="NAME", help="How the folders are laid out.  [default: recognised]")
 ]
@@ -31,6 +41,41 @@ GroundTruthOption = Annotated[
         "--ground-truth",
         metavar="PATH",
         help="The organisers' ground truth: a CSV file or a folder of them; may be given several times.",
+    ),
+]
+
+BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="What `asdkit export` wrote, or a run folder.")]
+SystemOption = Annotated[
+    str | None,
+    typer.Option("--system", metavar="NAME", help="Of a run: a system or a detector.  [default: the only one]"),
+]
+RunMachineOption = Annotated[
+    str | None, typer.Option("--machine", metavar="NAME", help="Of a run: the machine.  [default: the only one]")
+]
+RateOption = Annotated[
+    float | None,
+    typer.Option(
+        "--false-alarm-rate",
+        metavar="SHARE",
+        help="Share of healthy recordings that may be called anomalous, such as 0.01.  [default: the bundle's]",
+    ),
+]
+
+
+class ThresholdName(str, Enum):  # noqa: UP042 (typer shows the values)
+    """How a verdict follows from the recordings held out."""
+
+    conformal = "conformal"
+    gamma = "gamma"
+
+
+ThresholdOption = Annotated[
+    ThresholdName | None,
+    typer.Option(
+        "--threshold",
+        help="By the rank among the recordings held out, or by a gamma distribution fitted to their scores.  "
+        "[default: the bundle's]",
+        show_default=False,
     ),
 ]
 

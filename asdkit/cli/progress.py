@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from asdkit.run.context import read_progress
 from asdkit.run.execute import Watcher
+from asdkit.run.ledger import TRIES
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -43,13 +45,13 @@ class Progress(Watcher):
         if self.live is not None:
             self.live.stop()
 
-    def planned(self, plan: Plan, left: Sequence[Job]) -> None:
+    def planned(self, plan: Plan, jobs: Sequence[Job], left: Sequence[Job]) -> None:
         """Say what is left, and begin to show it."""
         self.left = {job.key: job for job in left}
         self.total = len(left)
         self.begin = time.monotonic()
-        done = len(plan.jobs) - len(left)
-        self._say(f"{len(plan.jobs)} jobs, {done} done, {len(left)} left; run folder {plan.place.folder}")
+        done = len(jobs) - len(left)
+        self._say(f"{len(jobs)} jobs, {done} done, {len(left)} left; run folder {plan.place.folder}")
         if left and sys.stderr.isatty():
             from rich.console import Console
             from rich.live import Live
@@ -65,9 +67,9 @@ class Progress(Watcher):
             text = f": {outcome.message}" if outcome.message else ""
             self._say(f"{job.title}: {outcome.status} in {outcome.seconds:.1f} s{text}")
 
-    def retrying(self, job: Job, tries: int) -> None:
+    def retrying(self, job: Job, deaths: int) -> None:
         """Say that a job is tried again."""
-        self._say(f"{job.title}: its worker process died; trying again ({tries + 1} of 3)")
+        self._say(f"{job.title}: its worker process died ({deaths} of {TRIES} times); it is tried again, alone")
 
     def stopping(self) -> None:
         """Say that the run stops soon, and how to stop it at once."""
@@ -77,8 +79,9 @@ class Progress(Watcher):
         if self.live is not None:
             self.live.console.print(line, markup=False, highlight=False)
         else:
-            sys.stderr.write(line + "\n")
-            sys.stderr.flush()
+            with suppress(BrokenPipeError):  # nobody listens any more; the run goes on
+                sys.stderr.write(line + "\n")
+                sys.stderr.flush()
 
     def _render(self) -> RenderableType:
         from rich.table import Table

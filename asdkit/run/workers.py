@@ -1,16 +1,17 @@
-"""Jobs on worker processes: in turn in this one, or on several through joblib."""
+"""The machine at hand: its cores and device, how workers share them, and that no worker outlives its driver."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import sys
 import threading
 import time
-import warnings
-from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from asdkit.run.job import Outcome, Place, run_job
-from asdkit.run.plan import Job
+if TYPE_CHECKING:
+    from asdkit.spec import ComputeSettings
 
 
 def cores() -> int:
@@ -18,60 +19,30 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
-def run_jobs(jobs: Sequence[Job], place: Place, *, workers: int, threads: int, device: str) -> Iterator[Outcome]:
-    """Run jobs and give their outcomes as they end.
-
-    A worker that dies takes no outcome with it but its own and those that had not ended: what is missing at the end
-    was lost so, and may be run again.
-
-    Parameters
-    ----------
-    jobs
-        What to run.
-    place
-        The run's folder.
-    workers
-        Processes; 1 runs the jobs in this one.
-    threads
-        Threads of each job.
-    device
-        Where jobs compute.
-    """
-    if workers == 1:
-        for job in jobs:
-            yield run_job(job, place, device, threads)
-        return
-    from joblib import Parallel, delayed, parallel_config
-    from joblib.externals.loky.process_executor import BrokenProcessPool
-
-    with parallel_config(backend="loky", n_jobs=workers, inner_max_num_threads=threads):
-        calls = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")(
-            delayed(_run_job_in_worker)(os.getpid(), job, place, device, threads) for job in jobs
-        )
-        with warnings.catch_warnings():
-            # joblib says that a worker died; so does the run, with the job's name
-            warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
-            try:
-                yield from calls
-            except BrokenProcessPool:
-                return
-
-
-def _run_job_in_worker(driver: int, job: Job, place: Place, device: str, threads: int) -> Outcome:
-    """As `run_job`, in a worker: the driver alone answers signals, and a worker ends with its driver."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _follow(driver)
-    return run_job(job, place, device, threads)
+def share(compute: ComputeSettings, cores: int) -> tuple[int, int, tuple[str, ...]]:
+    """Workers, threads of each, and what to say where a spec asks for more than there are cores."""
+    wanted = 1 if compute.backend == "sequential" else compute.workers
+    threads = min(compute.threads or max(1, cores // wanted), cores)
+    workers = min(wanted, cores // threads)
+    if (workers, threads) == (wanted, compute.threads or threads):
+        return workers, threads, ()
+    asked = f"{wanted} workers of {compute.threads or threads} threads"
+    return workers, threads, (f"{asked} would be more than {cores} cores: {workers} of {threads} are used",)
 
 
 _following = threading.Lock()
 
 
-def _follow(driver: int) -> None:
-    """End this process soon after its driver, which may be killed without a chance to end it."""
+def follow(driver: int) -> None:
+    """End this process with its driver, which may be killed without a chance to end it.
+
+    On Linux the kernel does it at once; elsewhere, and should the driver be dead already, a thread notices.
+    """
     if not _following.acquire(blocking=False):
-        return  # a thread of an earlier job does so already
+        return  # an earlier job of this worker did so
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
     def watch() -> None:
         while os.getppid() == driver:
@@ -79,3 +50,16 @@ def _follow(driver: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="follow-driver", daemon=True).start()
+
+
+def device_of(wanted: str) -> str:
+    """``"auto"`` is CUDA where there is a device for it, else the CPU."""
+    if wanted != "auto":
+        return wanted
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return "cpu"  # no driver, so no need to import torch (seconds) to ask it
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

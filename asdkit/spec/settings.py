@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import field_validator
+from pydantic import ValidationInfo, field_validator
 
 from asdkit.api import AugmenterConfig, Config, DetectorConfig, Field, JobOutline
 from asdkit.spec.positions import shown
@@ -36,6 +37,7 @@ MAX_NAME = 100
 
 _FORBIDDEN = re.compile(r'[/\\:*?"<>|]')
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
+_ADDRESS = re.compile(r"(?P<protocol>tcp|tls)://(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}")
 
 
 def name_fault(name: str) -> str:
@@ -103,6 +105,14 @@ class ComputeSettings(Config):
     workers: int = Field(1, ge=1, le=1024, description="processes that work at the same time")
     threads: int | None = Field(None, ge=1, le=1024, description="threads a worker; default: the cores, shared out")
     device: str = Field("auto", description="auto (cuda where there is one), cpu, cuda or cuda:N")
+    backend: Literal["loky", "dask", "sequential"] = Field(
+        "loky",
+        description="worker processes on this machine, a Dask cluster, or one job after the other in one process",
+    )
+    insecure: bool = Field(False, description="whether a scheduler elsewhere may be reached by plain tcp")
+    scheduler: str | None = Field(
+        None, description="address of a Dask scheduler; default: one started on this machine for the run"
+    )
 
     @field_validator("device")
     @classmethod
@@ -110,6 +120,28 @@ class ComputeSettings(Config):
         if not _DEVICE.fullmatch(value):
             raise ValueError(f'{shown(value)} is not a device; expected "auto", "cpu", "cuda" or one such as "cuda:0"')
         return value
+
+    @field_validator("scheduler")
+    @classmethod
+    def _is_address(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        match = _ADDRESS.fullmatch(value)
+        if match is None:
+            raise ValueError(f'{shown(value)} is no address; expected one such as "tls://host:8786"')
+        if match["protocol"] == "tcp" and not _is_loopback(match["host"]) and not info.data.get("insecure"):
+            raise ValueError(
+                f"whoever can reach {shown(value)} can run anything there, and read along; expected tls://, an address "
+                "on loopback, or insecure = true"
+            )
+        return value
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class CalibrationSettings(Config):

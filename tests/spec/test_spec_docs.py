@@ -80,6 +80,7 @@ def test_each_table_of_keys_is_complete_and_has_the_right_defaults(title: str) -
             assert rows[name] == "needed"
         elif field.default is not None:
             shown = f'"{field.default}"' if isinstance(field.default, str) else str(field.default)
+            shown = shown.lower() if isinstance(field.default, bool) else shown
             assert rows[name] == f"`{'[]' if field.default == () else shown}`"
 
 

@@ -1,0 +1,141 @@
+"""What runs jobs: this process, worker processes on this machine (loky), or a cluster (Dask); all through joblib."""
+
+from __future__ import annotations
+
+import os
+import signal
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from asdkit.errors import AsdkitError
+from asdkit.run.attempts import attempt
+from asdkit.run.cluster import cluster, lost_scheduler, lost_workers
+from asdkit.run.job import Outcome, Place
+from asdkit.run.plan import Job
+from asdkit.run.workers import cores, follow, share
+
+if TYPE_CHECKING:
+    from asdkit.spec import ComputeSettings
+
+Kind = Literal["loky", "dask", "sequential"]
+
+_WARNINGS = (
+    # joblib says that a worker died; so does the run, with the job's name
+    "A worker stopped while some jobs were given",
+)
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What runs jobs.
+
+    Attributes
+    ----------
+    kind
+        The joblib backend.
+    workers
+        Processes that work at the same time; on a cluster, as many as it has.
+    threads
+        Threads of each job.
+    device
+        As the spec says.
+    client
+        Of the cluster.
+    notes
+        What the person should know of how the machine is shared out.
+    """
+
+    kind: Kind
+    workers: int
+    threads: int
+    device: str
+    client: Any = None
+    notes: tuple[str, ...] = ()
+
+    def run(self, jobs: Sequence[Job], place: Place, run: str, *, alone: bool) -> Iterator[Outcome]:
+        """Run jobs and give their outcomes as they end.
+
+        A worker that dies takes no outcome with it but its own and those that had not ended: what is missing at the
+        end was lost so, and may be run again.
+
+        Parameters
+        ----------
+        jobs
+            What to run.
+        place
+            The run's folder.
+        run
+            Token of this driver.
+        alone
+            Whether a process died in these jobs: then they are kept out of this one where there is another way.
+
+        Raises
+        ------
+        AsdkitError
+            If the cluster is lost.
+        """
+        how: dict[str, Any] = {"device": self.device, "threads": self.threads, "alone": alone or self.kind == "dask"}
+        if not jobs:
+            return
+        if self.kind == "sequential" or (self.kind == "loky" and self.workers == 1 and not alone):
+            for job in jobs:
+                yield attempt(job, place, run, **how)
+            return
+        from joblib import Parallel, delayed, parallel_config
+        from joblib.externals.loky.process_executor import BrokenProcessPool
+
+        if self.kind == "dask":
+            config = parallel_config("dask", client=self.client, n_jobs=-1)
+            calls = [delayed(attempt)(job, place, run, **how) for job in jobs]
+        else:  # two workers at least: with one, joblib runs the jobs in this process
+            config = parallel_config("loky", n_jobs=max(2, self.workers), inner_max_num_threads=self.threads)
+            calls = [delayed(_attempt_in_worker)(os.getpid(), job, place, run, **how) for job in jobs]
+        with config, warnings.catch_warnings():
+            for text in _WARNINGS:
+                warnings.filterwarnings("ignore", text, UserWarning)
+            outcomes = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")(calls)
+            try:
+                yield from outcomes
+            except (BrokenProcessPool, *lost_workers()):
+                return
+            except lost_scheduler():
+                raise AsdkitError(
+                    "lost the scheduler of the cluster; what was finished is kept",
+                    hint="Run the same command again to go on, once it is back.",
+                ) from None
+
+
+@contextmanager
+def opened(compute: ComputeSettings, jobs: int) -> Iterator[Backend]:
+    """Open the backend that a spec names, for at most `jobs` jobs.
+
+    Workers x threads never exceeds the cores. The threads follow from the spec, not from what is left to do: a resumed
+    run must compute with as many threads as one never disturbed, for their number may change the last digits.
+
+    Raises
+    ------
+    UsageError
+        If the cluster cannot be reached, or would use more threads than its hosts have cores.
+    """
+    if compute.backend == "dask" and compute.scheduler is not None:
+        with cluster(compute.scheduler, threads=compute.threads or 1) as client:
+            yield Backend("dask", len(client.nthreads()), compute.threads or 1, compute.device, client)
+        return
+    workers, threads, notes = share(compute, cores())
+    workers = max(1, min(workers, jobs))
+    if compute.backend == "dask" and jobs:
+        with cluster(None, workers=workers) as client:
+            yield Backend("dask", workers, threads, compute.device, client, notes)
+        return
+    yield Backend(compute.backend, workers, threads, compute.device, notes=notes)
+
+
+def _attempt_in_worker(driver: int, job: Job, place: Place, run: str, **how: Any) -> Outcome:
+    """As `attempt`, in a worker: the driver alone answers signals, and a worker ends with its driver."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    follow(driver)
+    return attempt(job, place, run, **how)
