@@ -298,8 +298,10 @@ class Bundle:
         middles = cut.starts[its] - features.offsets[clip] + (length - 1) / 2
         return WindowScores(middles * self.seconds_per_frame(member.featurizer), scored.window_scores[place][its])
 
-    def _worst(self, windows: Sequence[WindowScores], id_: str) -> float:
+    def _worst(self, windows: Sequence[WindowScores], id_: str) -> float | None:
         """When the clip is at its worst: members' window scores are fused as clip scores are, moment by moment."""
+        if all(member.frames == "clip" for member in self.members):
+            return None
         moments = max((w.seconds for w in windows), key=len)
         heard = np.stack([np.interp(moments, w.seconds, w.scores) for w in windows], axis=1)
         return float(moments[np.argmax(self._fused(heard, [id_] * len(moments)))])

@@ -106,6 +106,7 @@ class _Maker:
 
         detectors: dict[str, Detector] = {}
         for id_, file in part.states.items():
+            self._registry.entry("detector", part.use)  # a graph is no way around it
             graph = part.graphs.get(id_)
             if graph is not None and available():
                 detectors[id_] = self._graph(part, graph)
@@ -146,6 +147,11 @@ class _Maker:
             return make()
         except AsdkitError:
             raise
+        except ImportError as error:
+            raise PluginError(
+                f"{self._where}: the {kind} {part.use!r} needs {error.name or error}, which is not installed",
+                hint="Install it, or score a bundle exported with --onnx by onnxruntime (asdkit[onnx]).",
+            ) from None
         except Exception as error:
             raise PluginError(
                 f"{self._where}: the {kind} {part.use!r} cannot take up what is stored: {_line(error)}",
@@ -165,7 +171,5 @@ class _Maker:
 
 
 def _line(error: Exception) -> str:
-    if isinstance(error, ImportError):
-        return f"it needs {error.name or error}, which is not installed"
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:300]}"

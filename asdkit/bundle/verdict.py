@@ -48,7 +48,7 @@ class Verdict:
     supported_rate
         Least false-alarm rate that the clips held out of that id support.
     worst_seconds
-        Middle of the window that raised the score most, from the clip's start.
+        Middle of the window that raised the score most, from the clip's start; None where windows are whole clips.
     members
         Clip score of each member.
     windows
@@ -62,7 +62,7 @@ class Verdict:
     anomalous: bool | None
     reason: str
     supported_rate: float | None
-    worst_seconds: float
+    worst_seconds: float | None
     members: Mapping[str, float]
     windows: Mapping[str, WindowScores] = field(repr=False)
 

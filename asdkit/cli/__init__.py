@@ -20,12 +20,14 @@ from asdkit.cli import (
     demo,
     download,
     evaluate,
+    export,
     merge,
     new_plugin,
     plugins,
     report,
     run,
     schema,
+    score,
 )
 from asdkit.errors import AsdkitError, ExitCode
 
@@ -54,6 +56,8 @@ def _options(
 
 app.command()(run.run)
 app.command()(merge.merge)
+app.command()(export.export)
+app.command()(score.score)
 app.command()(report.report)
 app.command()(check.check)
 app.command()(plugins.plugins)

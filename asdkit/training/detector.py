@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import nn
 
 from asdkit.context import Context, State
 from asdkit.errors import DataError, NotFitted, Stopped
@@ -31,6 +32,26 @@ class _Learnt:
     ids: list[str]  # real ids, sorted
     frames: int
     classes: int
+
+
+class ScoringModule(nn.Module):
+    """A trained network from windows as they are to scores: what can be written down as a graph.
+
+    Attributes
+    ----------
+    ids
+        Of its columns, where it gives ``[batch, ids]`` and not ``[batch]``.
+    """
+
+    def __init__(self, network: WindowNetwork, standard: Standard, ids: Sequence[str]) -> None:
+        super().__init__()
+        self.network, self.ids = network, list(ids)
+        self.mean, self.scale = torch.from_numpy(standard.mean), torch.from_numpy(standard.scale)
+
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+        """Score windows [float32, ``[batch, frames, bands]``]."""
+        scores = self.network.score((windows - self.mean) * self.scale)
+        return scores if scores.ndim == 1 else scores[:, : len(self.ids)]
 
 
 class NetworkDetector:
@@ -86,6 +107,11 @@ class NetworkDetector:
                 first = rows.stop
             made: FloatArray = scores.cpu().numpy().copy()
         return made
+
+    def scoring_module(self) -> ScoringModule:
+        """The trained network as one module, in evaluation mode; a bundle makes an ONNX graph of it."""
+        learnt = self._known()
+        return ScoringModule(folded(learnt.network), learnt.standard, learnt.ids).eval()
 
     def state(self) -> State:
         """What was learnt; see `asdkit.api.Detector`."""

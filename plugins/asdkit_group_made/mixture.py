@@ -33,6 +33,8 @@ def mixture_nll(parameters: torch.Tensor, offset: torch.Tensor, target: torch.Te
     nll
         [float32, ``[rows]``] Nats a bin.
     """
+    if torch.compiler.is_compiling():  # into a graph: of torch's own operations
+        return by_torch(parameters, offset, target, False)[0]
     nll: torch.Tensor = _MixtureNll.apply(parameters, offset, target)  # type: ignore[no-untyped-call]
     return nll
 

@@ -1,0 +1,34 @@
+"""Opening what a command is given: a bundle's file, or a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asdkit.cli.options import ThresholdName
+from asdkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from asdkit.bundle import Bundle
+    from asdkit.bundle.calibration import Threshold
+
+
+def open_bundle(path: Path, system: str | None, machine: str | None) -> Bundle:
+    """Open a bundle or a system of a run, to compute on the CPU with all cores that this process may use."""
+    from asdkit.api import Context
+    from asdkit.bundle import Bundle
+    from asdkit.run.workers import cores
+
+    ctx = Context(threads=cores())
+    if path.is_dir():
+        return Bundle.of_run(path, system, machine, ctx=ctx)
+    if system is not None or machine is not None:
+        raise UsageError(f"{path} is a bundle, which is one system on one machine; --system and --machine are of runs")
+    return Bundle.load(path, ctx=ctx)
+
+
+def chosen(threshold: ThresholdName | None) -> Threshold | None:
+    """The threshold that an option names."""
+    if threshold is None:
+        return None
+    return "gamma" if threshold is ThresholdName.gamma else "conformal"

@@ -1,0 +1,80 @@
+"""Rows of scored recordings on standard output, each as soon as it is known."""
+
+from __future__ import annotations
+
+import csv as csv_module
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asdkit.bundle import Verdict
+    from asdkit.bundle.files import Row
+
+COLUMNS = ("path", "id", "id_known", "score", "p_value", "verdict", "worst_seconds", "supported_rate", "reason")
+_COLOURS = {"anomalous": "\x1b[1;31m", "undecided": "\x1b[33m", "normal": "\x1b[32m"}
+_LEAST_PATH = 20
+
+
+def values_of(path: str, verdict: Verdict) -> dict[str, Any]:
+    """What is written of one recording, by column."""
+    return {
+        "path": path,
+        "id": verdict.id,
+        "id_known": verdict.id_known,
+        "score": verdict.score,
+        "p_value": verdict.p_value,
+        "verdict": verdict.verdict,
+        "worst_seconds": None if verdict.worst_seconds is None else round(verdict.worst_seconds, 3),
+        "supported_rate": verdict.supported_rate,
+        "reason": verdict.reason or None,
+    }
+
+
+def jsonl(rows: Iterator[Row]) -> None:
+    """One JSON object a line; what is not known is null."""
+    for row in rows:
+        assert row.verdict is not None
+        line = {**values_of(row.path, row.verdict), "members": dict(row.verdict.members)}
+        sys.stdout.write(json.dumps(line, allow_nan=False) + "\n")
+        sys.stdout.flush()
+
+
+def csv(rows: Iterator[Row]) -> None:
+    """Comma-separated values with a header; what is not known is empty. Paths keep their bytes."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
+    writer = csv_module.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        assert row.verdict is not None
+        values = values_of(row.path, row.verdict)
+        writer.writerow(["" if values[c] is None else str(values[c]) for c in COLUMNS])
+        sys.stdout.flush()
+
+
+def table(rows: Iterator[Row]) -> None:
+    """Columns of fixed width for a person; colours on a terminal. A path too long is cut at its beginning."""
+    from asdkit.naming import printable
+
+    colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    header = f"{'id':>10}  {'score':>10}  {'p-value':>9}  {'verdict':<10}{'worst at':>10}"
+    width = max(_LEAST_PATH, shutil.get_terminal_size((120, 24)).columns - len(header) - 3)
+    sys.stdout.write(f"{'path':<{width}}  {header}\n")
+    for row in rows:
+        assert row.verdict is not None
+        v = row.verdict
+        path = printable(row.path)
+        shown = path if len(path) <= width else f"…{path[1 - width :]}"
+        id_ = v.id if v.id_known else f"{v.id}?"
+        p = "-" if v.p_value is None else f"{v.p_value:.3g}"
+        verdict = f"{v.verdict:<10}"
+        if colours:
+            verdict = f"{_COLOURS[v.verdict]}{verdict}\x1b[0m"
+        worst = "-" if v.worst_seconds is None else f"{v.worst_seconds:.2f} s"
+        sys.stdout.write(f"{shown:<{width}}  {id_:>10}  {v.score:>10.4g}  {p:>9}  {verdict}{worst:>10}\n")
+        sys.stdout.flush()
