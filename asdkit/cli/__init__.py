@@ -20,6 +20,7 @@ from asdkit.cli import (
     demo,
     download,
     evaluate,
+    init,
     export,
     merge,
     new_plugin,
@@ -54,6 +55,7 @@ def _options(
     """Anomalous sound detection: learn from recordings of healthy machines, score new ones."""
 
 
+app.command()(init.init)
 app.command()(run.run)
 app.command()(merge.merge)
 app.command()(export.export)
