@@ -16,6 +16,7 @@ from asdkit import __version__
 from asdkit.cli import (
     check,
     check_plugin,
+    compare,
     data,
     demo,
     download,
@@ -61,6 +62,7 @@ app.command()(merge.merge)
 app.command()(export.export)
 app.command()(score.score)
 app.command()(report.report)
+app.command()(compare.compare)
 app.command()(check.check)
 app.command()(plugins.plugins)
 app.command()(new_plugin.new_plugin)

@@ -1,0 +1,141 @@
+"""Two runs on the same clips: how far their figures lie apart, and whether that may be chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from asdkit.errors import DataError
+from asdkit.metrics import DCASE2020, Bootstrap, IdResult, Interval, Labelled, difference, evaluate
+from asdkit.report.reading import Run, Table
+
+_NAMED = 5  # clips that a refusal names
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far one name's figures in the second run lie above those in the first.
+
+    Attributes
+    ----------
+    machine, id
+        None: the mean over all of them (of the machine).
+    auc, pauc
+        In the first run and in the second.
+    auc_interval, pauc_interval
+        Of the second less the first, paired, 95 %.
+    """
+
+    name: str
+    kind: str
+    machine: str | None
+    id: str | None
+    auc: tuple[float, float]
+    pauc: tuple[float, float]
+    auc_interval: Interval
+    pauc_interval: Interval
+
+
+def compare(first: Run, second: Run) -> list[Difference]:
+    """Compare what two runs have in common: members and systems by name, machine by machine and id by id.
+
+    Differences are paired: both runs see the same resamples of the clips. Domains are not told apart, and means are
+    arithmetic, over ids, then over machines.
+
+    Parameters
+    ----------
+    first, second
+        Finished runs.
+
+    Raises
+    ------
+    DataError
+        If they have no name or machine in common, if one scored other labelled test clips of a common machine than
+        the other, or none are labelled.
+    """
+    machines = sorted(set(first.tables) & set(second.tables))
+    names = [n for n in (*first.members, *first.systems) if n in {*second.members, *second.systems}]
+    if not machines or not names:
+        what = "machine" if not machines else "member or system"
+        hint = f"The first has {_listed(first, what)}.\nThe second has {_listed(second, what)}."
+        raise DataError(f"the runs have no {what} in common", hint=hint)
+    _refuse_others(first, second, machines)
+    rows = []
+    for name in names:
+        rows += _of_name(first, second, name, machines)
+    if not rows:
+        raise DataError("no id has labelled test clips of both classes", hint="There is no AUC to compare.")
+    return rows
+
+
+def _of_name(first: Run, second: Run, name: str, machines: Sequence[str]) -> list[Difference]:
+    """Differences of one name: of each id, each machine, and all."""
+    kind = "system" if name in first.systems else "member"
+    scored = [m for m in machines if all(name in run.tables[m].columns for run in (first, second))]
+    judged = []
+    for run in (first, second):
+        truth = [clip for m in scored for clip in _truth(m, run.tables[m])]
+        scores = {c: float(s) for m in scored for c, s in _scores(run.tables[m], name)}
+        results = [r for r in evaluate(truth, scores, name=name, kind=kind) if r.auc is not None]
+        judged.append((Bootstrap(truth, scores), results))
+    rows = []
+    for machine in scored:
+        ids = sorted({r.id for r in judged[0][1] if r.machine == machine})
+        rows += [_difference(judged, name, kind, machine, id_) for id_ in ids]
+        if len(ids) > 1:
+            rows.append(_difference(judged, name, kind, machine, None))
+    if len({r.machine for r in judged[0][1]}) > 1:
+        rows.append(_difference(judged, name, kind, None, None))
+    return rows
+
+
+def _difference(
+    judged: Sequence[tuple[Bootstrap, list[IdResult]]], name: str, kind: str, machine: str | None, id_: str | None
+) -> Difference:
+    chosen = [(b, [r for r in rows if machine in (None, r.machine) and id_ in (None, r.id)]) for b, rows in judged]
+    intervals = difference(chosen[1], chosen[0])
+    assert intervals is not None  # each row has both figures
+    aucs, paucs = zip(*(_means(rows) for _, rows in chosen), strict=True)
+    return Difference(name, kind, machine, id_, (aucs[0], aucs[1]), (paucs[0], paucs[1]), intervals[0], intervals[1])
+
+
+def _means(rows: Sequence[IdResult]) -> tuple[float, float]:
+    """AUC and pAUC, averaged as the bootstrap does."""
+    found = DCASE2020.average(rows, lambda r: float(r.auc or 0), lambda r: float(r.pauc or 0))
+    assert found is not None
+    return found[0], found[1]
+
+
+def _truth(machine: str, table: Table) -> list[Labelled]:
+    rows = zip(table.clips, table.ids, table.splits, table.labels, strict=True)
+    return [Labelled(clip, machine, id_, x) for clip, id_, split, x in rows if split == "test" and x is not None]
+
+
+def _scores(table: Table, name: str) -> zip[tuple[str, float]]:
+    return zip(table.clips, table.columns[name], strict=True)
+
+
+def _refuse_others(first: Run, second: Run, machines: Sequence[str]) -> None:
+    """Refuse runs whose labelled test clips are not the same, or not labelled alike."""
+    lines = []
+    for machine in machines:
+        one, other = (
+            {c.name: (c.id, c.label) for c in _truth(machine, run.tables[machine])} for run in (first, second)
+        )
+        lines += _some("only in the first", [c for c in one if c not in other])
+        lines += _some("only in the second", [c for c in other if c not in one])
+        lines += _some("of another id or label", [c for c in one if c in other and one[c] != other[c]])
+    if lines:
+        raise DataError(
+            "the runs are not of the same clips:\n" + "\n".join(lines),
+            hint="Figures of different clips cannot be paired. Run one again on the other's clips.",
+        )
+
+
+def _some(what: str, clips: Sequence[str]) -> list[str]:
+    more = f" and {len(clips) - _NAMED} more" if len(clips) > _NAMED else ""
+    return [f"{what}: {', '.join(clips[:_NAMED])}{more}"] if clips else []
+
+
+def _listed(run: Run, what: str) -> str:
+    return ", ".join(sorted(run.tables) if what == "machine" else (*run.members, *run.systems)) or "none at all"
