@@ -116,6 +116,13 @@ def coverage_of_intervals(session: nox.Session) -> None:
 
 
 @nox.session
+def own_machine(session: nox.Session) -> None:
+    """From a flat folder of healthy recordings to verdicts, over three seeds: ``nox -s own_machine -- DATA``."""
+    install(session, "test")
+    session.run("python", "-m", "tests.own_machine", *(session.posargs or ["../shared/data"]))
+
+
+@nox.session
 def explanation(session: nox.Session) -> None:
     """Plant tone bursts in healthy clips and count how often they are the hottest place; some minutes."""
     install(session)

@@ -62,6 +62,7 @@ def run_spec(
 
 def show_results(plan: Plan, results: Results) -> None:
     """Write the report, print notes and the results table, and end with an exit code that says whether all is done."""
+    from asdkit.cli.healthy import show_healthy
     from asdkit.cli.tables import print_table, results_table
 
     report = _write_report(plan.place.folder)  # before anything is printed: whoever listens may leave
@@ -70,8 +71,11 @@ def show_results(plan: Plan, results: Results) -> None:
     for skipped in results.skipped:
         typer.echo(f"skipped: {skipped.name}: {skipped.reason}", err=True)
     _show_failed(results.failed)
-    header, rows = results_table(results)
-    print_table(header, rows, title="AUC (pAUC), %")
+    if any(row.auc is not None for row in results.rows):
+        header, rows = results_table(results)
+        print_table(header, rows, title="AUC (pAUC), %")
+    else:
+        show_healthy(plan.place.folder)
     typer.echo(f"results in {plan.place.folder}", err=True)
     typer.echo(report, err=True)
     if results.failed:

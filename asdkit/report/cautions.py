@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from asdkit.bundle.calibration import percent
 from asdkit.report.reading import Run
+from asdkit.report.thresholds import thresholds
 
 _LINES = 30  # of one caution on the page
 
@@ -50,6 +52,7 @@ def cautions(run: Run, left_out: Sequence[str] = ()) -> list[Caution]:
         ("Worse than chance", True, _worse_than_chance(run)),
         ("Few test clips", False, _few_test_clips(run)),
         ("Few training clips", False, _few_training_clips(run)),
+        ("Thresholds that cannot be supported", False, _unsupported(run)),
         ("Ties between normal clips and anomalies", False, _ties(run)),
         ("Notes of the run", False, run.notes),
         ("Not on this page", False, list(left_out)),
@@ -85,7 +88,7 @@ def _few_test_clips(run: Run) -> list[str]:
 
 def _few_training_clips(run: Run) -> list[str]:
     counts: list[dict[str, Any]] = [
-        {"machine": m, "id": i, "n": table.count(i, "train")}
+        {"machine": m, "id": i, "n": table.count(i, "train") + table.count(i, "held"), "held": table.count(i, "held")}
         for m, table in run.tables.items()
         for i in sorted(set(table.ids))
     ]
@@ -94,9 +97,25 @@ def _few_training_clips(run: Run) -> list[str]:
         n = row["n"]
         if n == 0:
             return "no training clips: their ids are unknown to the detectors"
-        return f"{n} training {'clips' if n > 1 else 'clip'}: no false-alarm rate below 1 in {n + 1} can be promised"
+        clips = f"{n} training {'clips' if n > 1 else 'clip'}"
+        if row["held"]:
+            held = row["held"]
+            return f"{clips}, {held} held out: no false-alarm rate below 1 in {held + 1} can be promised"
+        return f"{clips}, none held out: no false-alarm rate can be promised (at best one of 1 in {n + 1})"
 
     return _alike([c for c in counts if c["n"] < 99], said)
+
+
+def _unsupported(run: Run) -> list[str]:
+    rows = [
+        {"machine": machine, "id": found.id, "held": found.held_out, "rate": found.supported_rate}
+        for machine, table in run.tables.items()
+        for name in run.drawn(machine)[:1]  # what is held out is the same for every name
+        for found in thresholds(run, machine, name)
+        if found.shortfall and found.supported_rate is not None and name in table.references
+    ]
+    asked = percent(run.rule.false_alarm_rate)
+    return _alike(rows, lambda r: f"{r['held']} held out support {percent(r['rate'])} and more; {asked} was asked")
 
 
 def _ties(run: Run) -> list[str]:

@@ -33,6 +33,7 @@ _THEME = {
     "anomaly": "#d55e00",
     "unknown": "#aa4499",
     "training": "#75808c",
+    "held": "#00795c",
     "curve-1": "#009e73",
     "curve-2": "#cc79a7",
     "curve-3": "#e69f00",
@@ -49,6 +50,7 @@ _DASHES: list[str | tuple[float, tuple[float, ...]]] = [
     (0, (3, 1)),
     (0, (8, 2)),
 ]
+_OUTLINES = {"training": (0, (2.5, 1.2)), "held": "solid"}  # drawn without a filling
 _SETTINGS: Any = {"svg.hashsalt": "asdkit", "svg.fonttype": "none", "font.size": 8, "text.parse_math": False}
 
 
@@ -138,8 +140,8 @@ def draw_histogram(groups: dict[str, npt.NDArray[np.float64]]) -> Drawing:
     Parameters
     ----------
     groups
-        Scores [float64, ``[clips]``] by ``"training"``, ``"normal"``, ``"anomaly"``, ``"unknown"``; empty ones are
-        passed over.
+        Scores [float64, ``[clips]``] by ``"training"``, ``"held"``, ``"normal"``, ``"anomaly"``, ``"unknown"``; empty
+        ones are passed over.
     """
     given = {name: scores for name, scores in groups.items() if len(scores)}
     edges, beyond = _edges(given)
@@ -149,8 +151,8 @@ def draw_histogram(groups: dict[str, npt.NDArray[np.float64]]) -> Drawing:
         for name, scores in given.items():
             shares = np.histogram(np.clip(scores, edges[0], edges[-1]), edges)[0] * (100 / len(scores))
             colour = _THEME[name]
-            if name == "training":
-                axes.stairs(shares, edges, color=colour, linewidth=1.1, linestyle=(0, (2.5, 1.2)), zorder=4)
+            if name in _OUTLINES:
+                axes.stairs(shares, edges, color=colour, linewidth=1.1, linestyle=_OUTLINES[name], zorder=4)
             else:
                 axes.stairs(shares, edges, fill=True, color=colour, alpha=0.42, linewidth=0, zorder=2)
                 axes.stairs(shares, edges, color=colour, linewidth=1.2, zorder=3)
@@ -172,7 +174,7 @@ def _edges(groups: dict[str, npt.NDArray[np.float64]]) -> tuple[npt.NDArray[np.f
     ranges of the other clips above those.
     """
     every = np.concatenate(list(groups.values()))
-    healthy = [scores for name, scores in groups.items() if name in ("training", "normal")]
+    healthy = [scores for name, scores in groups.items() if name in ("training", "held", "normal")]
     low, high = float(every.min()), float(every.max())
     if healthy:
         known = np.concatenate(healthy)

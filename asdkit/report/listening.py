@@ -19,10 +19,12 @@ class Heard:
     Attributes
     ----------
     z
-        Standard deviations above the mean of its id's training clips; None where these have no spread.
+        Standard deviations above the mean of its id's clips that `_standardised` names; None where these have no
+        spread.
     """
 
     clip: str
+    id: str
     score: float
     z: float | None
 
@@ -30,7 +32,8 @@ class Heard:
 def worth_hearing(table: Table, name: str) -> list[tuple[str, list[Heard]]]:
     """Lists of clips, each with its heading: the mistakes a threshold would make first, and odd training clips.
 
-    Scores of several ids are brought to one scale by the z-scores of each id's training clips.
+    Scores of several ids are brought to one scale by z-scores: by the clips held out of each id where there are some,
+    else by its training clips; training clips themselves by those of their own kind.
     """
     scores = table.columns[name]
     z = _standardised(table, scores)
@@ -41,24 +44,44 @@ def worth_hearing(table: Table, name: str) -> list[tuple[str, list[Heard]]]:
         ("Normal, with the highest scores", "test", 0, True),
         ("Anomalous, with the lowest scores", "test", 1, False),
         ("Without a label, with the highest scores", "test", None, True),
+        ("Held-out training clips, with the highest scores", "held", 0, True),
         ("Training clips, with the highest scores", "train", 0, True),
     ):
         chosen = table.where(None, split, label)
         found = [i for i in (order[::-1] if highest else order) if chosen[i]][:_SHOWN]
         if found:
-            heard = [Heard(table.clips[i], float(scores[i]), float(z[i]) if comparable else None) for i in found]
-            lists.append((heading, heard))
+            lists.append((heading, [_heard(table, i, scores, z if comparable else None) for i in found]))
     return lists
 
 
+def odd_training_clips(table: Table, name: str, shown: int = _SHOWN) -> list[tuple[Heard, str]]:
+    """List the healthy recordings that look odd, the oddest first, each with its split (``"train"`` or ``"held"``)."""
+    scores = table.columns[name]
+    z = _standardised(table, scores)
+    odd = [i for i in np.argsort(-z, kind="stable") if table.splits[i] != "test" and np.isfinite(z[i])]
+    return [(_heard(table, i, scores, z), table.splits[i]) for i in odd[:shown]]
+
+
+def _heard(table: Table, i: int, scores: npt.NDArray[np.float64], z: npt.NDArray[np.float64] | None) -> Heard:
+    return Heard(table.clips[i], table.ids[i], float(scores[i]), None if z is None else float(z[i]))
+
+
 def _standardised(table: Table, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Standard deviations above the mean of an id's training clips, or of those held out [float64, ``[clips]``].
+
+    What was learnt from scores lower than what was not. So training clips are held against each other, clips held out
+    and test clips against those held out, where there are two or more.
+    """
     z = np.full(len(scores), np.nan)
     for id_ in set(table.ids):
-        train = scores[table.where(id_, "train")]
-        spread = train.std() if len(train) > 1 else 0.0
-        if spread > 0:
-            mine = np.array([i == id_ for i in table.ids])
-            z[mine] = (scores[mine] - train.mean()) / spread
+        for split in ("train", "held", "test"):
+            own = table.where(id_, split)
+            against = scores[table.where(id_, "train" if split == "train" else "held")]
+            if len(against) < 2:
+                against = scores[table.where(id_, "train")]
+            spread = against.std() if len(against) > 1 else 0.0
+            if spread > 0:
+                z[own] = (scores[own] - against.mean()) / spread
     return z
 
 

@@ -18,6 +18,7 @@ MAX_DRAWINGS = 120
 
 _GROUPS: Mapping[str, tuple[str, tuple[int | None, ...]]] = {
     "training": ("train", ()),
+    "held": ("held", ()),
     "normal": ("test", (0,)),
     "anomaly": ("test", (1,)),
     "unknown": ("test", (None,)),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from asdkit.bundle import Rule as DecisionRule
 from asdkit.errors import DataError
 from asdkit.metrics import rule_for
 
@@ -23,8 +24,12 @@ class Table:
 
     Attributes
     ----------
+    splits
+        ``"train"``, ``"held"`` (training clips that no detector learnt from) or ``"test"``.
     columns
         Scores [float64, ``[clips]``] of each member and system that has them, by name.
+    references
+        By name and id: scores of the clips held out [float64, ``[held out]``], ascending.
     """
 
     clips: list[str] = field(default_factory=list)
@@ -32,6 +37,7 @@ class Table:
     splits: list[str] = field(default_factory=list)
     labels: list[int | None] = field(default_factory=list)
     columns: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    references: dict[str, dict[str, npt.NDArray[np.float64]]] = field(default_factory=dict)
 
     def where(self, id_: str | None, split: str, *labels: int | None) -> npt.NDArray[np.bool_]:
         """Which clips [bool, ``[clips]``] are of an id (None: of any), a split, and have one of these labels."""
@@ -54,8 +60,11 @@ class Run:
         As in ``results.json``.
     average
         What the figures are averaged by, in words.
+    rule
+        What is decided by the clips held out.
     """
 
+    folder: Path
     name: str
     tables: dict[str, Table]
     members: list[str]
@@ -68,6 +77,7 @@ class Run:
     seconds: dict[str, dict[str, float]]
     about: dict[str, Any]
     average: str
+    rule: DecisionRule
 
     def names(self, machine: str) -> list[str]:
         """Members and systems that have scores of a machine."""
@@ -102,7 +112,11 @@ def read_run(folder: Path) -> Run:
         members = list(dict.fromkeys(n for by_name in settings["machines"].values() for n in by_name))
         systems = settings["systems"]
         header, tables = _read_scores(folder / "scores.csv", {*members, *systems})
+        for machine, table in tables.items():
+            _add_held_out(table, found["held_out"].get(machine, []), found["references"].get(machine, {}))
+        rule = settings["calibration"]
         return Run(
+            folder=folder,
             name=found.get("name") or folder.name,
             tables=tables,
             members=[n for n in header if n in members],
@@ -115,6 +129,7 @@ def read_run(folder: Path) -> Run:
             seconds=found["seconds"],
             about={k: found.get(k) for k in ("seed", "device", "versions", "sha256", "wall_seconds")},
             average=rule_for(settings["data"]["layout"]).mean,
+            rule=DecisionRule(rule["false_alarm_rate"], rule["threshold"]),
         )
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
@@ -126,6 +141,15 @@ def read_run(folder: Path) -> Run:
             f"{folder}: the results cannot be read ({type(error).__name__}: {error})",
             hint="`asdkit run SPEC` writes them again; finished jobs are kept.",
         ) from None
+
+
+def _add_held_out(table: Table, held: list[str], references: dict[str, dict[str, list[float]]]) -> None:
+    names = set(held)
+    table.splits = ["held" if clip in names else split for clip, split in zip(table.clips, table.splits, strict=True)]
+    table.references = {
+        name: {id_: np.array(scores, dtype=np.float64) for id_, scores in by_id.items()}
+        for name, by_id in references.items()
+    }
 
 
 def _read_scores(path: Path, names: set[str]) -> tuple[list[str], dict[str, Table]]:

@@ -24,7 +24,7 @@ from asdkit.run.fusing import BoolArray, fuse_members
 if TYPE_CHECKING:
     from asdkit.plugins import Registry
     from asdkit.run.plan import Job
-    from asdkit.spec import Spec
+    from asdkit.spec import FuserSettings, Spec
 
 _LABELS = {0: "normal", 1: "anomaly", None: ""}
 
@@ -36,6 +36,7 @@ class Scores:
     clips: list[Clip]
     columns: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     held: frozenset[str] = frozenset()  # names of the training clips that nothing was learnt from
+    references: dict[str, dict[str, npt.NDArray[np.float64]]] = field(default_factory=dict)  # column -> id -> theirs
 
     def parts(self) -> tuple[BoolArray, BoolArray]:
         """Which clips the detectors learnt from, and which training clips they did not see [bool, ``[clips]``]."""
@@ -124,6 +125,7 @@ def collect(
         values, record = read_scores(folders[job.key], table.clips)
         for name in job.detectors:
             table.columns[name] = values
+            _fuse(name, [name], None, table, registry)
         seconds[job.title] = record["seconds"]
         recordings |= {c["name"]: c["sha256"] for c in record["clips"]}
         notes |= dict.fromkeys(f"{job.title}: {note}" for note in record["notes"])
@@ -132,9 +134,9 @@ def collect(
     for machine, table in scores.items():
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", AsdkitWarning)
-            for name in spec.systems:
+            for name, system in spec.systems.items():
                 try:
-                    _fuse(spec, name, table, registry)
+                    _fuse(name, system.members, system.fuser, table, registry)
                 except (Exception, SystemExit) as error:  # a fuser may raise anything; the rest of the table stands
                     failures[f"{machine} {name}"] = f"fuser: {type(error).__name__}: {error}"
         notes |= dict.fromkeys(f"{machine}: {w.message}" for w in caught if issubclass(w.category, AsdkitWarning))
@@ -163,13 +165,13 @@ def collect(
     return Results(scores, rows, averages, members, systems, failures, list(skipped), list(notes), seconds, recordings)
 
 
-def _fuse(spec: Spec, name: str, table: Scores, registry: Registry) -> None:
-    system = spec.systems[name]
-    if any(member not in table.columns for member in system.members):
+def _fuse(name: str, of: Sequence[str], fuser: FuserSettings | None, table: Scores, registry: Registry) -> None:
+    """Add a system's scores to the table, and those of the clips held out; a lone member is a system too."""
+    if any(member not in table.columns for member in of):
         return  # a member failed on this machine; the job says so
-    members = np.stack([table.columns[m] for m in system.members], axis=1)
-    ids = [c.id for c in table.clips]
-    table.columns[name] = fuse_members(system.fuser, members, ids, *table.parts(), registry).scores
+    members = np.stack([table.columns[m] for m in of], axis=1)
+    fused = fuse_members(fuser, members, [c.id for c in table.clips], *table.parts(), registry)
+    table.columns[name], table.references[name] = fused.scores, fused.reference
 
 
 def _evaluate(
@@ -227,6 +229,11 @@ def write_results(folder: Path, results: Results, layout: str, about: Mapping[st
             "means": [asdict(m) for m in results.means],
             "failed": results.failed,
             "skipped": [{"path": s.name, "reason": s.reason} for s in results.skipped],
+            "held_out": {machine: sorted(table.held) for machine, table in results.scores.items()},
+            "references": {
+                machine: {name: {i: v.tolist() for i, v in by_id.items()} for name, by_id in table.references.items()}
+                for machine, table in results.scores.items()
+            },
             "notes": results.notes,
             "seconds": results.seconds,
             **about,

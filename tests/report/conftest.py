@@ -56,6 +56,7 @@ def write_run(
     machines = sorted({r[1] for r in rows})
     settings = {
         "data": {"layout": "folder"},
+        "calibration": {"held_out": 0.0, "false_alarm_rate": 0.05, "threshold": "conformal"},
         "machines": {m: {n: {"use": "knn"} for n in members} for m in machines},
         "systems": {n: {"members": list(s), "fuser": None} for n, s in systems.items()},
     }
@@ -66,6 +67,8 @@ def write_run(
         "means": [asdict(m) for m in means(results)],
         "failed": {},
         "skipped": [],
+        "held_out": {},
+        "references": {},
         "notes": [],
         "seconds": {},
         "seed": 0,

@@ -1,0 +1,120 @@
+"""From a folder of healthy recordings to verdicts: `asdkit init`, and what follows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asdkit.dataset.clips import Clip
+from asdkit.dataset.inventory import take_inventory
+from asdkit.errors import DataError
+from asdkit.run.plan import PlannedClip, hold_out
+from asdkit.spec import load_spec
+from asdkit.spec.proposal import LEAST_FOR_NETWORK, propose
+from asdkit.spec.prospect import calibrate, clips_for
+from tests.own_machine import medians, verdicts
+from tests.run.conftest import write_clip
+
+
+@given(st.integers(1, 3000))
+def test_the_clips_that_a_run_holds_out_are_those_that_were_promised(clips):
+    chosen = calibrate(clips)
+    planned = [PlannedClip(Clip(Path(f"{i}"), f"{i}", "fan", "00", "train", 0), 1, 1) for i in range(clips)]
+    assert len(hold_out(planned, chosen.held_out, 0)) == chosen.clips < clips
+    assert chosen.supported == (1 / (chosen.clips + 1) <= chosen.false_alarm_rate * (1 + 1e-9))
+    assert chosen.supported == (clips >= clips_for(0.1))
+
+
+@pytest.mark.parametrize(("clips", "rate", "held"), [(8, 0.1, 3), (27, 0.1, 9), (60, 0.05, 19), (297, 0.01, 99)])
+def test_the_lowest_rate_is_asked_that_a_third_of_the_clips_supports(clips, rate, held):
+    chosen = calibrate(clips)
+    assert (chosen.false_alarm_rate, chosen.clips) == (rate, held)
+    assert chosen.supported == (clips >= 27)
+
+
+def flat(folder: Path, clips: int, **kind: float) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(clips):
+        write_clip(folder / f"take {i}.wav", i, **kind)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["mine", "a b", 'quo"te', "back\\slash", "ünï ♥", "#1 = [x]", "'", "plots", "..dots"])
+def test_what_is_written_is_a_valid_spec_whatever_the_folder_is_called(tmp_path, name):
+    root = flat(tmp_path / name, 3)
+    made = propose(take_inventory(root), root, tmp_path)
+    path = tmp_path / "spec.toml"
+    path.write_text(made.text, encoding="utf-8")
+    spec = load_spec(path)
+    assert spec.data.root == root
+    assert spec.name == made.name
+    assert {m for s in spec.systems.values() for m in s.members} == set(spec.detectors)
+
+
+@pytest.mark.parametrize(
+    ("clips", "ids", "detectors"),
+    [(4, 1, {"L", "K"}), (30, 1, {"L", "G"}), (30, 2, {"L", "G", "M"}), (20, 2, {"L", "K"})],
+)
+def test_detectors_are_chosen_by_how_many_clips_and_ids_there_are(tmp_path, clips, ids, detectors):
+    for number in range(ids):
+        flat(tmp_path / "room" / "fan" / "train" / f"{number:02}", clips, seconds=3)
+    made = propose(take_inventory(tmp_path / "room"), tmp_path / "room", tmp_path)
+    (tmp_path / "spec.toml").write_text(made.text, encoding="utf-8")
+    spec = load_spec(tmp_path / "spec.toml")
+    assert set(spec.detectors) == detectors
+    assert ("G" in detectors) == (clips - calibrate(clips).clips >= LEAST_FOR_NETWORK)
+    assert ("no id-classifier" in made.text.lower()) == (ids == 1)
+    assert spec.data.sample_rate == 8000  # of the recordings, no more
+
+
+def test_too_few_clips_are_told_with_what_they_cannot_support(tmp_path):
+    root = flat(tmp_path / "mine", 8)
+    notes = "\n".join(propose(take_inventory(root), root, tmp_path).notes)
+    assert "8 clips cannot support a false-alarm rate of 10%: 3 clips held out promise none below 1 in 4" in notes
+    assert "27 clips an id would support it" in notes
+    one = flat(tmp_path / "one", 1)
+    assert "no p-values" in "\n".join(propose(take_inventory(one), one, tmp_path).notes)
+
+
+def test_broken_recordings_are_left_out_and_counted(tmp_path):
+    root = flat(tmp_path / "mine", 3)
+    (root / "bad.wav").write_bytes(b"RIFF")
+    made = propose(take_inventory(root), root, tmp_path)
+    assert 'on_bad_audio = "skip"' in made.text
+    assert "1 recording is broken" in made.text
+
+
+def test_a_folder_with_nothing_to_learn_from_is_refused(tmp_path):
+    flat(tmp_path / "room" / "fan" / "test" / "normal", 2)
+    with pytest.raises(DataError, match="no recording to learn from"):
+        propose(take_inventory(tmp_path / "room"), tmp_path / "room", tmp_path)
+
+
+def test_init_never_overwrites_and_says_what_comes_next(asdkit_command, tmp_path):
+    flat(tmp_path / "mine", 3)
+    made = asdkit_command("init", "mine")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.splitlines() == ["asdkit run spec.toml", "asdkit score runs/mine NEW_RECORDINGS"]
+    before = (tmp_path / "spec.toml").read_bytes()
+    again = asdkit_command("init", "mine")
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+    assert (tmp_path / "spec.toml").read_bytes() == before
+    assert asdkit_command("init", "nowhere").returncode == 3
+    (tmp_path / "empty").mkdir()
+    assert asdkit_command("init", "empty", "-o", "other.toml").returncode == 3
+    assert not (tmp_path / "other.toml").exists()
+
+
+def test_eight_clips_of_a_fan_lead_to_p_values_and_to_what_they_cannot_support(shared_data, tmp_path):
+    fan = shared_data / "mimii_fixture" / "fan"
+    train, test = sorted(fan.glob("train/normal_id_00_*.wav")), sorted(fan.glob("test/*_id_00_*.wav"))
+    rows, said, seconds = verdicts(tmp_path, train, test, seed=0)
+    normal, anomaly = medians(rows)
+    assert anomaly < normal
+    assert "3 held-out clips of id 00 support no rate below 1 in 4" in said
+    assert "healthy recordings that look odd to all" in said
+    assert seconds < 300
