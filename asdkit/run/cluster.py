@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from asdkit.errors import UsageError
-from asdkit.run.workers import cores
+from asdkit.run.workers import cores, follow
 
 _TIMEOUT_S = 10
 
@@ -36,15 +39,18 @@ def cluster(scheduler: str | None, *, workers: int = 1, threads: int = 1) -> Ite
         from distributed import Client, LocalCluster
     except ImportError:
         raise UsageError("the backend dask needs Dask", hint="Install it: pip install 'asdkit[cluster]'") from None
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters to a run, the run says itself
     if scheduler is None:
         with (
             LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 host="127.0.0.1",
-                dashboard_address=None,
-                worker_dashboard_address=None,
-                silence_logs=50,
+                dashboard_address="127.0.0.1:0",
+                worker_dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,
+                preload=__name__,
             ) as local,
             Client(local, set_as_default=False) as client,
         ):
@@ -63,6 +69,13 @@ def cluster(scheduler: str | None, *, workers: int = 1, threads: int = 1) -> Ite
         yield client
     finally:
         client.close(timeout=1)
+
+
+def dask_setup(_worker: Any) -> None:
+    """In a worker of a cluster started here, before any job: the driver alone answers signals, and it ends with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    follow(os.getppid())
 
 
 def _require_room(client: Any, scheduler: str, threads: int) -> None:

@@ -6,24 +6,21 @@ import shutil
 import signal
 import time
 import uuid
-import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from asdkit.dataset import find_clips
-from asdkit.errors import AsdkitError, AsdkitWarning, DataError, ExitCode, Stopped, UsageError
-from asdkit.naming import nearest
+from asdkit.errors import AsdkitError, ExitCode, Stopped, UsageError
 from asdkit.run.attempts import run_left
 from asdkit.run.backends import opened
 from asdkit.run.check import Checked, check_audio
 from asdkit.run.files import unchanged, write_atomic, write_json
 from asdkit.run.interrupts import interruptible
 from asdkit.run.job import Outcome, Place, versions
-from asdkit.run.lock import is_run, locked
+from asdkit.run.listing import list_jobs
+from asdkit.run.lock import is_run, locked, mark_run
 from asdkit.run.plan import Job, make_jobs
 from asdkit.run.provenance import provenance
 from asdkit.run.record import settings_record, signature
@@ -101,26 +98,11 @@ def make_plan(spec: Spec, folder: Path, registry: Registry, *, machines: Sequenc
     SpecError
         For settings that cannot go with these clips.
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", AsdkitWarning)
-        clips = find_clips(spec.data.layout, spec.data.root, machines or spec.data.machines, spec.data.ground_truth)
-    notes = [str(w.message) for w in caught if issubclass(w.category, AsdkitWarning)]
-    twice = [name for name, count in Counter(c.name for c in clips).items() if count > 1]
-    if twice:
-        raise DataError(
-            "\n".join(f"{name}: two recordings are shown by this name" for name in twice),
-            hint="Rename one: scores are joined by name.",
-        )
-    present = sorted({c.machine for c in clips})
-    notes += [
-        f"{spec.path.name} has settings for machine {m!r}, which the data do not have{nearest(m, present)}"
-        for m in spec.machine_names
-        if m not in present and not machines
-    ]
-    jobs_possible = make_jobs(spec, clips, registry)  # faults of the spec before those of the data
-    checked = check_audio(spec, clips, registry)
-    jobs = jobs_possible if not checked.skipped else make_jobs(spec, checked.clips, registry)
-    return Plan(spec, checked, jobs, Place(folder), registry, notes, None if machines is None else tuple(machines))
+    listing = list_jobs(spec, registry, machines)  # faults of the spec before those of the data
+    checked = check_audio(spec, listing.clips, registry)
+    jobs = make_jobs(spec, checked.clips, registry) if checked.skipped else listing.jobs
+    only = None if machines is None else tuple(machines)
+    return Plan(spec, checked, jobs, Place(folder), registry, listing.notes, only)
 
 
 def run_plan(plan: Plan, watcher: Watcher | None = None) -> Results:
@@ -260,10 +242,11 @@ def make_folder(folder: Path, recordings: Path) -> None:
             hint="Choose another place with --out.",
         )
     try:
-        foreign = folder.is_dir() and not is_run(folder) and any(folder.iterdir())
+        foreign = folder.is_dir() and any(folder.iterdir()) and not is_run(folder)
         if foreign:
             raise UsageError(f"{folder} holds something that is not a run", hint="Choose another place with --out.")
-        (folder / "work").mkdir(parents=True, exist_ok=True)
+        mark_run(folder)
+        (folder / "work").mkdir(exist_ok=True)
     except OSError as error:
         raise AsdkitError(
             f"cannot make the run folder {folder}: {error.strerror}", hint="Choose another place with --out."

@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 
     from asdkit.run.shards import Shard
 
-_OWNER, _LOCK = ".owner", ".lock"
+_OWNER, _LOCK = ".owner", ".asdkit-lock"
 _STARTING_S = 0.3  # while a shard starts, it holds the lock of the whole run
 
 
 def is_run(folder: Path) -> bool:
     """Whether a folder is a run's."""
-    return any(folder.glob(f"{_OWNER}*.json"))
+    return (folder / _LOCK).exists()
+
+
+def mark_run(folder: Path) -> None:
+    """Make a folder a run's, before anything else is in it: several shards may begin in it at the same time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _LOCK).touch()
 
 
 def require_free(folder: Path, shard: Shard | None) -> None:

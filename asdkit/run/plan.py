@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 RESULT_VERSION = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlannedClip:
     """A clip of a job, with what was known of its file when the plan was made."""
 
@@ -98,16 +99,39 @@ def make_jobs(spec: Spec, clips: Sequence[Clip], registry: Registry) -> list[Job
     digests: dict[str, str] = {}
     jobs: list[Job] = []
     for machine, its in by_machine.items():
-        planned = [_planned(c) for c in its]
-        held = hold_out(planned, spec.calibration.held_out, spec.seed)
+        shares = _share_out(its, spec)
         merged: dict[str, Job] = {}
         for name, settings in spec.detectors_for(machine).items():
-            job = _make_job(spec, machine, name, settings, planned, held, registry, digests)
+            job = _make_job(spec, machine, name, settings, shares, registry, digests)
             if job.key in merged:
                 job = merged[job.key] = _sharing(merged[job.key], name)
             merged[job.key] = job
         jobs += merged.values()
     return jobs
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """A machine's clips, and the digest of all that is known of them: the same for all its detectors."""
+
+    train: tuple[PlannedClip, ...]
+    held: tuple[PlannedClip, ...]
+    test: tuple[PlannedClip, ...]
+    digest: str
+
+
+def _share_out(clips: Sequence[Clip], spec: Spec) -> _Shares:
+    planned = [_planned(c) for c in clips]
+    held = hold_out(planned, spec.calibration.held_out, spec.seed)
+    kept = {c.clip.name for c in held}
+    train = tuple(c for c in planned if c.clip.split == "train" and c.clip.name not in kept)
+    test = tuple(c for c in planned if c.clip.split == "test")
+    digest = hashlib.sha256()
+    for what, several in (("train", train), ("held", held), ("test", test)):
+        # never a clip's label: a job must not know it
+        known = [[c.clip.name, c.clip.id, what, c.size, c.mtime_ns] for c in several]
+        digest.update(json.dumps(known, ensure_ascii=False).encode("utf-8", "surrogateescape"))
+    return _Shares(train, tuple(held), test, digest.hexdigest())
 
 
 def hold_out(clips: Sequence[PlannedClip], share: float, seed: int) -> list[PlannedClip]:
@@ -130,7 +154,7 @@ def hold_out(clips: Sequence[PlannedClip], share: float, seed: int) -> list[Plan
 
 def _planned(clip: Clip) -> PlannedClip:
     try:
-        status = clip.path.stat()
+        status = os.stat(clip.path)
     except OSError:
         return PlannedClip(clip, -1, -1)  # missing, or a link to nothing: the check says so
     return PlannedClip(clip, status.st_size, status.st_mtime_ns)
@@ -147,8 +171,7 @@ def _make_job(
     machine: str,
     name: str,
     settings: DetectorSettings,
-    clips: Sequence[PlannedClip],
-    held: Sequence[PlannedClip],
+    shares: _Shares,
     registry: Registry,
     digests: dict[str, str],
 ) -> Job:
@@ -157,9 +180,6 @@ def _make_job(
         registry.find("featurizer", settings.featurizer.use),
         *(registry.find("augmenter", a.use) for a in settings.augmenters),
     )
-    kept = {c.clip.name for c in held}
-    train = tuple(c for c in clips if c.clip.split == "train" and c.clip.name not in kept)
-    test = tuple(c for c in clips if c.clip.split == "test")
     determines: dict[str, Any] = {
         "result_version": RESULT_VERSION,
         "machine": machine,
@@ -168,11 +188,7 @@ def _make_job(
         "sample_rate": spec.data.sample_rate,
         "channel": spec.data.channel,
         "sources": sorted([f"{p.kind}:{p.name}", *_digests(p, digests)] for p in plugins),
-        # never a clip's label: a job must not know it
-        "clips": [
-            [c.clip.name, c.clip.id, "held" if c.clip.name in kept else c.clip.split, c.size, c.mtime_ns]
-            for c in (*train, *held, *test)
-        ],
+        "clips": shares.digest,
     }
     text = json.dumps(determines, sort_keys=True, ensure_ascii=False, allow_nan=False)
     key = hashlib.sha256(text.encode()).hexdigest()[:20]
@@ -181,9 +197,9 @@ def _make_job(
         machine,
         (name,),
         settings,
-        train,
-        tuple(held),
-        test,
+        shares.train,
+        shares.held,
+        shares.test,
         spec.seed,
         spec.data.sample_rate,
         spec.data.channel,

@@ -1,0 +1,129 @@
+"""Rooms of small synthetic machines, specs of light detectors on them, and the real command run in them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+RATE = 8000
+HEAD = """
+asdkit = 1
+name = "room"
+seed = 1
+
+[data]
+layout = "dcase2020"
+root = "room"
+sample_rate = 8000
+
+[compute]
+device = "cpu"
+threads = 1
+
+[featurizers.mel]
+use = "log-mel"
+n_fft = 256
+hop_length = 128
+n_mels = 32
+"""
+KNN = """
+[detectors.K{i}]
+use = "knn"
+neighbours = {n}
+"""
+TRAINED = """
+[detectors.A]
+use = "autoencoder"
+epochs = {epochs}
+"""
+SYSTEM = """
+[systems.all]
+members = [{members}]
+fuser = {{ use = "z-score" }}
+"""
+
+
+def write_clip(path: Path, seed: int, *, fault: bool = False, seconds: float = 1.0) -> None:
+    """Noise and a tone; a fault adds another tone."""
+    wave = np.random.default_rng(seed).normal(0, 0.05, int(seconds * RATE))
+    time = np.arange(len(wave)) / RATE
+    wave += 0.1 * np.sin(2 * np.pi * 440 * time) + fault * 0.05 * np.sin(2 * np.pi * 2500 * time)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, (wave * 32767).astype(np.int16), RATE)
+
+
+def make_room(root: Path, machines: int, *, train: int = 6, test: int = 3, seconds: float = 1.0) -> None:
+    """Machines of one id each, with training clips and as many normal as anomalous test clips."""
+    seed = 0
+    for machine in range(machines):
+        for split, label, count in (("train", "normal", train), ("test", "normal", test), ("test", "anomaly", test)):
+            for i in range(count):
+                seed += 1
+                path = root / f"m{machine:04}" / split / f"{label}_id_00_{i:08}.wav"
+                write_clip(path, seed, fault=label == "anomaly", seconds=seconds)
+
+
+def make_spec(folder: Path, detectors: list[str], names: list[str]) -> Path:
+    """Write a spec of these detectors, fused, into a folder that has a ``room``."""
+    members = ", ".join(f'"{name}"' for name in names)
+    path = folder / "spec.toml"
+    path.write_text("\n".join([HEAD, *detectors, SYSTEM.format(members=members)]))
+    return path
+
+
+def command(*args: object) -> list[str]:
+    """Arguments of the real command."""
+    return [sys.executable, "-m", "asdkit", *map(str, args)]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """One thread for each process, and the plugins of this checkout."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", **more}
+
+
+def run(folder: Path, *args: object, timeout: float = 600, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the real command to its end."""
+    return subprocess.run(
+        command(*args),
+        cwd=folder,
+        env=environment(**env),
+        capture_output=True,
+        text=True,
+        errors="backslashreplace",
+        timeout=timeout,
+        check=False,
+    )
+
+
+def start(folder: Path, *args: object) -> subprocess.Popen[str]:
+    """Start the real command in a session of its own, so that all its processes can be found."""
+    return subprocess.Popen(
+        command(*args),
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def processes(session: int) -> dict[int, str]:
+    """Living processes of a session, by id, with their command lines; the dead that nobody buried are none."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if int(fields[3]) == session and fields[0] not in "ZX":
+            found[int(entry.name)] = line
+    return found
