@@ -29,7 +29,7 @@ RESERVED_NAMES = frozenset(
 )
 """Names that no detector or system may have, whatever the case of their letters."""
 
-HELD_OUT = 0.0
+HELD_OUT = 0.2
 """Default share of each id's training clips that no detector learns from (``calibration.held_out``)."""
 
 MAX_NAME = 100
