@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from asdkit.report.reading import Run
 
-_ODD = 5
-
 
 def show_healthy(folder: Path) -> None:
     """Print, for each machine, its oddest training clips and the thresholds of its ids.
@@ -35,7 +33,7 @@ def _show_odd(run: Run, machine: str, name: str) -> None:
     seen = {"train": "learnt from", "held": "held out"}
     rows = [
         [heard.clip, heard.id, f"{heard.score:.4g}", f"{heard.z:+.1f}", seen[split]]
-        for heard, split in odd_training_clips(run.tables[machine], name, _ODD)
+        for heard, split in odd_training_clips(run.tables[machine], name)
     ]
     if rows:
         print_table(

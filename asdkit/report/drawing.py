@@ -23,7 +23,7 @@ _BINS = 24
 
 # Okabe and Ito's colours, which people with any colour vision tell apart; on the page each is a variable of its style
 # sheet, which has them again for dark screens.
-_THEME = {
+THEME = {
     "ink": "#1b2530",
     "muted": "#5b6876",
     "grid": "#e3e7ec",
@@ -41,7 +41,7 @@ _THEME = {
     "curve-5": "#882255",
     "curve-6": "#1b2531",
 }
-_VARIABLES = {colour: f"var(--{name})" for name, colour in _THEME.items()}
+_VARIABLES = {colour: f"var(--{name})" for name, colour in THEME.items()}
 _DASHES: list[str | tuple[float, tuple[float, ...]]] = [
     "solid",
     (0, (5, 1.5)),
@@ -107,16 +107,16 @@ def draw_roc(curves: Sequence[Curve]) -> Drawing:
     """ROC curves with the zone of the pAUC; `MAX_CURVES` at most."""
 
     def draw(figure: Figure) -> None:
-        axes = _axes(figure, left=0.42, bottom=0.42)
-        axes.axvspan(0, MAX_FPR, color=_THEME["zone"], linewidth=0, zorder=0)
-        axes.text(MAX_FPR / 2, 1.012, "pAUC", color=_THEME["muted"], ha="center", va="bottom", fontsize=7)
-        axes.plot([0, 1], [0, 1], color=_THEME["grid"], linewidth=1, zorder=1)
+        axes = axes_in(figure, left=0.42, bottom=0.42)
+        axes.axvspan(0, MAX_FPR, color=THEME["zone"], linewidth=0, zorder=0)
+        axes.text(MAX_FPR / 2, 1.012, "pAUC", color=THEME["muted"], ha="center", va="bottom", fontsize=7)
+        axes.plot([0, 1], [0, 1], color=THEME["grid"], linewidth=1, zorder=1)
         for curve in curves[:MAX_CURVES]:
             false, true = roc_curve(curve.labels, curve.scores)
             axes.plot(
                 false,
                 true,
-                color=_THEME[f"curve-{curve.place % MAX_CURVES + 1}"],
+                color=THEME[f"curve-{curve.place % MAX_CURVES + 1}"],
                 linestyle=_DASHES[curve.place % MAX_CURVES],
                 linewidth=1.6,
                 label=f"{curve.name}  {100 * curve.auc:.2f}",
@@ -127,11 +127,11 @@ def draw_roc(curves: Sequence[Curve]) -> Drawing:
         legend = axes.legend(
             loc="lower right", title="AUC, %", alignment="right", frameon=True, fontsize=7.5, title_fontsize=7.5
         )
-        legend.get_frame().set(facecolor=_THEME["panel"], edgecolor="none", alpha=0.85)
+        legend.get_frame().set(facecolor=THEME["panel"], edgecolor="none", alpha=0.85)
         for text in (*legend.get_texts(), legend.get_title()):
-            text.set_color(_THEME["ink"])
+            text.set_color(THEME["ink"])
 
-    return _drawing(draw, (3.4, 3.0))
+    return made_by(draw, (3.4, 3.0))
 
 
 def draw_histogram(groups: dict[str, npt.NDArray[np.float64]]) -> Drawing:
@@ -147,10 +147,10 @@ def draw_histogram(groups: dict[str, npt.NDArray[np.float64]]) -> Drawing:
     edges, beyond = _edges(given)
 
     def draw(figure: Figure) -> None:
-        axes = _axes(figure, left=0.42, bottom=0.42)
+        axes = axes_in(figure, left=0.42, bottom=0.42)
         for name, scores in given.items():
             shares = np.histogram(np.clip(scores, edges[0], edges[-1]), edges)[0] * (100 / len(scores))
-            colour = _THEME[name]
+            colour = THEME[name]
             if name in _OUTLINES:
                 axes.stairs(shares, edges, color=colour, linewidth=1.1, linestyle=_OUTLINES[name], zorder=4)
             else:
@@ -158,13 +158,13 @@ def draw_histogram(groups: dict[str, npt.NDArray[np.float64]]) -> Drawing:
                 axes.stairs(shares, edges, color=colour, linewidth=1.2, zorder=3)
         axes.set(xlim=(edges[0], edges[-1]), xlabel="score", ylabel="share of clips, %")
         axes.set_ylim(bottom=0)
-        axes.grid(axis="y", color=_THEME["grid"], linewidth=0.7)
+        axes.grid(axis="y", color=THEME["grid"], linewidth=0.7)
         axes.locator_params(nbins=5)
         if beyond:
             text = f"last bar: {beyond} beyond"
-            axes.text(1, 1.02, text, transform=axes.transAxes, ha="right", color=_THEME["muted"], fontsize=7)
+            axes.text(1, 1.02, text, transform=axes.transAxes, ha="right", color=THEME["muted"], fontsize=7)
 
-    return _drawing(draw, (3.4, 2.1))
+    return made_by(draw, (3.4, 2.1))
 
 
 def _edges(groups: dict[str, npt.NDArray[np.float64]]) -> tuple[npt.NDArray[np.float64], int]:
@@ -185,21 +185,27 @@ def _edges(groups: dict[str, npt.NDArray[np.float64]]) -> tuple[npt.NDArray[np.f
     return np.linspace(low, high, _BINS + 1), int((every > high).sum())
 
 
-def _axes(figure: Figure, *, left: float, bottom: float) -> Axes:
+def axes_in(figure: Figure, *, left: float, bottom: float) -> Axes:
     """Axes with these margins in inches: fixed ones, so that drawings beside each other line up."""
     width, height = figure.get_size_inches()
     axes = figure.add_axes((left / width, bottom / height, 1 - (left + 0.1) / width, 1 - (bottom + 0.2) / height))
-    axes.set_facecolor(_THEME["panel"])
-    axes.tick_params(colors=_THEME["muted"], labelsize=7.5, length=2.5, width=0.7)
-    axes.xaxis.label.set_color(_THEME["muted"])
-    axes.yaxis.label.set_color(_THEME["muted"])
-    for side, spine in axes.spines.items():
-        spine.set(visible=side in ("left", "bottom"), color=_THEME["muted"], linewidth=0.7)
+    style(axes)
     axes.set_axisbelow(True)
     return axes
 
 
-def _drawing(draw: Callable[[Figure], None], size: tuple[float, float]) -> Drawing:
+def style(axes: Axes) -> None:
+    """Give axes the colours and lines that all drawings have."""
+    axes.set_facecolor(THEME["panel"])
+    axes.tick_params(colors=THEME["muted"], labelsize=7.5, length=2.5, width=0.7)
+    axes.xaxis.label.set_color(THEME["muted"])
+    axes.yaxis.label.set_color(THEME["muted"])
+    for side, spine in axes.spines.items():
+        spine.set(visible=side in ("left", "bottom"), color=THEME["muted"], linewidth=0.7)
+
+
+def made_by(draw: Callable[[Figure], None], size: tuple[float, float]) -> Drawing:
+    """Let `draw` fill a figure of some size [inches], and keep it as files."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -209,7 +215,7 @@ def _drawing(draw: Callable[[Figure], None], size: tuple[float, float]) -> Drawi
         matplotlib.rcdefaults()  # whatever the person's own settings are
         matplotlib.rcParams.update(_SETTINGS)
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the page uses the reader's fonts
-        figure = Figure(figsize=size, facecolor=_THEME["panel"])
+        figure = Figure(figsize=size, facecolor=THEME["panel"])
         FigureCanvasAgg(figure)
         draw(figure)
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})

@@ -10,6 +10,8 @@ import numpy.typing as npt
 from asdkit.report.reading import Run, Table
 
 _SHOWN = 5
+_LEAST_TO_RANK = 3  # test clips
+_APART = 50.0  # per cent of the test clips between two places that disagree
 
 
 @dataclass(frozen=True)
@@ -35,31 +37,37 @@ def worth_hearing(table: Table, name: str) -> list[tuple[str, list[Heard]]]:
     Scores of several ids are brought to one scale by z-scores: by the clips held out of each id where there are some,
     else by its training clips; training clips themselves by those of their own kind.
     """
+    lists = []
+    for heading, split, label, lowest in (
+        ("Normal, with the highest scores", "test", 0, False),
+        ("Anomalous, with the lowest scores", "test", 1, True),
+        ("Without a label, with the highest scores", "test", None, False),
+        ("Held-out training clips, with the highest scores", "held", 0, False),
+        ("Training clips, with the highest scores", "train", 0, False),
+    ):
+        found = ranked(table, name, split, label, lowest=lowest)
+        if found:
+            lists.append((heading, found))
+    return lists
+
+
+def ranked(table: Table, name: str, split: str, label: int | None, *, lowest: bool = False) -> list[Heard]:
+    """List the first few clips of a split and label, the highest-scored first (or the lowest)."""
     scores = table.columns[name]
     z = _standardised(table, scores)
     comparable = bool(np.isfinite(z).all())
     order = np.argsort(z if comparable else scores, kind="stable")
-    lists = []
-    for heading, split, label, highest in (
-        ("Normal, with the highest scores", "test", 0, True),
-        ("Anomalous, with the lowest scores", "test", 1, False),
-        ("Without a label, with the highest scores", "test", None, True),
-        ("Held-out training clips, with the highest scores", "held", 0, True),
-        ("Training clips, with the highest scores", "train", 0, True),
-    ):
-        chosen = table.where(None, split, label)
-        found = [i for i in (order[::-1] if highest else order) if chosen[i]][:_SHOWN]
-        if found:
-            lists.append((heading, [_heard(table, i, scores, z if comparable else None) for i in found]))
-    return lists
+    chosen = table.where(None, split, label)
+    found = [i for i in (order if lowest else order[::-1]) if chosen[i]][:_SHOWN]
+    return [_heard(table, i, scores, z if comparable else None) for i in found]
 
 
-def odd_training_clips(table: Table, name: str, shown: int = _SHOWN) -> list[tuple[Heard, str]]:
+def odd_training_clips(table: Table, name: str) -> list[tuple[Heard, str]]:
     """List the healthy recordings that look odd, the oddest first, each with its split (``"train"`` or ``"held"``)."""
     scores = table.columns[name]
     z = _standardised(table, scores)
     odd = [i for i in np.argsort(-z, kind="stable") if table.splits[i] != "test" and np.isfinite(z[i])]
-    return [(_heard(table, i, scores, z), table.splits[i]) for i in odd[:shown]]
+    return [(_heard(table, i, scores, z), table.splits[i]) for i in odd[:_SHOWN]]
 
 
 def _heard(table: Table, i: int, scores: npt.NDArray[np.float64], z: npt.NDArray[np.float64] | None) -> Heard:
@@ -95,7 +103,7 @@ def agreement(run: Run, machine: str) -> tuple[list[str], list[list[float | None
     by_id: list[npt.NDArray[np.float64]] = []
     for id_ in run.ids(machine):
         chosen = table.where(id_, "test")
-        if not members or chosen.sum() < 3:
+        if not members or chosen.sum() < _LEAST_TO_RANK:
             continue
         ranks = np.array([_ranks(table.columns[n][chosen]) for n in members])
         centred = ranks - ranks.mean(axis=1, keepdims=True)
@@ -108,6 +116,35 @@ def agreement(run: Run, machine: str) -> tuple[list[str], list[list[float | None
             known = [float(m[i, j]) for m in by_id if np.isfinite(m[i, j])]
             values[i][j] = sum(known) / len(known) if known else None
     return members, values
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A test clip that members place differently.
+
+    Attributes
+    ----------
+    places
+        Of each member: the share of its id's test clips that it scores lower, in per cent.
+    """
+
+    clip: str
+    places: list[float]
+
+
+def disagreements(run: Run, machine: str) -> list[Disagreement]:
+    """List the test clips that members place most differently among those of their id; labels play no part."""
+    table = run.tables[machine]
+    members = [n for n in run.members if n in table.columns]
+    found: list[Disagreement] = []
+    for id_ in run.ids(machine):
+        chosen = np.flatnonzero(table.where(id_, "test"))
+        if len(members) < 2 or len(chosen) < _LEAST_TO_RANK:
+            continue
+        places = np.array([(_ranks(table.columns[n][chosen]) - 1) / (len(chosen) - 1) for n in members])
+        found += [Disagreement(table.clips[i], (100 * p).tolist()) for i, p in zip(chosen, places.T, strict=True)]
+    found.sort(key=lambda d: min(d.places) - max(d.places))
+    return [d for d in found[:_SHOWN] if max(d.places) - min(d.places) >= _APART]
 
 
 def _ranks(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -7,16 +7,25 @@ from importlib.resources import files
 from typing import Any
 
 from asdkit import __version__
+from asdkit.bundle.calibration import percent
 from asdkit.report.cautions import cautions
+from asdkit.report.closer import Closer
 from asdkit.report.drawing import MAX_CURVES, Drawing
-from asdkit.report.listening import agreement, worth_hearing
+from asdkit.report.listening import agreement, disagreements, worth_hearing
 from asdkit.report.plotting import Plot
 from asdkit.report.reading import Run
+from asdkit.report.thresholds import thresholds
 
 DASH = "–"  # noqa: RUF001  what a table shows for no figure
 
 
-def render(run: Run, drawings: Mapping[Plot, Drawing], left_out: Sequence[Plot]) -> str:
+def render(
+    run: Run,
+    drawings: Mapping[Plot, Drawing],
+    left_out: Sequence[Plot],
+    closer: Sequence[Closer] = (),
+    not_explained: Sequence[str] = (),
+) -> str:
     """Fill the template.
 
     Parameters
@@ -27,11 +36,14 @@ def render(run: Run, drawings: Mapping[Plot, Drawing], left_out: Sequence[Plot])
         The drawings that the page has.
     left_out
         Those it could have had; the page says so.
+    closer, not_explained
+        Clips looked at closely, and why others were not.
     """
     from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup
 
-    inline = {plot: Markup(d.inline(f"d{i}")) for i, (plot, d) in enumerate(drawings.items())}  # noqa: S704  escaped
+    every = {**drawings, **{plot: drawing for clip in closer for plot, drawing in clip.drawings.items()}}
+    inline = {plot: Markup(d.inline(f"d{i}")) for i, (plot, d) in enumerate(every.items())}  # noqa: S704  escaped
     templates = files("asdkit.report") / "templates"
     environment = Environment(
         loader=FunctionLoader(lambda name: (templates / name).read_text(encoding="utf-8")),
@@ -40,16 +52,21 @@ def render(run: Run, drawings: Mapping[Plot, Drawing], left_out: Sequence[Plot])
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    machines = [_machine(run, machine, inline) for machine in sorted(run.tables)]
+    machines = [
+        _machine(run, machine, inline) | {"closer": [_closer(c, inline) for c in closer if _is_of(c, machine)]}
+        for machine in sorted(run.tables)
+    ]
     return environment.get_template("report.html").render(
         style=Markup((templates / "report.css").read_text(encoding="utf-8")),  # noqa: S704  ours
         run=run,
         version=__version__,
         labelled=any(r["auc"] is not None for r in run.results),
         overview=_overview(run),
-        cautions=cautions(run, _left_out(run, left_out)),
+        cautions=cautions(run, [*_left_out(run, left_out), *not_explained]),
         machines=machines,
-        counts={split: sum(t.count(None, split) for t in run.tables.values()) for split in ("train", "test")},
+        counts={split: sum(t.count(None, split) for t in run.tables.values()) for split in ("train", "held", "test")},
+        asked=f"{percent(run.rule.false_alarm_rate)} of healthy clips",
+        percent=percent,
         n_ids=sum(len(run.ids(m)) for m in run.tables),
         dash=DASH,
     )
@@ -136,6 +153,7 @@ def _machine(run: Run, machine: str, inline: Mapping[Plot, Any]) -> dict[str, An
                     if Plot(machine, i, name) in inline
                 ],
                 "clips": worth_hearing(table, name),
+                "thresholds": thresholds(run, machine, name) if any(table.references.get(name, {})) else [],
             }
             for name in names
         ],
@@ -145,12 +163,40 @@ def _machine(run: Run, machine: str, inline: Mapping[Plot, Any]) -> dict[str, An
                 ("normal", "normal", table.count(None, "test", 0)),
                 ("anomaly", "anomaly", table.count(None, "test", 1)),
                 ("unknown", "no label", table.count(None, "test", None)),
+                ("held", "held out of training", table.count(None, "held")),
                 ("training", "training (seen in fitting)", table.count(None, "train")),
             )
             if found
         ],
         "members": members,
         "agreement": correlations,
+        "agree": any(value is not None for i, row in enumerate(correlations) for value in row[:i]),
+        "disagreements": disagreements(run, machine),
+    }
+
+
+def _is_of(closer: Closer, machine: str) -> bool:
+    return closer.explained.chosen.machine == machine
+
+
+def _closer(closer: Closer, inline: Mapping[Plot, Any]) -> dict[str, Any]:
+    clip = closer.explained
+    pictures = [inline[plot] for plot in closer.drawings]
+    return {
+        "clip": clip.chosen.heard.clip,
+        "id": clip.chosen.heard.id,
+        "name": clip.chosen.name,
+        "why": clip.chosen.why,
+        "score": clip.chosen.heard.score,
+        "p_value": clip.p_value,
+        "worst": None if clip.heat is None and clip.heard is None else clip.worst,
+        "has_heat": clip.heat is not None,
+        "remark": clip.remark,
+        "picture": pictures[0],
+        "beside": pictures[1] if clip.nearest is not None else None,
+        "nearest": clip.nearest,
+        "sound": closer.sound,
+        "cut": closer.cut,
     }
 
 

@@ -27,15 +27,24 @@ _GROUPS: Mapping[str, tuple[str, tuple[int | None, ...]]] = {
 
 @dataclass(frozen=True)
 class Plot:
-    """What one drawing shows: score histograms of one name on one machine id, or (no name) the ROC curves of all."""
+    """What one drawing shows.
+
+    Score histograms of one name on one machine id; without a name the ROC curves of all; with a clip that clip, and
+    with `nearest` its worst place beside the nearest healthy excerpt.
+    """
 
     machine: str
     id: str
     name: str | None = None
+    clip: str | None = None
+    nearest: bool = False
 
     @property
     def path(self) -> PurePosixPath:
         """Where it lies below the folder of plots, without a suffix."""
+        if self.clip is not None:
+            kind = "nearest" if self.nearest else "clip"
+            return PurePosixPath(_file_name(self.machine), f"{kind}_{_file_name(PurePosixPath(self.clip).stem)}")
         kind = "roc" if self.name is None else f"scores_{_file_name(self.name)}"
         return PurePosixPath(_file_name(self.machine), f"{kind}_id_{_file_name(self.id)}")
 

@@ -7,7 +7,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from asdkit.report.plotting import draw, plan_plots, write_plots
+from asdkit.report.drawing import Drawing
+from asdkit.report.plotting import Plot, draw, plan_plots, write_plots
 from asdkit.report.reading import read_run
 from asdkit.run.files import write_atomic
 
@@ -35,6 +36,7 @@ def write_report(folder: Path) -> Path:
     OSError
         If the report cannot be written; an older one is gone then, for it would tell of other results.
     """
+    from asdkit.report.closer import look_closer
     from asdkit.report.page import render
 
     run = read_run(folder)
@@ -42,8 +44,10 @@ def write_report(folder: Path) -> Path:
     page.unlink(missing_ok=True)
     shutil.rmtree(folder / PLOTS, ignore_errors=True)
     shown, left_out = plan_plots(run)
-    drawings = {plot: draw(run, plot) for plot in shown}
-    text = render(run, drawings, left_out)
+    drawings: dict[Plot, Drawing] = {plot: draw(run, plot) for plot in shown}
+    closer, not_explained = look_closer(run)
+    text = render(run, drawings, left_out, closer, not_explained)
+    drawings |= {plot: drawing for clip in closer for plot, drawing in clip.drawings.items()}
     with tempfile.TemporaryDirectory(prefix=".plots.", dir=folder) as temporary:
         write_plots(Path(temporary) / PLOTS, drawings)
         if drawings:

@@ -14,9 +14,11 @@ from pathlib import Path
 
 from asdkit.report import write_report
 from tests.report.conftest import clips, write_run
+from tests.report.rooms import make_run
 
 EVIL = "<img src=x onerror=alert(1)>.wav"
 PLANTED = "<!doctype html><img src='http://127.0.0.1:9/x.png'><script>console.error('planted')</script>"
+SCHEMES = {"light": 1, "dark": 0}
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -32,8 +34,8 @@ FLAGS = [
 ]
 
 
-def look(chromium: str, page: Path, width: int, shot: Path) -> list[str]:
-    """Open `page` in a window of this width; list what its console said and what it asked for."""
+def look(chromium: str, page: Path, width: int, shot: Path, scheme: str = "light") -> list[str]:
+    """Open `page` in a window of this width, on a light or dark screen; list what its console said and it asked for."""
     with tempfile.TemporaryDirectory() as profile:
         log = Path(profile) / "net.json"
         ran = subprocess.run(
@@ -44,6 +46,7 @@ def look(chromium: str, page: Path, width: int, shot: Path) -> list[str]:
                 f"--log-net-log={log}",
                 f"--window-size={width},3000",
                 f"--screenshot={shot}",
+                f"--blink-settings=preferredColorScheme={SCHEMES[scheme]}",
                 page.as_uri(),
             ],
             capture_output=True,
@@ -70,12 +73,14 @@ def main(chromium: str, folder: Path) -> int:
             return 1
         rows = [row for machine in ("fan", "pump") for id_ in ("00", "02") for row in clips(machine, id_)]
         rows.append((EVIL, "fan", "00", "train", "normal"))
-        run = write_run(Path(temporary) / "run", rows, skipped=[{"path": EVIL, "reason": "truncated"}])
-        page = write_report(run)
+        by_hand = write_run(Path(temporary) / "run", rows, skipped=[{"path": EVIL, "reason": "truncated"}])
+        pages = {"report": write_report(by_hand), "closer": write_report(make_run(Path(temporary) / "real", name=EVIL))}
         found = [
-            f"{width} pixels: {what}"
+            f"{name}, {width} pixels, {scheme}: {what}"
+            for name, page in pages.items()
             for width in (1280, 390)
-            for what in look(chromium, page, width, folder / f"report-{width}.png")
+            for scheme in SCHEMES
+            for what in look(chromium, page, width, folder / f"{name}-{width}-{scheme}.png", scheme)
         ]
     sys.stdout.write("\n".join(found or [f"nothing amiss; screenshots in {folder}"]) + "\n")
     return 1 if found else 0

@@ -1,0 +1,106 @@
+"""Drawings of an explained clip: log-mel with its heat and score over time; its worst place beside a healthy one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asdkit.features import FloatArray
+from asdkit.report.drawing import THEME, Drawing, axes_in, made_by, style
+from asdkit.report.explaining import Explained, Nearest
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_LEVELS = 40  # of a picture: fewer make a smaller file
+_RANGE = (1.0, 99.7)  # per cent of the levels that are told apart
+_HEAT = 0.85  # opacity of the hottest place
+_COOL = 0.15  # share of the hottest below which nothing is shown
+
+
+def draw_clip(clip: Explained) -> Drawing:
+    """Log-mel spectrogram with the heat map over it, and the score over time below."""
+
+    def draw(figure: Figure) -> None:
+        width, height = figure.get_size_inches()
+        below = 0.0 if clip.heard is None else 0.62
+        axes = axes_in(figure, left=0.5, bottom=0.42 + below)
+        end = len(clip.frames) * clip.seconds_per_frame
+        _picture(axes, clip.frames, (0.0, end))
+        if clip.heat is not None:
+            _heat(axes, clip.heat, end, clip.frames.shape[1])
+        axes.set_ylabel("band, low to high")
+        if clip.heard is None:
+            axes.set_xlabel("time, s")
+            return
+        axes.tick_params(labelbottom=False)
+        over = figure.add_axes((0.5 / width, 0.42 / height, 1 - 0.6 / width, (below - 0.1) / height), sharex=axes)
+        style(over)
+        over.plot(clip.heard.seconds, clip.heard.scores, color=THEME["anomaly"], linewidth=1.1)
+        over.set(xlim=(0, end), xlabel="time, s", ylabel="score")
+        over.locator_params(axis="y", nbins=2)
+
+    return made_by(draw, (6.6, 3.1 if clip.heard is not None else 2.5))
+
+
+def draw_nearest(nearest: Nearest, seconds_per_frame: float) -> Drawing:
+    """Draw the worst place, and beside it the healthy excerpt most like it, in the same levels."""
+
+    def draw(figure: Figure) -> None:
+        width, height = figure.get_size_inches()
+        both = np.concatenate([nearest.here, nearest.there])
+        levels = float(np.percentile(both, _RANGE[0])), float(np.percentile(both, _RANGE[1]))
+        panel = (width - 0.5 - 0.1 - 0.2) / 2
+        for place, (title, frames, begin) in enumerate(
+            (("here", nearest.here, nearest.begin), ("nearest healthy excerpt", nearest.there, nearest.seconds))
+        ):
+            left = 0.5 + place * (panel + 0.2)
+            axes = figure.add_axes((left / width, 0.42 / height, panel / width, (height - 0.72) / height))
+            style(axes)
+            _picture(axes, frames, (begin, begin + len(frames) * seconds_per_frame), levels)
+            axes.set_title(title, fontsize=7.5, color=THEME["ink"], loc="left", pad=3)
+            axes.set_xlabel("time, s")
+            axes.locator_params(axis="x", nbins=3)
+            if place == 0:
+                axes.set_ylabel("band, low to high")
+            else:
+                axes.tick_params(labelleft=False)
+
+    return made_by(draw, (3.4, 2.5))
+
+
+def _picture(
+    axes: Axes, frames: FloatArray, seconds: tuple[float, float], levels: tuple[float, float] | None = None
+) -> None:
+    from matplotlib import colormaps
+
+    low, high = levels or (float(np.percentile(frames, _RANGE[0])), float(np.percentile(frames, _RANGE[1])))
+    shares = np.clip((frames.T - low) / max(high - low, 1e-6), 0, 1)
+    coloured = colormaps["bone"](np.round(shares * (_LEVELS - 1)) / (_LEVELS - 1), bytes=True)
+    _show(axes, np.asarray(coloured), (*seconds, 0, frames.shape[1]))
+
+
+def _heat(axes: Axes, heat: npt.NDArray[np.float64], end: float, bands: int) -> None:
+    """Lay the heat over a picture: from clear to yellow; the hottest cell has a frame."""
+    from matplotlib import colormaps
+    from matplotlib.patches import Rectangle
+
+    hottest = float(heat.max())
+    if not hottest > 0:
+        return
+    shares = np.clip(heat.T / hottest, 0, 1)
+    coloured = np.asarray(colormaps["autumn"](shares, bytes=True)).copy()
+    opacity = np.clip((shares - _COOL) / (1 - _COOL), 0, 1) * _HEAT
+    coloured[..., 3] = np.round(255 * opacity)
+    _show(axes, coloured, (0.0, end, 0, bands))
+    band, time = np.unravel_index(int(shares.argmax()), shares.shape)
+    cell = end / heat.shape[0], bands / heat.shape[1]
+    place = (time * cell[0], band * cell[1])
+    axes.add_patch(Rectangle(place, *cell, fill=False, edgecolor="#ffffff", linewidth=1.2))
+
+
+def _show(axes: Axes, picture: npt.NDArray[Any], extent: tuple[float, float, float, float]) -> None:
+    axes.imshow(picture, origin="lower", aspect="auto", interpolation="none", extent=extent)
