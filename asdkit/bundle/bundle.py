@@ -248,7 +248,7 @@ class Bundle:
             window_scores.append(scores)
             clip_scores.append(pool_scores(scores, cut.offsets, member.pool))
         members = np.stack(clip_scores, axis=1)
-        return SystemScores(self._fused(members, ids), members, windows, window_scores)
+        return SystemScores(self.fused(members, ids), members, windows, window_scores)
 
     def judge_features(
         self, features: Sequence[Features], ids: Sequence[str], *, id_known: bool = True
@@ -285,7 +285,8 @@ class Bundle:
         rows = self.featurizers[featurizer].rows
         return _LONG / (rows(2 * _LONG) - rows(_LONG)) / self.sample_rate
 
-    def _fused(self, members: DoubleArray, ids: Sequence[str]) -> DoubleArray:
+    def fused(self, members: DoubleArray, ids: Sequence[str]) -> DoubleArray:
+        """Scores of the system [float64, ``[clips]``] of its members' [float64, ``[clips, members]``]."""
         if self.fuser is None or self.description.fuser is None:
             return members[:, 0]
         return fuse_checked(self.fuser, self.description.fuser.use, members, ids)
@@ -298,13 +299,18 @@ class Bundle:
         middles = cut.starts[its] - features.offsets[clip] + (length - 1) / 2
         return WindowScores(middles * self.seconds_per_frame(member.featurizer), scored.window_scores[place][its])
 
-    def _worst(self, windows: Sequence[WindowScores], id_: str) -> float | None:
-        """When the clip is at its worst: members' window scores are fused as clip scores are, moment by moment."""
-        if all(member.frames == "clip" for member in self.members):
-            return None
+    def over_time(self, windows: Sequence[WindowScores], id_: str) -> WindowScores:
+        """Score of the system over time: members' window scores are fused as clip scores are, moment by moment."""
         moments = max((w.seconds for w in windows), key=len)
         heard = np.stack([np.interp(moments, w.seconds, w.scores) for w in windows], axis=1)
-        return float(moments[np.argmax(self._fused(heard, [id_] * len(moments)))])
+        return WindowScores(moments, self.fused(heard, [id_] * len(moments)).astype(np.float32))
+
+    def _worst(self, windows: Sequence[WindowScores], id_: str) -> float | None:
+        """When the clip is at its worst; no member may know, if all judge whole clips."""
+        if all(member.frames == "clip" for member in self.members):
+            return None
+        heard = self.over_time(windows, id_)
+        return float(heard.seconds[np.argmax(heard.scores)])
 
 
 def _fit(verdict: Verdict) -> tuple[float, float]:
