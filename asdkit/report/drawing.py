@@ -147,7 +147,7 @@ def draw_histogram(groups: dict[str, npt.NDArray[np.float64]]) -> Drawing:
     edges, beyond = _edges(given)
 
     def draw(figure: Figure) -> None:
-        axes = axes_in(figure, left=0.42, bottom=0.42)
+        axes = axes_in(figure, left=0.47, bottom=0.42)
         for name, scores in given.items():
             shares = np.histogram(np.clip(scores, edges[0], edges[-1]), edges)[0] * (100 / len(scores))
             colour = THEME[name]

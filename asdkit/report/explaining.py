@@ -67,6 +67,8 @@ class Explained:
         [float64, ``[times, bands]``] None where none can be made, which `remark` gives the reason for.
     heard
         Score of the system over time; None where it judges whole clips.
+    p_value, supported_rate
+        None where no clips were held out; below the supported rate a p-value is no promise.
     worst
         When the clip is at its worst [s].
     sound
@@ -82,6 +84,7 @@ class Explained:
     worst: float
     nearest: Nearest | None
     p_value: float | None
+    supported_rate: float | None
     sound: Wave
     sample_rate: int
 
@@ -180,6 +183,7 @@ class _System:
             worst=worst,
             nearest=nearest,
             p_value=verdict.p_value if not chosen.learnt else None,
+            supported_rate=verdict.supported_rate,
             sound=wave,
             sample_rate=bundle.sample_rate,
         )

@@ -188,7 +188,7 @@ def _closer(closer: Closer, inline: Mapping[Plot, Any]) -> dict[str, Any]:
         "name": clip.chosen.name,
         "why": clip.chosen.why,
         "score": clip.chosen.heard.score,
-        "p_value": clip.p_value,
+        "p_value": _p_value(clip.p_value, clip.supported_rate),
         "worst": None if clip.heat is None and clip.heard is None else clip.worst,
         "has_heat": clip.heat is not None,
         "remark": clip.remark,
@@ -198,6 +198,15 @@ def _closer(closer: Closer, inline: Mapping[Plot, Any]) -> dict[str, Any]:
         "sound": closer.sound,
         "cut": closer.cut,
     }
+
+
+def _p_value(p_value: float | None, supported: float | None) -> str:
+    """Say no less than the clips held out can tell."""
+    if p_value is None or supported is None:
+        return ""
+    if p_value <= supported:
+        return f"p-value at most {supported:.2g}, the least that the clips held out can tell"
+    return f"p-value {p_value:.2g}"
 
 
 def _mean(run: Run, machine: str, name: str) -> Mapping[str, Any] | None:

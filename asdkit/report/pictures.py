@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _LEVELS = 40  # of a picture: fewer make a smaller file
 _RANGE = (1.0, 99.7)  # per cent of the levels that are told apart
 _HEAT = 0.85  # opacity of the hottest place
+_FRAME = "#fefefe"  # white on dark screens too, unlike the panel's
 _COOL = 0.15  # share of the hottest below which nothing is shown
 
 
@@ -99,7 +100,7 @@ def _heat(axes: Axes, heat: npt.NDArray[np.float64], end: float, bands: int) -> 
     band, time = np.unravel_index(int(shares.argmax()), shares.shape)
     cell = end / heat.shape[0], bands / heat.shape[1]
     place = (time * cell[0], band * cell[1])
-    axes.add_patch(Rectangle(place, *cell, fill=False, edgecolor="#ffffff", linewidth=1.2))
+    axes.add_patch(Rectangle(place, *cell, fill=False, edgecolor=_FRAME, linewidth=1.2))
 
 
 def _show(axes: Axes, picture: npt.NDArray[Any], extent: tuple[float, float, float, float]) -> None:

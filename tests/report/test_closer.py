@@ -68,6 +68,7 @@ def test_the_page_shows_the_worst_clips_with_sound_and_pictures_and_names_as_tex
     page = Page(write_report(made))
     assert page.shown.count("what raised the score of") == 1
     assert EVIL in page.shown
+    assert "p-value at most 0.17, the least that the clips held out can tell" in page.shown
     assert not [attrs for tag, attrs in page.elements if tag in ("img", "script") or "onerror" in attrs]
     sounds = [attrs for tag, attrs in page.elements if tag == "audio"]
     assert len(sounds) == 3
