@@ -84,8 +84,11 @@ class NetworkDetector:
         standard = Standard.fit(training.features, learn)
         with surroundings(ctx, "network") as device:
             network = self.build(frames, training.features.bands, classes).to(device)
-            Fit(network, training, learn, watch, standard, self.config, ctx).run()
-        network.cpu().eval()
+            fit = Fit(network, training, learn, watch, standard, self.config, ctx)
+            fit.run()
+            with torch.no_grad():
+                network.eval().settle(fit.shown(learn))
+        network.cpu()
         self._learnt = _Learnt(network, standard, list(training.real_ids), frames, classes)
 
     def score(self, features: Features, windows: Windows, ids: Sequence[str], ctx: Context) -> FloatArray:
@@ -103,7 +106,7 @@ class NetworkDetector:
                 if ctx.should_stop():
                     raise Stopped("scoring was stopped")
                 rows = slice(first, first + len(batch.windows))
-                scores[rows] = _own_score(network.score(batch.windows), own[rows])
+                scores[rows] = _own_score(network.score(batch.windows), own[rows], len(learnt.ids))
                 first = rows.stop
             made: FloatArray = scores.cpu().numpy().copy()
         return made
@@ -144,9 +147,9 @@ def _columns(known: Sequence[str], ids: Sequence[str]) -> IntArray:
     return np.array([place.get(name, -1) for name in ids], np.int64)
 
 
-def _own_score(scores: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
-    """Score of each window at its clip's own id; the best over the known ids where that is not one of them."""
+def _own_score(scores: torch.Tensor, own: torch.Tensor, ids: int) -> torch.Tensor:
+    """Score of each window at its clip's own id; the best over the real ids where that is not one of them."""
     if scores.ndim == 1:
         return scores
     at_own = scores.gather(1, own.clamp(min=0)[:, None])[:, 0]
-    return torch.where(own < 0, scores.amin(dim=1), at_own)
+    return torch.where(own < 0, scores[:, :ids].amin(dim=1), at_own)

@@ -15,7 +15,7 @@ from asdkit_id_classifier.mobilenet import Bottleneck, mobilenet_v2
 from asdkit_id_classifier.resnet import resnet_50
 from torch import nn
 
-from asdkit.api import JobOutline
+from asdkit.api import Batch, JobOutline
 
 
 def counts(network: nn.Module) -> tuple[int, int]:
@@ -166,9 +166,11 @@ def test_classes_are_ids_times_one_and_all_variants() -> None:
     assert JobOutline(frames=64, ids=4, augmenters=augmenters).classes == 4 * (1 + 3 + 2)
 
 
-def test_full_size_networks_score_a_window_alone_as_in_a_batch() -> None:
-    network = ClassifierNetwork(3, IdClassifierConfig()).eval()
+@pytest.mark.parametrize("score", ["nearest", "negative-softmax"])
+def test_full_size_networks_score_a_window_alone_as_in_a_batch(score) -> None:
+    network = ClassifierNetwork(3, IdClassifierConfig(score=score)).eval()
     windows = torch.randn(5, 64, 128)
+    network.settle([Batch(torch.randn(6, 64, 128), torch.eye(3).repeat(2, 1))])
     with torch.inference_mode():
         together, alone = network.score(windows), torch.cat([network.score(w[None]) for w in windows])
     np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-6)
