@@ -27,7 +27,7 @@ def test_version(asdkit_command):
     assert asdkit_command("--version").stdout == f"asdkit {asdkit.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["run", "check", "plugins", "demo", "data", "download", "evaluate"])
+@pytest.mark.parametrize("command", ["run", "check", "plugins", "demo", "data", "download", "evaluate", "init", "compare", "report"])
 def test_help_of_each_command_names_its_options(asdkit_command, command):
     shown = asdkit_command(command, "--help")
     assert shown.returncode == 0
@@ -93,8 +93,8 @@ def test_check_prints_the_plan_with_counts(asdkit_command, spec_of_builtins, tmp
     assert shown.returncode == 0, shown.stderr
     lines = [line.split() for line in shown.stdout.splitlines()]
     # 6 s at 8 kHz, hop 512: 94 frames; 90 windows of 5, and 4 of 64 with hop 8
-    assert ["fan", "G", "2", "2", "1", "180", "90", "left"] in lines
-    assert ["fan", "M", "2", "2", "1", "8", "4", "left"] in lines
+    assert ["fan", "G", "2", "2", "0", "1", "180", "90", "left"] in lines
+    assert ["fan", "M", "2", "2", "0", "1", "8", "4", "left"] in lines
     assert not (tmp_path / "runs").exists()
 
 
