@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from asdkit import audio
-from asdkit.api import Features, FloatArray, Wave, Windows
+from asdkit.api import Features, FloatArray, Wave
 from asdkit.bundle import Bundle, WindowScores
-from asdkit.bundle.parts import Member
+from asdkit.bundle.explaining import explain_clip
 from asdkit.dataset import LAYOUTS
 from asdkit.errors import AsdkitError, BadAudio, DataError
-from asdkit.explain import Explanation, Grid, Part, Scorer, Usual, explain
+from asdkit.explain import Explanation, Grid, Usual
 from asdkit.report.choosing import Chosen, choose
 from asdkit.report.reading import Run, Table
-from asdkit.run.pool import pool_scores
 
 BUDGET = 5.0
 """Seconds that all heat maps of a page may take; the first is made whatever it takes."""
@@ -197,17 +195,9 @@ class _System:
         if not clock.allows():
             return None, f"No heat map: those of this page may take {BUDGET:.0f} s in all."
         begin = time.perf_counter()
-        parts = [self._part(m, features[m.featurizer], usual[m.featurizer], id_) for m in self.bundle.members]
-        found = explain(parts, lambda members: self.bundle.fused(members, [id_] * len(members)), GRID)
+        found = explain_clip(self.bundle, features, id_, usual, GRID)
         clock.count(time.perf_counter() - begin)
         return found, ""
-
-    def _part(self, member: Member, features: Features, usual: Usual, id_: str) -> Part:
-        def score(copies: Features, windows: Windows) -> FloatArray:
-            return member.score(copies, windows, [id_] * copies.clips, self.bundle.ctx)
-
-        pool = partial(pool_scores, pool=member.pool)
-        return Part(features.frames, usual, Scorer(score, pool, member.frames, member.hop))
 
     def _wave(self, name: str) -> Wave:
         """Read a recording, as it was when it was scored."""
