@@ -39,14 +39,13 @@ from asdkit.sampling import Training
 if TYPE_CHECKING:
     from asdkit.kernels import gather, log_mel
     from asdkit.kernels.compiling import kernel
-    from asdkit.training import Batch, NetworkDetector, WindowNetwork
+    from asdkit.training import NetworkDetector, WindowNetwork
 
 __all__ = [
     "API_VERSION",
     "AsdkitError",
     "AsdkitWarning",
     "AugmenterConfig",
-    "Batch",
     "Config",
     "Context",
     "Detector",
@@ -89,7 +88,6 @@ _LAZY = {
     "kernel": "asdkit.kernels.compiling",
     "log_mel": "asdkit.kernels",
     "gather": "asdkit.kernels",
-    "Batch": "asdkit.training",
     "NetworkDetector": "asdkit.training",
     "WindowNetwork": "asdkit.training",
 }

@@ -125,14 +125,6 @@ class Draw:
         """Windows in the order given, without transforms."""
         return cls(starts, classes, np.full(len(starts), -1, np.int64), batch_size)
 
-    def thinned(self, most: int) -> Draw:
-        """At most so many windows of each class, evenly from all of them and in the same order."""
-        kept = np.zeros(len(self.starts), np.bool_)
-        for each in np.unique(self.classes):
-            own = np.flatnonzero(self.classes == each)
-            kept[own[np.linspace(0, len(own) - 1, min(most, len(own))).astype(np.int64)]] = True
-        return Draw(self.starts[kept], self.classes[kept], self.transforms[kept], self.batch_size)
-
 
 class Sampler:
     """Draws the windows of each epoch from some of the real training clips.

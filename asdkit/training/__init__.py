@@ -1,7 +1,6 @@
 """The one torch loop that neural detectors share: drawing, gathering, stepping, checkpoints, scoring."""
 
-from asdkit.training.batches import Batch
 from asdkit.training.detector import NetworkDetector
 from asdkit.training.network import WindowNetwork
 
-__all__ = ["Batch", "NetworkDetector", "WindowNetwork"]
+__all__ = ["NetworkDetector", "WindowNetwork"]

@@ -84,11 +84,8 @@ class NetworkDetector:
         standard = Standard.fit(training.features, learn)
         with surroundings(ctx, "network") as device:
             network = self.build(frames, training.features.bands, classes).to(device)
-            fit = Fit(network, training, learn, watch, standard, self.config, ctx)
-            fit.run()
-            with torch.no_grad():
-                network.eval().settle(fit.shown(learn))
-        network.cpu()
+            Fit(network, training, learn, watch, standard, self.config, ctx).run()
+        network.cpu().eval()
         self._learnt = _Learnt(network, standard, list(training.real_ids), frames, classes)
 
     def score(self, features: Features, windows: Windows, ids: Sequence[str], ctx: Context) -> FloatArray:

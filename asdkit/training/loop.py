@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,7 @@ from asdkit.context import Context, State
 from asdkit.errors import AsdkitError, Stopped
 from asdkit.features import IntArray
 from asdkit.sampling import Draw, Sampler, Training
-from asdkit.training.batches import Batch, HostBatches, Source, generator
+from asdkit.training.batches import HostBatches, Source, generator
 from asdkit.training.device import DeviceBatches
 from asdkit.training.network import WindowNetwork, from_state, to_state
 from asdkit.training.schedule import rate
@@ -23,7 +22,6 @@ from asdkit.training.surroundings import autocast
 if TYPE_CHECKING:
     from asdkit.api import NetworkConfig
 
-_SHOWN = 2048  # windows of a class: enough for statistics of its features, and few megabytes of them
 _REPORT = 0.5  # seconds between reports within an epoch
 _SMALLEST_BATCH = 4  # of a small set: this fraction of the configured one
 _LARGEST_GRADIENT = 10.0  # norm to which a larger gradient is cut: an outlier must not spoil what was learnt
@@ -56,7 +54,7 @@ class Fit:
         config: NetworkConfig,
         ctx: Context,
     ) -> None:
-        self.network, self.training, self.config, self.ctx = network, training, config, ctx
+        self.network, self.config, self.ctx = network, config, ctx
         self.device = torch.device(ctx.device)
         self.sampler = Sampler(training, learn)
         self.batch_size = _batch_size(self.sampler, config)
@@ -96,14 +94,6 @@ class Fit:
             self.ctx.save_checkpoint(self._state())
         if self.best:
             self.network.load_state_dict(self.best)
-
-    def shown(self, clips: IntArray) -> Iterator[Batch]:
-        """Windows of some clips and their classes, evenly from all of them, at most `_SHOWN` of a class."""
-        windows = _windows_of(self.training, clips, self.batch_size)
-        for batch in self.batches.epoch(windows.thinned(_SHOWN), 0, 0):
-            if self.ctx.should_stop():
-                raise Stopped("training was stopped")
-            yield batch
 
     def _epoch(self, draw: Draw) -> None:
         """One pass over the windows drawn; the host waits for the device at its end alone."""

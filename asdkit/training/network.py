@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from asdkit.context import State, StateValue
-from asdkit.training.batches import Batch
 
 
 class WindowNetwork(nn.Module):
@@ -30,18 +29,6 @@ class WindowNetwork(nn.Module):
             [float32, ``[batch, classes]``] Share of each class; rows add up to 1.
         """
         raise NotImplementedError
-
-    def settle(self, batches: Iterable[Batch]) -> None:
-        """Take, once training has ended, what scoring needs of the training windows into the network's buffers.
-
-        Nothing by default. Called in evaluation mode and without gradients.
-
-        Parameters
-        ----------
-        batches
-            Windows of the real training clips and their classes, evenly from all clips; of a class with very many
-            windows, some of them.
-        """
 
     def score(self, windows: torch.Tensor) -> torch.Tensor:
         """Score windows: higher is more anomalous.

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
 from torch.nn import functional
 
-from asdkit.api import Batch, NetworkDetector, WindowNetwork
+from asdkit.api import NetworkDetector, WindowNetwork
 from asdkit_id_classifier import mobilenet, resnet
 from asdkit_id_classifier.config import IdClassifierConfig
 from asdkit_id_classifier.heads import ArcFace, Softmax
-from asdkit_id_classifier.prototypes import Prototypes
 
 
 class IdClassifier(NetworkDetector):
-    """Detector ``id-classifier``: how little the sound is like what the clip's own id sounded like in training.
+    """Detector ``id-classifier``: how little the network believes that the clip's own id made the sound.
 
-    ``nearest`` is the cosine distance of the window's features to the nearest prototype of the id.
+    The softmax runs over all classes, pseudo-classes of augmenters included, and is read at the clip's own id.
 
-    ``negative-softmax`` is the report's score: the softmax over all classes, pseudo-classes of augmenters included,
-    read at the clip's own id. It is ``1 - p``, the report's ``-p`` moved by one: a confident network's ``-p`` is -1
-    for most windows in float32, ``1 - p`` keeps their ranking. ``negative-log`` is ``-log p``, to the same precision.
+    ``negative-softmax`` is ``1 - p``, the report's ``-p`` moved by one: a confident network's ``-p`` is -1 for most
+    windows in float32, ``1 - p`` keeps their ranking. ``negative-log`` is ``-log p``, to the same precision.
     """
 
     config: IdClassifierConfig
@@ -49,7 +45,6 @@ class ClassifierNetwork(WindowNetwork):
             self.head = ArcFace(features, classes, config.margin, config.scale)
         else:
             self.head = Softmax(features, classes)
-        self.prototypes = Prototypes(classes, features) if config.score == "nearest" else None
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def features(self, windows: torch.Tensor) -> torch.Tensor:
@@ -62,18 +57,9 @@ class ClassifierNetwork(WindowNetwork):
         """Divergence from the targets, or ArcFace's loss."""
         return self.head.loss(self.features(windows), targets)
 
-    def settle(self, batches: Iterable[Batch]) -> None:
-        """Take the prototypes from training windows."""
-        if self.prototypes is not None:
-            self.prototypes.learn((self.features(batch.windows), batch.targets.argmax(dim=1)) for batch in batches)
-
     def score(self, windows: torch.Tensor) -> torch.Tensor:
         """Score windows as heard from each class [float32, ``[batch, classes]``]; the first classes are the ids."""
-        features = self.features(windows)
-        if self.prototypes is not None:
-            distances: torch.Tensor = self.prototypes(features)
-            return distances.float()
-        logits = self.head(features).double()
+        logits = self.head(self.features(windows)).double()
         own_class = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
         others = logits[:, None].masked_fill(own_class, -torch.inf).logsumexp(2)
         # p = 1 / (1 + exp(others - own)): both scores are exact however close p is to 1.

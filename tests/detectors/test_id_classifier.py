@@ -9,13 +9,13 @@ import pytest
 import torch
 from asdkit_augment.config import MixConfig, ResampleConfig, WarpConfig
 from asdkit_id_classifier.config import IdClassifierConfig
-from asdkit_id_classifier.detector import ClassifierNetwork
+from asdkit_id_classifier.detector import ClassifierNetwork, IdClassifier
 from asdkit_id_classifier.heads import ArcFace, Softmax, divergence
 from asdkit_id_classifier.mobilenet import Bottleneck, mobilenet_v2
 from asdkit_id_classifier.resnet import resnet_50
 from torch import nn
 
-from asdkit.api import Batch, JobOutline
+from asdkit.api import Context, Features, JobOutline, Training, cut_windows
 
 
 def counts(network: nn.Module) -> tuple[int, int]:
@@ -166,11 +166,22 @@ def test_classes_are_ids_times_one_and_all_variants() -> None:
     assert JobOutline(frames=64, ids=4, augmenters=augmenters).classes == 4 * (1 + 3 + 2)
 
 
-@pytest.mark.parametrize("score", ["nearest", "negative-softmax"])
-def test_full_size_networks_score_a_window_alone_as_in_a_batch(score) -> None:
-    network = ClassifierNetwork(3, IdClassifierConfig(score=score)).eval()
+def test_full_size_networks_score_a_window_alone_as_in_a_batch() -> None:
+    network = ClassifierNetwork(3, IdClassifierConfig()).eval()
     windows = torch.randn(5, 64, 128)
-    network.settle([Batch(torch.randn(6, 64, 128), torch.eye(3).repeat(2, 1))])
     with torch.inference_mode():
         together, alone = network.score(windows), torch.cat([network.score(w[None]) for w in windows])
     np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-6)
+
+
+def test_an_unknown_id_gets_the_best_score_of_the_real_ids_never_of_a_pseudo_id() -> None:
+    rng = np.random.default_rng(0)
+    offsets = np.arange(0, 5) * 40
+    features = Features(rng.normal(size=(160, 32)).astype(np.float32), offsets)
+    windows = cut_windows(offsets, 32, 8)
+    classes = ("a", "b", "a~warp:0", "b~warp:0")
+    training = Training(features, windows, ["a", "a", "b", "b"], np.array([0, 0, 1, 1]), classes, 4)
+    detector = IdClassifier(IdClassifierConfig(epochs=1, least_batches=1, batch_size=4))
+    detector.fit(training, Context(seed=1))
+    unknown, a, b = (detector.score(features, windows, [i] * 4, Context()) for i in "?ab")
+    np.testing.assert_array_equal(unknown, np.minimum(a, b))
