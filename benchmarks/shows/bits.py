@@ -66,26 +66,22 @@ def make_job(folder: Path) -> Path:
 
 def show_bundle(run: Path, trials: int, figures: Figures) -> None:
     """Export the run's system, and flip bits anywhere in the bundle."""
-    bundle = run.parent / "bundle"
-    ran = rooms.run(run.parent, "export", run, "--out", bundle)
-    if ran.returncode:
-        figures.tell("bundle", f"could not be exported: {ran.stderr.strip()}", "a bundle", met=False)
-        return
-    from asdkit.bundle import open_bundle
+    from asdkit.bundle import Bundle
 
+    bundle = run.parent / "room.asdkit"
+    ran = rooms.run(run.parent, "export", run, "--system", "all", "--out", bundle)
+    assert ran.returncode == 0, ran.stderr
+    Bundle.load(bundle)
     rng = random.Random(1)
-    files = sorted(path for path in (bundle.rglob("*") if bundle.is_dir() else [bundle]) if path.is_file())
-    weights = [path.stat().st_size for path in files]
+    whole = bundle.read_bytes()
     found = 0
     for _ in range(trials):
-        path = rng.choices(files, weights)[0]
-        whole = path.read_bytes()
-        flip(path, rng.randrange(8 * len(whole)), stealthily=True)
+        flip(bundle, rng.randrange(8 * len(whole)), stealthily=True)
         try:
-            open_bundle(bundle)
+            Bundle.load(bundle)
         except AsdkitError:
             found += 1
-        path.write_bytes(whole)
+        bundle.write_bytes(whole)
     figures.tell("bits flipped in a bundle and found on opening it", f"{found} of {trials}", "all", found == trials)
 
 

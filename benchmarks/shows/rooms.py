@@ -41,6 +41,29 @@ TRAINED = """
 use = "autoencoder"
 epochs = {epochs}
 """
+RESTING = """
+[detectors.R]
+use = "resting"
+seconds = {seconds}
+"""
+RESTS = """
+import time
+from asdkit.api import Entry, hookimpl
+from asdkit_statistics.config import KnnConfig
+from asdkit_statistics.knn import Knn
+
+class Config(KnnConfig):
+    seconds: float = 1.0
+
+class Resting(Knn):
+    def fit(self, training, ctx):
+        time.sleep(self.config.seconds)
+        super().fit(training, ctx)
+
+@hookimpl
+def asdkit_detectors():
+    return [Entry("resting", Config, Resting, defaults={"frames": "clip"})]
+"""
 SYSTEM = """
 [systems.all]
 members = [{members}]
@@ -74,6 +97,16 @@ def make_spec(folder: Path, detectors: list[str], names: list[str]) -> Path:
     path = folder / "spec.toml"
     path.write_text("\n".join([HEAD, *detectors, SYSTEM.format(members=members)]))
     return path
+
+
+def install_resting(site: Path) -> None:
+    """Install a detector that waits instead of computing, for this process's commands: jobs equal whatever the load."""
+    info = site / "resting-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "asdkit_resting.py").write_text(RESTS)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: resting\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[asdkit]\nresting = asdkit_resting\n")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH", "")]))
 
 
 def command(*args: object) -> list[str]:
