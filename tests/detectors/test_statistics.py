@@ -82,7 +82,11 @@ def test_statistics_are_those_of_each_band_over_the_frames(statistics) -> None:
     np.testing.assert_allclose(made, summaries(cut, statistics), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("detector", [Knn(KnnConfig()), Mahalanobis(MahalanobisConfig()), Gmm(GmmConfig())], ids=repr)
+@pytest.mark.parametrize(
+    "detector",
+    [Knn(KnnConfig()), Mahalanobis(MahalanobisConfig()), Gmm(GmmConfig())],
+    ids=["knn", "mahalanobis", "gmm"],
+)
 def test_training_clips_score_like_new_normal_clips(detector) -> None:
     """z-scores and thresholds follow from the scores of training clips; a clip must not vouch for itself."""
     train, test = both(detector)
