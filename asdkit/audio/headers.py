@@ -240,6 +240,10 @@ def _held_bytes(file: FileIO, offset: int, promised: int, available: int, bytes_
             f"a header without samples though {available} bytes follow: the recorder probably crashed before it "
             "could write the length"
         )
+    if promised > available == 0:
+        raise UnusableError(
+            f"a header without samples: it promises {promised / bytes_per_second:.2f} s, nothing follows"
+        )
     if promised > available:
         raise UnusableError(
             f"cut short: its header promises {promised / bytes_per_second:.2f} s, "

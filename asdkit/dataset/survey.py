@@ -37,7 +37,7 @@ class Survey:
     faults
         What is wrong, one line each.
     ignored
-        Names of what is no clip of the layout.
+        Names of what is no clip of the layout, each once.
     """
 
     def __init__(self, root: Path, given: Path | None = None) -> None:
@@ -45,18 +45,22 @@ class Survey:
         self.given = given or root
         self.faults: list[str] = []
         self._below = len(os.path.join(root, ""))
-        self.ignored: list[str] = []
+        self.ignored: dict[str, None] = {}
 
     def entries(self, folder: str) -> list[os.DirEntry[str]]:
-        """List a folder, hidden files left out; a folder that is not there is empty."""
+        """List a folder; hidden files are left out, and noted if they are recordings. One that is not there is empty."""
         try:
             with os.scandir(folder) as listing:
-                return [entry for entry in listing if not entry.name.startswith(".")]
+                every = list(listing)
         except FileNotFoundError:
             return []
         except OSError as error:
             self.faults.append(f"{printable(folder)}: cannot be listed: {error.strerror}")
             return []
+        for entry in every:
+            if entry.name.startswith(".") and is_recording(entry.name):
+                self.ignore(entry.path)
+        return [entry for entry in every if not entry.name.startswith(".")]
 
     def folders(self, folder: str) -> list[os.DirEntry[str]]:
         """Folders in a folder, by name."""
@@ -84,12 +88,12 @@ class Survey:
 
     def ignore(self, path: str) -> None:
         """Note something that is not a clip of the layout."""
-        self.ignored.append(self.name(path))
+        self.ignored[self.name(path)] = None
 
     def tell_ignored(self) -> None:
         """Warn of all that was ignored, once."""
         if self.ignored:
-            examples = ", ".join(sorted(self.ignored[:EXAMPLES])) + (", ..." if len(self.ignored) > EXAMPLES else "")
+            examples = ", ".join(sorted(self.ignored)[:EXAMPLES]) + (", ..." if len(self.ignored) > EXAMPLES else "")
             what = "file or folder that is no clip" if len(self.ignored) == 1 else "files or folders that are no clips"
             warnings.warn(
                 f"{printable(str(self.root))}: ignored {len(self.ignored)} {what} of this layout: {examples}",

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -296,6 +297,7 @@ class _Work:
         (result / "job.json").write_bytes(record)
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions of what a result depends on."""
     from importlib.metadata import version

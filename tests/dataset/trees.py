@@ -13,7 +13,7 @@ WAV = HEAD + struct.pack("<IHHIIHH", 16, 1, 1, 16000, 32000, 2, 16) + b"data" + 
 def make(root: Path, names: Iterator[str]) -> Path:
     """Make recordings of 16 samples of silence: links to one file, for there are thousands."""
     root.mkdir(parents=True, exist_ok=True)
-    one = root / ".one.wav"
+    one = root / ".one"
     one.write_bytes(WAV)
     for name in names:
         path = root / name

@@ -1,0 +1,86 @@
+"""A room full of bad recordings: each named once with its reason, every good one scored, nothing crashes or hangs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from asdkit.naming import printable
+from benchmarks.shows import rooms
+from benchmarks.shows.figures import Figures
+from tests.audio_corpus import BAD, GOOD, NEEDS_A_USER
+
+HANG_S = 5.0
+
+
+def make(folder: Path) -> tuple[list[str], list[str]]:
+    """A ``folder`` layout with all good and bad recordings of the corpus; names of the bad, names of the good."""
+    train = folder / "room" / "machine" / "train"
+    for i in range(8):
+        rooms.write_clip(train / f"plain_{i}.wav", i)
+    bad = []
+    for case in BAD:
+        if case.name == "missing.wav" or (case.name in NEEDS_A_USER and os.geteuid() == 0):
+            continue  # never there, so no clip; nothing is forbidden to root
+        case.make(train / case.name)
+        bad.append(case.name)
+    good = [
+        name
+        for name in GOOD
+        if name not in ("1-kilohertz.wav", "768-kilohertz.wav", "one-sample.wav", "64-channels.wav")
+    ]  # too short
+    for name in good:
+        (train / f"good-{name}").write_bytes(GOOD[name])
+    (train / "too-short.wav").write_bytes(GOOD["one-sample.wav"])
+    long = train / ("x" * 246 + ".wav")
+    long.write_bytes(b"")
+    return [*bad, "other-end-of-loop.wav", "too-short.wav", long.name], [f"good-{name}" for name in good]
+
+
+def show(folder: Path, figures: Figures) -> None:
+    """Check and run the room, stopping at bad audio and leaving it out."""
+    bad, good = make(folder)
+    spec = rooms.make_spec(folder, [rooms.KNN.format(i=1, n=1) + "frames = 5\nhop = 5\n"], ["K1"])
+    spec.write_text(spec.read_text().replace('layout = "dcase2020"', 'layout = "folder"'))
+    named = crashes = tracebacks = 0
+    slowest = 0.0
+    for args in (
+        ["check", spec],
+        ["run", spec],
+        ["data", folder / "room", "--layout", "folder"],
+        ["run", spec, "--set", 'data.on_bad_audio="skip"'],
+    ):
+        begin = time.monotonic()
+        ran = rooms.run(folder, *args, timeout=120)
+        slowest = max(slowest, time.monotonic() - begin)
+        crashes += ran.returncode < 0 or ran.returncode == 70
+        tracebacks += "Traceback" in ran.stderr
+        if args[0] == "data":
+            continue  # tells twenty of each kind
+        lines = ran.stderr.splitlines()
+        once = [name for name in bad if sum(f"/{printable(name)}: " in line for line in lines) == 1]
+        named += len(once) == len(bad)
+        if len(once) < len(bad):
+            print("not named just once:", sorted(set(bad) - set(once)))
+        skips = "skip" in str(args)
+        expected = 0 if skips else 3
+        what = f"exit code of {args[0]}{' that skips' if skips else ''}"
+        figures.tell(what, ran.returncode, str(expected), ran.returncode == expected)
+    scores = (folder / "runs" / "room" / "scores.csv").read_text(errors="surrogateescape")
+    scored = sum(printable(name) in scores for name in good)
+    figures.tell("kinds of bad recordings", len(bad), ">= 60", len(bad) >= 60)
+    figures.tell("commands that named each once with its reason", f"{named} of 3", "all", named == 3)
+    figures.tell("good recordings scored", f"{scored} of {len(good)}", "all", scored == len(good))
+    figures.tell("crashes, tracebacks", f"{crashes}, {tracebacks}", "0, 0", not crashes + tracebacks)
+    figures.tell("slowest command, all recordings together", f"{slowest:.1f} s", "no hang over 5 s", slowest < HANG_S)
+
+
+def main(argv: list[str]) -> int:
+    argparse.ArgumentParser(description=__doc__).parse_args(argv)
+    figures = Figures()
+    with tempfile.TemporaryDirectory() as folder:
+        show(Path(folder), figures)
+    return figures.exit_code
