@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import sys
 import warnings
-from typing import NoReturn
+from typing import NoReturn, TextIO, cast
 
 import typer
 
@@ -31,6 +31,7 @@ from asdkit.cli import (
     schema,
     score,
 )
+from asdkit.cli.pipes import Unbroken
 from asdkit.errors import AsdkitError, ExitCode
 
 app = typer.Typer(
@@ -77,6 +78,7 @@ app.command()(evaluate.evaluate)
 def main() -> None:
     """Run the command line; every foreseen error ends in its exit code and a plain message."""
     warnings.showwarning = _warn
+    sys.stdout, sys.stderr = cast("TextIO", Unbroken(sys.stdout)), cast("TextIO", Unbroken(sys.stderr))
     try:
         app()
     except AsdkitError as error:
@@ -84,9 +86,6 @@ def main() -> None:
         sys.exit(int(error.exit_code))
     except KeyboardInterrupt:
         sys.exit(int(ExitCode.INTERRUPTED))
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output left; there is nobody to tell
-        sys.exit(int(ExitCode.DONE))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR, errno.EEXIST):
             _report_bug()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -79,9 +78,8 @@ class Progress(Watcher):
         if self.live is not None:
             self.live.console.print(line, markup=False, highlight=False)
         else:
-            with suppress(BrokenPipeError):  # nobody listens any more; the run goes on
-                sys.stderr.write(line + "\n")
-                sys.stderr.flush()
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
 
     def _render(self) -> RenderableType:
         from rich.table import Table

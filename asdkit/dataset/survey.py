@@ -48,7 +48,7 @@ class Survey:
         self.ignored: dict[str, None] = {}
 
     def entries(self, folder: str) -> list[os.DirEntry[str]]:
-        """List a folder; hidden files are left out, and noted if they are recordings. One that is not there is empty."""
+        """List a folder, hidden files left out, but noted if they are recordings; one that is not there is empty."""
         try:
             with os.scandir(folder) as listing:
                 every = list(listing)

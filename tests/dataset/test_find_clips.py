@@ -216,7 +216,7 @@ def test_a_misnamed_label_is_not_taken_for_an_id(tmp_path: Path) -> None:
     )
 
 
-def test_foreign_files_are_counted_and_told_once_and_hidden_ones_never(tmp_path: Path) -> None:
+def test_foreign_files_and_hidden_recordings_are_counted_and_told_once_and_other_hidden_files_never(tmp_path: Path) -> None:
     touch(
         tmp_path,
         "manifest.csv",
@@ -234,7 +234,7 @@ def test_foreign_files_are_counted_and_told_once_and_hidden_ones_never(tmp_path:
     assert len(clips) == 1
     (warning,) = told
     message = str(warning.message)
-    assert message.startswith(f"{tmp_path}: ignored 4 files or folders that are no clips of this layout: fan/t")
+    assert message.startswith(f"{tmp_path}: ignored 5 files or folders that are no clips of this layout: fan/t")
     assert message.count(",") == 3
     assert message.endswith(", ...")
 
