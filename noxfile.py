@@ -134,3 +134,16 @@ def matrix(session: nox.Session) -> None:
     """Tabulate a spec's detectors over machines and seeds: ``nox -s matrix -- SPEC --seeds 0 1 2``."""
     install(session)
     session.run("python", "-m", "benchmarks.matrix", *session.posargs)
+
+
+SHOWS = ("bad_audio", "fuzz", "kills", "cluster", "full_disk", "bits", "audits", "planning", "scaling")
+
+
+@nox.session
+@nox.parametrize("show", [nox.param(name, id=name) for name in SHOWS])
+def shows(session: nox.Session, show: str) -> None:
+    """Make things go wrong many times and print figures: ``nox -s "shows(kills)" -- --times 50`` (docs/scaling.md)."""
+    install(session, "test")
+    if show == "fuzz":
+        session.run("python", "-m", "pip", "install", "-q", "atheris", success_codes=range(256))  # where it installs
+    session.run("python", "-m", "benchmarks.shows", show, *session.posargs, success_codes=[0, 77])
