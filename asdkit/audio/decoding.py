@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import FileIO
 from typing import Any, Literal
 
@@ -51,7 +53,7 @@ def read(path: str | os.PathLike[str], *, sample_rate: int, channel: Channel = "
 def check(path: str | os.PathLike[str], *, channel: Channel = "mean") -> AudioInfo:
     """Find all that is wrong with a recording, at the least cost.
 
-    A header tells all about integer WAV; FLAC and float samples are decoded.
+    A header tells all about integer WAV, where libsndfile understands it as we do; FLAC and float samples are decoded.
 
     Raises
     ------
@@ -64,6 +66,9 @@ def check(path: str | os.PathLike[str], *, channel: Channel = "mean") -> AudioIn
             _decode(file, info, channel)
         else:
             _require_channel(info, channel)
+            if not _is_plain(info):
+                with _opened(file, info):
+                    pass
         return info
 
 
@@ -111,17 +116,24 @@ def _pcm16_frames(file: FileIO, info: AudioInfo) -> npt.NDArray[np.int16]:
 
 def _soundfile_frames(file: FileIO, info: AudioInfo) -> npt.NDArray[Any]:
     """Decode with libsndfile [int16 for 16-bit FLAC, else float32, ``[samples, channels]``]."""
+    with _opened(file, info) as sound:
+        dtype = "int16" if info.subtype == "PCM_16" else "float32"
+        frames: npt.NDArray[Any] = sound.read(info.samples, dtype=dtype, always_2d=True)
+        return frames
+
+
+@contextmanager
+def _opened(file: FileIO, info: AudioInfo) -> Iterator[Any]:
+    """Let libsndfile open what we looked at, and see that it finds the same."""
     import soundfile
 
     file.seek(0)
     try:
         # By descriptor: the file that was looked at is the one decoded, whatever its name is made of.
         with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
-            if (sound.samplerate, sound.channels) != (info.sample_rate, info.channels):
+            if (sound.samplerate, sound.channels) != (info.sample_rate, info.channels) or sound.frames < info.samples:
                 raise UnusableError("damaged header: it can be read in two ways")
-            dtype = "int16" if info.subtype == "PCM_16" else "float32"
-            frames: npt.NDArray[Any] = sound.read(info.samples, dtype=dtype, always_2d=True)
-            return frames
+            yield sound
     except soundfile.LibsndfileError as error:
         detail = error.error_string.removeprefix("Error : ").rstrip(".")
         raise UnusableError(f"damaged or cut short: {detail}") from None

@@ -118,9 +118,8 @@ def asdkit_registry(spec):
 def test_a_scheduler_that_does_not_answer_is_told_with_what_to_do(monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr(cluster, "_TIMEOUT_S", 0.5)
-    with pytest.raises(UsageError, match="no scheduler answers at tcp://127.0.0.1:9") as refused:
-        with cluster.cluster("tcp://127.0.0.1:9"):
-            pass
+    with pytest.raises(UsageError, match="no scheduler answers") as refused, cluster.cluster("tcp://127.0.0.1:9"):
+        pass
     assert "dask scheduler" in refused.value.hint
 
 

@@ -1,4 +1,4 @@
-"""Who has a job, whether he lives, how often it took its process down; what is done, and that a flipped bit is found."""
+"""Who has a job, whether he lives, how often it took its process down; and what is done, to the bit."""
 
 from __future__ import annotations
 

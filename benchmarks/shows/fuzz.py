@@ -1,0 +1,178 @@
+"""Recordings, specs and bundles mutated at random: refused in words or used; none crashes, hangs or eats memory.
+
+Mutations are drawn by a seeded generator (the suite's Hypothesis tests shrink what they find); with ``--atheris``,
+where it is installed, the same targets are driven by coverage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from asdkit import audio
+from asdkit.errors import AsdkitError, BadAudio
+from benchmarks.shows import rooms
+from benchmarks.shows.figures import Figures
+from tests.audio_corpus import GOOD
+
+SECONDS, MEBIBYTES = 1.0, 500
+Target = Callable[[bytes], bool]
+INTERESTING = (0, 1, 2, 3, 0x7F, 0x80, 0xFF)
+
+
+def mutated(data: bytes, rng: np.random.Generator, head: int) -> bytes:
+    """Bytes changed, cut out, doubled or cut off; half of all changes in the first `head` bytes."""
+    changed = bytearray(data)
+    for _ in range(int(rng.integers(1, 6))):
+        if not changed:
+            break
+        end = min(head, len(changed)) if rng.random() < 0.5 else len(changed)
+        at = int(rng.integers(end))
+        match int(rng.integers(6)):
+            case 0:
+                changed[at] ^= 1 << int(rng.integers(8))
+            case 1:
+                changed[at] = int(rng.choice(INTERESTING))
+            case 2:
+                changed[at : at + 4] = rng.bytes(4)
+            case 3:
+                del changed[at : at + int(rng.integers(1, 40))]
+            case 4:
+                changed[at:at] = changed[at : at + int(rng.integers(1, 40))]
+            case _:
+                if rng.random() < 0.2:
+                    del changed[at:]
+    return bytes(changed)
+
+
+def audio_target(folder: Path) -> Target:
+    """Check and read a recording."""
+    path = folder / "mutant.wav"
+
+    def target(data: bytes) -> bool:
+        path.write_bytes(data)
+        try:
+            info = audio.check(path)
+        except BadAudio:
+            return False
+        try:
+            assert len(audio.read(path, sample_rate=info.sample_rate)) == info.samples
+        except BadAudio as error:
+            raise AssertionError(f"the check let pass what cannot be read: {error.reason}") from None
+        return True
+
+    return target
+
+
+def spec_target(folder: Path) -> Target:
+    """Load a spec with the plugins that are installed."""
+    from asdkit.plugins import discover
+    from asdkit.spec import load_spec
+
+    registry, path = discover(), folder / "spec.toml"
+
+    def target(data: bytes) -> bool:
+        path.write_bytes(data)
+        try:
+            load_spec(path, registry=registry)
+        except AsdkitError:
+            return False
+        return True
+
+    return target
+
+
+def bundle_target(folder: Path) -> Target:
+    """Open a bundle."""
+    from asdkit.bundle import Bundle
+    from asdkit.plugins import discover
+
+    registry, path = discover(), folder / "mutant.asdkit"
+
+    def target(data: bytes) -> bool:
+        path.write_bytes(data)
+        try:
+            Bundle.load(path, registry=registry)
+        except AsdkitError:
+            return False
+        return True
+
+    return target
+
+
+def show(name: str, target: Target, seeds: list[bytes], count: int, head: int, figures: Figures) -> None:
+    """Give a target `count` mutants; whatever it raises is a crash."""
+    rng = np.random.default_rng(0)
+    assert all(target(seed) for seed in seeds), "a seed is refused as it is"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    used = 0
+    slowest = 0.0
+    crashes: list[str] = []
+    for _ in range(count):
+        data = mutated(seeds[int(rng.integers(len(seeds)))], rng, head)
+        begin = time.process_time()
+        try:
+            used += target(data)
+        except Exception as error:
+            crashes.append(f"{type(error).__name__}: {error}"[:200])
+        slowest = max(slowest, time.process_time() - begin)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    figures.tell(f"mutated {name}", f"{count:,}, of which {used:,} are fine", "", bool(count))
+    figures.tell("  crashes", "; ".join([str(len(crashes)), *crashes[:3]]), "0", not crashes)
+    figures.tell("  slowest", f"{slowest:.3f} s of CPU", f"<= {SECONDS:.0f} s", slowest <= SECONDS)
+    figures.tell("  memory grew by", f"{grown:.0f} MiB", f"<= {MEBIBYTES} MiB", grown <= MEBIBYTES)
+
+
+def seeds_of(folder: Path) -> dict[str, tuple[Target, list[bytes], int]]:
+    """Targets, what is mutated for each, and how many bytes of it are its head."""
+    sounds = ("plain.wav", "extensible.wav", "rf64.wav", "float.wav", "24-bit.wav", "16-bit.flac", "a-law.wav")
+    room = folder / "made"
+    rooms.make_room(room / "room", 1, train=8)
+    spec = rooms.make_spec(room, [rooms.KNN.format(i=1, n=1), rooms.TRAINED.format(epochs=2)], ["K1", "A"])
+    for args in (["run", spec, "--out", "run"], ["export", "run", "--system", "all", "--out", "room.asdkit"]):
+        ran = rooms.run(room, *args)
+        assert ran.returncode == 0, ran.stderr
+    table1 = (Path(__file__).parents[2] / "specs" / "dcase2020_table1.toml").read_bytes()
+    return {
+        "audio": (audio_target(folder), [GOOD[name] for name in sounds], 100),
+        "specs": (spec_target(folder), [spec.read_bytes(), table1], 4000),
+        "bundles": (bundle_target(folder), [(room / "room.asdkit").read_bytes()], 400),
+    }
+
+
+def drive(target: Target, seeds: list[bytes], seconds: int) -> None:
+    """Let atheris (coverage-guided; libFuzzer) drive a target; it ends the process, with a code that tells."""
+    import atheris
+
+    with tempfile.TemporaryDirectory() as corpus:
+        for number, seed in enumerate(seeds):
+            (Path(corpus) / str(number)).write_bytes(seed)
+        limits = [f"-timeout={5}", f"-rss_limit_mb={4096}", f"-max_total_time={seconds}"]
+        atheris.Setup([sys.argv[0], corpus, *limits], target)
+        atheris.Fuzz()
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--audio", type=int, default=100_000)
+    parser.add_argument("--specs", type=int, default=20_000)
+    parser.add_argument("--bundles", type=int, default=5_000)
+    parser.add_argument("--atheris", choices=("audio", "specs", "bundles"))
+    parser.add_argument("--seconds", type=int, default=60, help="how long atheris goes on")
+    options = parser.parse_args(argv)
+    figures = Figures()
+    with tempfile.TemporaryDirectory() as folder:
+        targets = seeds_of(Path(folder))
+        if options.atheris:
+            target, seeds, _ = targets[options.atheris]
+            drive(target, seeds, options.seconds)
+        for name, (target, seeds, head) in targets.items():
+            show(name, target, seeds, getattr(options, name), head, figures)
+    return figures.exit_code
