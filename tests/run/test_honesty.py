@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from asdkit.plugins import discover
-from asdkit.run import execute, make_plan, run_plan
+from asdkit.run import listing, make_plan, run_plan
 from asdkit.spec import load_spec
 
 SPEC = """
@@ -74,13 +74,13 @@ def run(room, tmp_path, monkeypatch):
     """Run the spec in this process, with the labels of test clips changed as told."""
     path = tmp_path / "spec.toml"
     path.write_text(SPEC)
-    find = execute.find_clips
+    find = listing.find_clips
 
     def carry_out(folder, change):
         def changed(*args):
             return [replace(c, label=change(c.label)) if c.split == "test" else c for c in find(*args)]
 
-        monkeypatch.setattr(execute, "find_clips", changed)
+        monkeypatch.setattr(listing, "find_clips", changed)
         registry = discover()
         plan = make_plan(load_spec(path, registry=registry), tmp_path / folder, registry)
         return plan, run_plan(plan)
