@@ -128,7 +128,7 @@ def show_speed(folder: Path, equal: int, tiny: int, resting: bool, figures: Figu
 def show_deaths(folder: Path, figures: Figures) -> None:
     """A worker killed in the middle of a job; then the scheduler."""
     rooms.make_room(folder / "room", 4, train=10)
-    spec = rooms.make_spec(folder, [rooms.TRAINED.format(epochs=150)], ["A"])
+    spec = rooms.make_spec(folder, [rooms.TRAINED.format(epochs=40)], ["A"])
     whole = rooms.run(folder, "run", spec, "--out", "whole")
     assert whole.returncode == 0, whole.stderr
     scores = (folder / "whole" / "scores.csv").read_bytes()
