@@ -93,7 +93,7 @@ def _decode(file: FileIO, info: AudioInfo, channel: Channel) -> Wave:
     frames = _pcm16_frames(file, info) if _is_plain(info) else _soundfile_frames(file, info)
     if len(frames) != info.samples:
         raise UnusableError(f"cut short: its header promises {info.samples} samples, {len(frames)} could be read")
-    wave = _one_channel(frames, channel)
+    wave = one_channel(frames, channel)
     if wave.dtype != np.int16:
         _require_finite(wave)
     return wave
@@ -139,7 +139,8 @@ def _opened(file: FileIO, info: AudioInfo) -> Iterator[Any]:
         raise UnusableError(f"damaged or cut short: {detail}") from None
 
 
-def _one_channel(frames: npt.NDArray[Any], channel: Channel) -> Wave:
+def one_channel(frames: npt.NDArray[Any], channel: Channel) -> Wave:
+    """Take one channel, or the mean, of samples [int16 or float32, ``[samples, channels]``]."""
     wave: Wave
     if channel != "mean" or frames.shape[1] == 1:
         wave = np.ascontiguousarray(frames[:, 0 if channel == "mean" else channel])

@@ -180,7 +180,7 @@ def _require_sane(sample_rate: int, channels: int) -> None:
         raise UnusableError(f"absurd header: {channels} channels, expected 1 to {MAX_CHANNELS}")
 
 
-def _chunks(file: FileIO, start: int) -> Iterator[tuple[bytes, int, int]]:
+def chunks(file: FileIO, start: int) -> Iterator[tuple[bytes, int, int]]:
     """Name, promised size and offset of each RIFF chunk from `start` on."""
     for _ in range(MAX_CHUNKS):
         file.seek(start)
@@ -196,9 +196,9 @@ def _read_wav_header(file: FileIO, file_size: int, container: str) -> AudioInfo:
     """Walk the chunks up to the samples (Microsoft RIFF 1991; RF64: EBU Tech 3306)."""
     form: tuple[int, int, int, str] | None = None
     long_size: int | None = None
-    for name, size, offset in _chunks(file, 12):
+    for name, size, offset in chunks(file, 12):
         if name == b"fmt ":
-            form = _read_format(file.read(min(size, 40)))
+            form = read_format(file.read(min(size, 40)))
         elif name == b"ds64" and container == "RF64":
             long_size = struct.unpack("<8xQ", file.read(16).ljust(16, b"\0"))[0]
         elif name == b"data":
@@ -213,7 +213,7 @@ def _read_wav_header(file: FileIO, file_size: int, container: str) -> AudioInfo:
     raise UnusableError("a header without samples: it has no data chunk")
 
 
-def _read_format(chunk: bytes) -> tuple[int, int, int, str]:
+def read_format(chunk: bytes) -> tuple[int, int, int, str]:
     """Sample rate, channels, bytes a frame of all channels, and sample format."""
     if len(chunk) < 16:
         raise UnusableError("damaged header: its format chunk is cut short")
@@ -255,7 +255,7 @@ def _held_bytes(file: FileIO, offset: int, promised: int, available: int, bytes_
 def _only_chunks(file: FileIO, start: int, end: int) -> bool:
     """Whether chunks of notes, and no sound, fill the file from `start` to `end`."""
     last = start
-    for _, size, offset in _chunks(file, start):
+    for _, size, offset in chunks(file, start):
         last = offset + size
     return last in (end, end - 1)
 

@@ -43,23 +43,29 @@ class Reference:
         """Share of healthy clips that score so high or higher.
 
         Conformal where the score lies within the reference. Above all of it the conformal p-value would be
-        `supported_rate` for every clip; so that worse clips have smaller ones, it falls from there exponentially, as
-        the upper quarter of the reference does. That part orders clips and promises nothing.
+        `supported_rate` for every clip; so that worse clips have smaller ones, it falls from there as
+        ``1 / (1 + x / s)``, with ``x`` the excess over the highest score of the reference and ``s`` its `spread`. That
+        part orders clips and promises nothing: so heavy a tail (Pareto, shape 1) claims no more than a handful of
+        clips can know.
         """
         least = self.supported_rate
         highest = self.scores[-1]
         if score <= highest:
             return float((1 + np.count_nonzero(self.scores >= score)) * least)
-        fallen = least * np.exp(-(score - highest) / self._tail_scale)
-        return float(max(fallen, np.finfo(np.float64).tiny))
+        return float(least / (1 + (score - highest) / self.spread))
 
     @cached_property
-    def _tail_scale(self) -> float:
-        """Mean excess over the quantile where the upper quarter begins; where all are equal, next to nothing."""
+    def spread(self) -> float:
+        """Mean excess of the upper quarter over where it begins, or the standard deviation if that is more.
+
+        Where all scores are equal: the score itself, or 1.
+        """
         upper = max(1, len(self.scores) // _UPPER)
         excess = self.scores[-upper:] - self.scores[max(0, len(self.scores) - upper - 1)]
-        scale = float(excess.mean()) or float(self.scores.std())
-        return scale or _ROUNDING * max(1.0, abs(float(self.scores[-1])))
+        highest = abs(float(self.scores[-1]))
+        least = _ROUNDING * highest  # differences below it are rounding
+        spread = max(float(excess.mean()), float(self.scores.std()))
+        return spread if spread > least else highest or 1.0
 
     def gamma_threshold(self, rate: float) -> float | None:
         """Quantile ``1 - rate`` of a gamma distribution fitted to the scores; None where they are too few or equal.
@@ -144,7 +150,7 @@ class Judge:
                 return Decision(
                     p_value, None, f"the clips held out of {id_} are too few or too alike to fit a gamma to"
                 )
-            return Decision(p_value, score > threshold)
+            return Decision(p_value, bool(score > threshold))
         if self.supports(id_):
             return Decision(p_value, p_value <= self.rule.false_alarm_rate * (1 + _ROUNDING))
         if p_value > reference.supported_rate:

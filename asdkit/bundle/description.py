@@ -73,7 +73,10 @@ class RulePart(Config):
 
 
 class Description(Config):
-    """All of ``bundle.json``."""
+    """All of ``bundle.json``.
+
+    `clip_seconds` is the median length of the clips learnt from; None in bundles of runs that did not note it.
+    """
 
     format: Literal[1]
     name: str
@@ -81,6 +84,7 @@ class Description(Config):
     system: str
     sample_rate: int = Field(ge=1000, le=768_000)
     channel: Literal["mean"] | Annotated[int, Field(ge=0, le=63)]
+    clip_seconds: Annotated[float, Field(gt=0)] | None = None
     ids: tuple[IdPart, ...] = Field(min_length=1)
     featurizers: tuple[Plugin, ...] = Field(min_length=1)
     members: tuple[MemberPart, ...] = Field(min_length=1)

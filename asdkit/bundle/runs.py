@@ -85,6 +85,7 @@ def take(
         system=name,
         sample_rate=settings["data"]["sample_rate"],
         channel=settings["data"]["channel"],
+        clip_seconds=first.clip_seconds(settings["data"]["sample_rate"]),
         ids=tuple(ids),
         featurizers=tuple(Plugin(use=f["use"], config=f["config"]) for f in featurizers),
         members=tuple(parts),
@@ -122,6 +123,13 @@ class _Job:
     def ids_of(self, split: str) -> list[str]:
         """Ids of the clips of a split."""
         return [c["id"] for c, its in zip(self.clips, self.split(), strict=True) if its == split]
+
+    def clip_seconds(self, sample_rate: int) -> float | None:
+        """Median length of the clips learnt from [s]; None of jobs that did not note it."""
+        learnt = [c for c, its in zip(self.clips, self.split(), strict=True) if its == "train"]
+        if not learnt or any("samples" not in clip for clip in learnt):
+            return None
+        return float(np.median([clip["samples"] for clip in learnt])) / sample_rate
 
     def states(self) -> dict[str, bytes]:
         """What was learnt, by id; under ``""`` where all ids share a detector."""

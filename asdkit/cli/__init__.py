@@ -23,6 +23,7 @@ from asdkit.cli import (
     evaluate,
     export,
     init,
+    listen,
     merge,
     new_plugin,
     plugins,
@@ -30,6 +31,7 @@ from asdkit.cli import (
     run,
     schema,
     score,
+    watch,
 )
 from asdkit.cli.pipes import Unbroken
 from asdkit.errors import AsdkitError, ExitCode
@@ -62,6 +64,8 @@ app.command()(run.run)
 app.command()(merge.merge)
 app.command()(export.export)
 app.command()(score.score)
+app.command()(watch.watch)
+app.command()(listen.listen)
 app.command()(report.report)
 app.command()(compare.compare)
 app.command()(check.check)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from asdkit.cli.options import ThresholdName
 from asdkit.errors import UsageError
 
@@ -25,6 +27,12 @@ def open_bundle(path: Path, system: str | None, machine: str | None) -> Bundle:
     if system is not None or machine is not None:
         raise UsageError(f"{path} is a bundle, which is one system on one machine; --system and --machine are of runs")
     return Bundle.load(path, ctx=ctx)
+
+
+def tell_unknown(bundle: Bundle, id_: str | None) -> None:
+    """Say that an id was named that the bundle does not know."""
+    if id_ is not None and id_ not in bundle.ids:
+        typer.echo(f"note: the bundle does not know id {id_}, only {', '.join(bundle.ids)}", err=True)
 
 
 def chosen(threshold: ThresholdName | None) -> Threshold | None:

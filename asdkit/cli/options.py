@@ -52,6 +52,22 @@ SystemOption = Annotated[
 RunMachineOption = Annotated[
     str | None, typer.Option("--machine", metavar="NAME", help="Of a run: the machine.  [default: the only one]")
 ]
+IdOption = Annotated[
+    str | None, typer.Option("--id", metavar="ID", help="Which machine it is.  [default: what the names say]")
+]
+
+
+class Format(str, Enum):  # noqa: UP042 (typer shows the values)
+    """How rows are written."""
+
+    table = "table"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+FormatOption = Annotated[
+    Format | None, typer.Option("--format", help="[default: table on a terminal, else jsonl]", show_default=False)
+]
 RateOption = Annotated[
     float | None,
     typer.Option(

@@ -11,6 +11,7 @@ class Unbroken:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self.left = False  # whether the reader has; commands without an end ask
 
     def write(self, text: str) -> int:
         """Write, if anybody listens."""
@@ -28,6 +29,7 @@ class Unbroken:
             self._silence()
 
     def _silence(self) -> None:
+        self.left = True
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from asdkit.cli.options import (
     BundleArgument,
+    Format,
+    FormatOption,
+    IdOption,
     RateOption,
     RunMachineOption,
     SystemOption,
@@ -20,16 +22,7 @@ from asdkit.cli.options import (
 from asdkit.errors import DataError, ExitCode
 
 if TYPE_CHECKING:
-    from asdkit.bundle import Bundle
     from asdkit.bundle.files import Row
-
-
-class Format(str, Enum):  # noqa: UP042 (typer shows the values)
-    """How rows are written."""
-
-    table = "table"
-    jsonl = "jsonl"
-    csv = "csv"
 
 
 def score(
@@ -38,16 +31,12 @@ def score(
         list[str],
         typer.Argument(metavar="FILES...", help="Recordings, folders of them, patterns, or - for paths on stdin."),
     ],
-    id_: Annotated[
-        str | None, typer.Option("--id", metavar="ID", help="Which machine it is.  [default: what the names say]")
-    ] = None,
+    id_: IdOption = None,
     system: SystemOption = None,
     machine: RunMachineOption = None,
     false_alarm_rate: RateOption = None,
     threshold: ThresholdOption = None,
-    format_: Annotated[
-        Format | None, typer.Option("--format", help="[default: table on a terminal, else jsonl]", show_default=False)
-    ] = None,
+    format_: FormatOption = None,
     fail_on_anomaly: Annotated[
         bool, typer.Option("--fail-on-anomaly", help="End with exit code 5 if any recording is anomalous.")
     ] = False,
@@ -58,14 +47,13 @@ def score(
     and end the command with exit code 1; the good ones are scored.
     """
     from asdkit.bundle.files import find_recordings, score_files
-    from asdkit.cli.opening import chosen, open_bundle
+    from asdkit.cli.opening import chosen, open_bundle, tell_unknown
 
     opened = open_bundle(bundle, system, machine).deciding(false_alarm_rate, chosen(threshold))
-    if id_ is not None and id_ not in opened.ids:
-        typer.echo(f"note: the bundle does not know id {id_}, only {', '.join(opened.ids)}", err=True)
-    told = _Told(opened)
+    tell_unknown(opened, id_)
+    told = Told()
     rows = told.watched(score_files(opened, find_recordings(files), id_))
-    _write(format_ or (Format.table if sys.stdout.isatty() else Format.jsonl), rows)
+    write(format_, rows)
     told.summary()
     if not told.counts:
         raise DataError("nothing to score was found", hint="Name WAV or FLAC files, or folders of them.")
@@ -75,25 +63,30 @@ def score(
         raise typer.Exit(int(ExitCode.PARTIAL))
 
 
-def _write(format_: Format, rows: Iterator[Row]) -> None:
+def write(format_: Format | None, rows: Iterator[Row]) -> None:
+    """Write rows as asked; unless anything is, as a table on a terminal and as JSON lines elsewhere."""
     from asdkit.cli import score_rows
 
-    {Format.table: score_rows.table, Format.jsonl: score_rows.jsonl, Format.csv: score_rows.csv}[format_](rows)
+    chosen = format_ or (Format.table if sys.stdout.isatty() else Format.jsonl)
+    {Format.table: score_rows.table, Format.jsonl: score_rows.jsonl, Format.csv: score_rows.csv}[chosen](rows)
 
 
-class _Told:
-    """Counts rows as they pass, and tells on standard error what is wrong, how far it is, and what came of it."""
+class Told:
+    """Counts rows as they pass, and tells on standard error what is wrong, how far it is, and what came of it.
 
-    def __init__(self, bundle: Bundle) -> None:
+    `progress` False: there is no end that it could be far from.
+    """
+
+    def __init__(self, *, progress: bool = True) -> None:
         import time
 
-        self.bundle = bundle
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self._clock = time.monotonic
         self._begin = self._shown = time.monotonic()
         # Rows on a terminal are progress enough.
-        self._live = sys.stderr.isatty() and not sys.stdout.isatty()
+        self._live = progress and sys.stderr.isatty() and not sys.stdout.isatty()
+        self._progressing = progress
 
     def watched(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Pass the rows with a verdict on."""
@@ -131,6 +124,8 @@ class _Told:
 
     def _progress(self) -> None:
         now = self._clock()
+        if not self._progressing:
+            return
         every = 0.5 if self._live else 30
         if now - self._shown < every:
             return

@@ -8,7 +8,6 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def jsonl(rows: Iterator[Row]) -> None:
 
 def csv(rows: Iterator[Row]) -> None:
     """Comma-separated values with a header; what is not known is empty. Paths keep their bytes."""
-    if isinstance(sys.stdout, TextIOWrapper):
+    if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
     writer = csv_module.writer(sys.stdout, lineterminator="\n")
     writer.writerow(COLUMNS)

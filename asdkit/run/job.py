@@ -190,9 +190,10 @@ class _Work:
         """Features of recordings, the first of which are `clips` as they are; and the digest of their content."""
         begin = time.perf_counter()
         reader = Reader(recordings, self.job.sample_rate, self.job.channel)
+        sources = reader.sources()
         features = fill_features(
             featurizer,
-            reader.sources(),
+            sources,
             self.job.sample_rate,
             threads=self.threads,
             path=memmap,
@@ -201,7 +202,11 @@ class _Work:
         )
         self._count("features", begin)
         for index, clip in enumerate(clips):
-            self.known[clip.clip.name] = {"sha256": reader.digests[index].hex(), "silent": reader.silent[index]}
+            self.known[clip.clip.name] = {
+                "sha256": reader.digests[index].hex(),
+                "silent": reader.silent[index],
+                "samples": sources[index].samples,
+            }
         return features, reader.digest()
 
     def _fit(

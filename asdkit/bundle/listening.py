@@ -1,0 +1,151 @@
+"""A stream, window by window: what `Bundle.score` says of each, and whether there is an alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from asdkit.api import Wave
+from asdkit.bundle.alarm import Alarm, AlarmRule
+from asdkit.bundle.bundle import Bundle
+from asdkit.bundle.streams import Gap, Piece, Reconnected, Sound, Waiting
+from asdkit.bundle.verdict import Verdict
+from asdkit.errors import DataError, UsageError
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What is said of one window of a stream.
+
+    Attributes
+    ----------
+    begin
+        Where it begins: seconds of sound heard before it.
+    seconds
+        How long it is.
+    verdict
+        None where it could not be scored; `reason` says why.
+    alarm, changed
+        Whether the alarm is on after it, and whether it was otherwise before.
+    """
+
+    begin: float
+    seconds: float
+    verdict: Verdict | None
+    reason: str
+    alarm: bool
+    changed: bool
+
+
+class Listener:
+    """Cuts a stream into windows and judges them.
+
+    Parameters
+    ----------
+    bundle
+        What scores them.
+    seconds
+        Length of a window; None: that of the clips that the bundle learnt from.
+    hop
+        Seconds from one window's begin to the next; None: `seconds`.
+    id_
+        Id of the machine; None: the bundle's, or where it has several, that which each window fits best.
+    rule
+        When an alarm begins and ends.
+
+    Attributes
+    ----------
+    gaps, reconnects
+        How many so far.
+    left_over
+        Seconds of sound that no window holds: before gaps, and at the end.
+
+    Raises
+    ------
+    UsageError
+        If windows are too short, or their length is not known, or `hop` is not between 0 and it.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        seconds: float | None = None,
+        hop: float | None = None,
+        id_: str | None = None,
+        rule: AlarmRule = AlarmRule(),  # noqa: B008 (frozen)
+    ) -> None:
+        length = seconds or bundle.description.clip_seconds
+        if length is None:
+            raise UsageError("this bundle does not say how long the clips were that it learnt from; set --window")
+        reason = bundle.too_short(round(length * bundle.sample_rate))
+        if reason:
+            raise UsageError(f"windows are {reason}")
+        self.bundle, self.seconds, self.id, self.rule = bundle, length, id_, rule
+        self.hop = hop or length
+        if not 0 < self.hop <= length:
+            raise UsageError(f"windows of {length:g} s every {self.hop:g} s; expected no more than their length")
+        self.gaps = self.reconnects = 0
+        self.left_over = 0.0
+        self._alarm = Alarm(rule)
+        self._cutter = _Cutter(self.seconds, self.hop)
+
+    def hear(self, pieces: Iterable[Piece]) -> Iterator[Heard | Gap | Waiting | Reconnected]:
+        """Hear a stream to its end; whatever is no sound passes through."""
+        for piece in pieces:
+            if isinstance(piece, Sound):
+                for begin, wave in self._cutter.cut(piece):
+                    yield self._judge(begin, wave, piece.sample_rate)
+                continue
+            if isinstance(piece, Gap):
+                self.gaps += 1
+                self.left_over += self._cutter.drop()
+            self.reconnects += isinstance(piece, Reconnected)
+            yield piece
+        self.left_over += self._cutter.drop()
+
+    def _judge(self, begin: float, wave: Wave, sample_rate: int) -> Heard:
+        verdict, reason = None, ""
+        try:
+            verdict = self.bundle.score(wave, sample_rate, self.id)
+        except DataError as error:
+            reason = error.message
+        before = self._alarm.on
+        now = self._alarm.hear(None if verdict is None else verdict.anomalous)
+        return Heard(begin, len(wave) / sample_rate, verdict, reason, now, now != before)
+
+
+class _Cutter:
+    """Holds the sound of the window that is not complete yet."""
+
+    def __init__(self, seconds: float, hop: float) -> None:
+        self._seconds, self._hop = seconds, hop
+        self._held: Wave | None = None
+        self._rate = 0
+        self._fresh = 0  # samples held that no window has had
+        self._begin = 0.0  # s heard before what is held
+
+    def cut(self, sound: Sound) -> Iterator[tuple[float, Wave]]:
+        """Take in a piece; give each window that is complete, and where it begins [s]."""
+        held: Wave = sound.wave if self._held is None else np.concatenate([self._held, sound.wave])
+        self._rate = rate = sound.sample_rate
+        self._fresh += len(sound.wave)
+        window, hop = round(self._seconds * rate), max(1, round(self._hop * rate))
+        first = 0
+        while first + window <= len(held):
+            self._fresh = len(held) - first - window
+            yield self._begin + first / rate, held[first : first + window]
+            first += hop
+        self._begin += first / rate
+        self._held = held[first:].copy()
+
+    def drop(self) -> float:
+        """Forget what is held; the seconds of it that no window has had."""
+        if self._held is None:
+            return 0.0
+        left = self._fresh / self._rate
+        self._begin += len(self._held) / self._rate
+        self._held, self._fresh = None, 0
+        return left

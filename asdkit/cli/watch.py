@@ -1,0 +1,63 @@
+"""``asdkit watch``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asdkit.cli.options import (
+    BundleArgument,
+    FormatOption,
+    IdOption,
+    RateOption,
+    RunMachineOption,
+    SystemOption,
+    ThresholdOption,
+)
+from asdkit.errors import DataError
+
+
+def watch(
+    bundle: BundleArgument,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where recordings appear, there or below.")],
+    existing: Annotated[
+        bool, typer.Option("--existing", help="Score the recordings that are there already as well.")
+    ] = False,
+    settle: Annotated[
+        float,
+        typer.Option("--settle", metavar="SECONDS", min=0.05, help="How long a file must stay as it is to be whole."),
+    ] = 1.0,
+    id_: IdOption = None,
+    system: SystemOption = None,
+    machine: RunMachineOption = None,
+    false_alarm_rate: RateOption = None,
+    threshold: ThresholdOption = None,
+    format_: FormatOption = None,
+) -> None:
+    """Score recordings as they appear in a folder, each once, until Ctrl-C.
+
+    Rows are those of `asdkit score`. A file that is being written is waited for. Bad files are told once on standard
+    error and passed over. Ends with exit code 130 (Ctrl-C) or 143 (SIGTERM), after a summary.
+    """
+    from asdkit.bundle.watching import FolderWatch
+    from asdkit.bundle.watching import watch as rows_of
+    from asdkit.cli.opening import chosen, open_bundle, tell_unknown
+    from asdkit.cli.score import Told, write
+    from asdkit.cli.stopping import Stopping
+
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder", hint="Name the folder that recordings will appear in.")
+    stopping = Stopping()
+    opened = open_bundle(bundle, system, machine).deciding(false_alarm_rate, chosen(threshold))
+    tell_unknown(opened, id_)
+    watched = FolderWatch(
+        str(folder), settle=settle, existing=existing, tell=lambda line: typer.echo(f"note: {line}", err=True)
+    )
+    passed = f"; {watched.passed_over} recordings are there already (--existing scores them)" if not existing else ""
+    typer.echo(f"watching {folder}{passed}", err=True)
+    told = Told(progress=False)
+    write(format_, told.watched(rows_of(opened, watched, stopping.asked, id_)))
+    told.summary()
+    stopping.leave()
