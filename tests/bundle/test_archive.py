@@ -1,0 +1,194 @@
+"""The file of a bundle: every bit of it matters, and nothing but itself is ever read from it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asdkit.bundle import Bundle
+from asdkit.bundle.archive import MANIFEST, pack, seal, unpack
+from asdkit.bundle.export import export
+from asdkit.errors import AsdkitError, DataError
+from tests.run.conftest import write_clip
+
+SMALL = pack({"a.json": b"{}", "b/0.safetensors": bytes(range(64))})
+
+
+def one_line(error: AsdkitError, *words: str) -> None:
+    assert len(error.message.splitlines()) == 1
+    for word in words:
+        assert word in error.message
+
+
+def test_the_same_content_gives_the_same_bytes_and_comes_back(tmp_path):
+    files = {"b/0.safetensors": bytes(range(64)), "a.json": b"{}"}
+    assert pack(files) == SMALL
+    (tmp_path / "x").write_bytes(SMALL)
+    found = unpack(tmp_path / "x")
+    assert {name: found[name] for name in files} == files
+    assert set(found) == {*files, MANIFEST}
+
+
+def test_any_zip_reader_opens_it():
+    with zipfile.ZipFile(io.BytesIO(SMALL)) as archive:
+        assert archive.testzip() is None
+        assert archive.read("a.json") == b"{}"
+
+
+def test_every_single_flipped_bit_of_a_small_bundle_is_found(tmp_path):
+    path = tmp_path / "x"
+    for place in range(len(SMALL)):
+        for bit in (0, 5):
+            damaged = bytearray(SMALL)
+            damaged[place] ^= 1 << bit
+            path.write_bytes(damaged)
+            with pytest.raises(DataError) as caught:
+                unpack(path)
+            one_line(caught.value, "x: ")
+
+
+def test_a_flipped_bit_of_a_real_bundle_is_found_wherever_it_is(exported, tmp_path):
+    whole = exported.read_bytes()
+    path = tmp_path / "x"
+    rng = np.random.default_rng(0)
+    for place in rng.integers(0, len(whole), 100):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        with pytest.raises(DataError):
+            unpack(path)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.binary(max_size=300) | st.integers(0, len(SMALL) - 1).map(lambda n: SMALL[:n]))
+def test_a_truncated_bundle_and_arbitrary_bytes_are_refused(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("cut") / "x"
+    path.write_bytes(data)
+    with pytest.raises(DataError) as caught:
+        unpack(path)
+    one_line(caught.value, "not a bundle")
+
+
+def sealed(tmp_path, entries, **changes):
+    """A file whose seal and manifest are right, whatever is in it: anybody can make one."""
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in entries.items()}
+    path = tmp_path / "forged.asdkit"
+    path.write_bytes(seal({**entries, MANIFEST: json.dumps({"sha256": digests}).encode(), **changes}))
+    return path
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/etc/passwd", "a\\b", "C:x", "a//b", ".hidden", "a\nb"])
+def test_a_name_that_leads_out_is_refused(tmp_path, name):
+    with pytest.raises(DataError) as caught:
+        unpack(sealed(tmp_path, {name: b"x"}))
+    one_line(caught.value, "leads out of it, or is no plain name")
+
+
+def test_compressed_entries_are_refused_so_that_no_bomb_can_be_opened(tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", bytes(1 << 24))
+        archive.comment = bytes(len(b"asdkit sha256:") + 64)
+    whole = buffer.getvalue()[: -len(b"asdkit sha256:") - 64]
+    path = tmp_path / "bomb.asdkit"
+    path.write_bytes(whole + b"asdkit sha256:" + hashlib.sha256(whole).hexdigest().encode())
+    with pytest.raises(DataError) as caught:
+        unpack(path)
+    one_line(caught.value, "compressed")
+
+
+def test_entries_that_the_manifest_does_not_list_or_lists_otherwise_are_refused(tmp_path):
+    with pytest.raises(DataError) as caught:
+        unpack(sealed(tmp_path, {"a": b"x"}, b=b"y"))
+    one_line(caught.value, "'b' is missing, unlisted, or differs")
+    with pytest.raises(DataError) as caught:
+        unpack(sealed(tmp_path, {"a": b"x"}, a=b"y"))
+    one_line(caught.value, "'a' is missing, unlisted, or differs")
+
+
+def forged(tmp_path, exported, name, change):
+    """The exported bundle with one file changed, sealed anew."""
+    files = unpack(exported)
+    del files[MANIFEST]
+    files[name] = change(files[name])
+    path = tmp_path / "forged.asdkit"
+    path.write_bytes(pack(files))
+    return path
+
+
+def described(**changes):
+    return lambda data: json.dumps({**json.loads(data), **changes}).encode()
+
+
+def with_member(**changes):
+    def change(data):
+        found = json.loads(data)
+        found["members"][0] |= changes
+        return json.dumps(found).encode()
+
+    return change
+
+
+def terabyte(data):
+    """A safetensors file whose header declares an array of a terabyte."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    name = next(key for key in header if key != "__metadata__")
+    header[name] |= {"shape": [1 << 38], "dtype": "F32", "data_offsets": [0, 1 << 40]}
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
+
+
+MEMBER = "members/0/0.safetensors"
+FORGERIES = {
+    "a terabyte declared": (MEMBER, terabyte, "cannot be read"),
+    "an array cut short": (MEMBER, lambda data: data[:-5], "cannot be read"),
+    "an empty state": (MEMBER, lambda data: b"", "cannot be read"),
+    "an unknown plugin": ("bundle.json", with_member(use="os-system"), "no plugin provides the detector 'os-system'"),
+    "an import path": ("bundle.json", with_member(use="os:system"), "no plugin provides the detector 'os:system'"),
+    "a newer format": ("bundle.json", described(format=2), "its format is 2; this asdkit reads 1: update asdkit"),
+    "an unknown key": ("bundle.json", described(run="rm -rf"), "run: Extra inputs are not permitted"),
+    "no JSON": ("bundle.json", lambda data: b"[" * 100_000, "bundle.json cannot be read"),
+    "a number too many": (
+        "bundle.json",
+        with_member(featurizer=7),
+        "names a featurizer or fuser that it does not have",
+    ),
+    "wrong options": ("bundle.json", with_member(config={"neighbours": "many"}), "cannot take up what is stored"),
+    "a file that is not there": ("bundle.json", with_member(states={"": "../../etc/passwd"}), "is missing"),
+    "a reference out of order": (
+        "references/0.safetensors",
+        lambda data: data[:-80] + np.arange(10.0)[::-1].tobytes(),
+        "not the scores of clips held out",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FORGERIES)
+def test_a_bundle_that_somebody_forged_is_refused_in_one_line(tmp_path, exported, registry, kind):
+    name, change, words = FORGERIES[kind]
+    with pytest.raises(AsdkitError) as caught:
+        Bundle.load(forged(tmp_path, exported, name, change), registry=registry)
+    one_line(caught.value, "forged.asdkit" if "plugin provides" not in words else "", words)
+    assert int(caught.value.exit_code) in (2, 3, 4)
+
+
+def test_the_command_refuses_a_damaged_bundle_in_one_line(asdkit_command, exported, tmp_path):
+    write_clip(tmp_path / "a.wav", 1)
+    whole = bytearray(exported.read_bytes())
+    whole[len(whole) // 2] ^= 4
+    (tmp_path / "flipped.asdkit").write_bytes(whole)
+    ran = asdkit_command("score", "flipped.asdkit", "a.wav")
+    assert (ran.returncode, ran.stdout) == (3, "")
+    assert ran.stderr == "error: flipped.asdkit: changed since it was written: its SHA-256 is another\n"
+
+
+def test_exporting_twice_gives_the_same_bytes(bundle, exported):
+    assert export(bundle) == exported.read_bytes()
