@@ -144,11 +144,15 @@ def collect(
     members = [n for n in spec.detector_names if n in members]
     rule = rule_for(spec.data.layout)
     rows = _evaluate(scores, members, list(spec.systems), rule)
+    unjudged: dict[tuple[str, str], dict[str, None]] = {}
     for result in rows:
         if result.auc is None:
             kind = "no test clips of both classes" if result.n_normal + result.n_anomaly else "no labelled test clips"
             which = f"{result.id} ({result.domain})" if result.domain else result.id
-            notes[f"{result.machine} id {which}: {kind}, so no AUC; it stays out of the means"] = None
+            unjudged.setdefault((result.machine, kind), {})[which] = None
+    for (machine, kind), ids in unjudged.items():
+        stay = "it stays" if len(ids) == 1 else "they stay"
+        notes[f"{machine} id {', '.join(ids)}: {kind}, so no AUC; {stay} out of the means"] = None
     notes |= dict.fromkeys(
         f"{machine}: no test clips; its scores are of training clips alone"
         for machine, table in scores.items()
