@@ -19,10 +19,10 @@ from tests.run.test_honesty import SPEC
 ROOT = Path(__file__).parents[1]
 
 
-def tabulate(folder: Path, *seeds: int) -> str:
+def tabulate(folder: Path, *seeds: int, more: tuple[str, ...] = ()) -> str:
     command = [sys.executable, "-m", "benchmarks.matrix", folder / "spec.toml", "--out", folder / "out", "--seeds"]
     ran = subprocess.run(
-        [*map(str, command), *map(str, seeds)],
+        [*map(str, command), *map(str, seeds), *more],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -66,6 +66,22 @@ def test_a_matrix_has_every_detector_with_spread_over_seeds_and_running_again_ad
     assert tex.count(r"\\") == 4
     assert r"95 \% interval" in tex
     assert len(re.findall(r"^\| [KLb]", (tmp_path / "out" / "matrix.md").read_text(), re.MULTILINE)) == 3
+    assert "selected" not in shown
+    selected = tabulate(tmp_path, 0, 1, more=("--allow-test-selection",))
+    assert "allow_test_selection = true" in selected.splitlines()[0]
+    assert "allow_test_selection = true" in (tmp_path / "out" / "matrix.tex").read_text().splitlines()[0]
+    with (tmp_path / "out" / "matrix.csv").open() as file:
+        again = {row["name"]: row for row in csv.DictReader(file)}
+    best = again.pop("best of each machine")
+    assert best["kind"] == "selected by test score"
+    assert best["95 % interval"] == best["mean place"] == "-"
+    assert [row["official (dcase2020)"] for row in again.values()] == [
+        row["official (dcase2020)"] for row in rows.values()
+    ]
+    score = {name: float(row["official (dcase2020)"]) for name, row in again.items()}
+    if len(json.loads((tmp_path / "out" / "results.json").read_bytes())["means"]) == 6:  # one machine
+        assert float(best["official (dcase2020)"]) == max(score.values())
+    assert float(best["official (dcase2020)"]) >= max(score.values()) - 1e-9
 
 
 def _official(folder: Path) -> dict[str, float]:

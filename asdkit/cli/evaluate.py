@@ -117,6 +117,7 @@ def _show(one: _Judged, rule: Rule, pooled: bool) -> None:
         table += [_row(r, whole) for r in judge(every, values, name=one.system.name, kind="system", rule=rule)]
     for mean in one.means:
         its = [r for r in rows if mean.machine in (None, r.machine)]
+        there = len({r.id if mean.machine else r.machine for r in its})
         intervals = bootstrap.mean(its) or (None, None, None)
         table.append(
             [
@@ -126,7 +127,7 @@ def _show(one: _Judged, rule: Rule, pooled: bool) -> None:
                 _figure(mean.auc, intervals[0]),
                 _figure(mean.pauc, intervals[1]),
                 _figure(mean.official, intervals[2]),
-                f"of {mean.of}",
+                f"of {mean.of}" + (f"/{there}" if mean.of < there else ""),
                 "",
             ]
         )
@@ -136,7 +137,7 @@ def _show(one: _Judged, rule: Rule, pooled: bool) -> None:
     if one.absent:
         typer.echo(f"note: {one.system.name}: no scores of {', '.join(one.absent)}", err=True)
     if any(is_shaky(r) for r in rows):
-        typer.echo("note: ? = nearly perfect scores of few clips; the interval may lie too low", err=True)
+        typer.echo("note: ? = nearly perfect scores of few clips; the interval of the pAUC may lie too low", err=True)
     if one.means[-1].official is None:
         why = f"the rule of {rule.name} needs both classes in each id" + (" and domain" if rule.anomalies else "")
         typer.echo(f"note: {one.system.name}: no official score: {why}", err=True)
@@ -152,7 +153,7 @@ def _row(result: IdResult, bootstrap: Bootstrap) -> list[str]:
         result.machine,
         result.id,
         result.domain or DASH,
-        _figure(result.auc, area) + mark,
+        _figure(result.auc, area),
         _figure(result.pauc, part) + mark,
         "",
         str(result.n_normal),

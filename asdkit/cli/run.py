@@ -73,7 +73,7 @@ def show_results(plan: Plan, results: Results) -> None:
     _show_failed(results.failed)
     if any(row.auc is not None for row in results.rows):
         header, rows = results_table(results)
-        print_table(header, rows, title="AUC (pAUC), %")
+        print_table(header, rows, title="AUC (pAUC), %, measured")
     else:
         show_healthy(plan.place.folder)
     typer.echo(f"results in {plan.place.folder}", err=True)

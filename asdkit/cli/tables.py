@@ -13,14 +13,22 @@ DASH = "-"
 
 
 def results_table(results: Results) -> tuple[list[str], list[list[str]]]:
-    """One row a member and system, one column a machine, and their mean; cells ``AUC (pAUC)`` in per cent."""
+    """One row a member and system, one column a machine, and their mean; cells ``AUC (pAUC)`` in per cent.
+
+    A mean over fewer machines than another row's says over how many.
+    """
     machines = sorted(results.scores)
+    over = {(m.name, m.kind): m.of for m in results.means if m.machine is None}
+    most = max(over.values(), default=0)
     cells = {(m.name, m.kind, m.machine): (m.auc, m.pauc) for m in results.means}
     rows = []
     for kind, names in (("member", results.members), ("system", results.systems)):
         for name in names:
             figures = [cells.get((name, kind, machine)) for machine in (*machines, None)]
-            rows.append([name, kind, *(_cell(f) for f in figures)])
+            of = over.get((name, kind), 0)
+            fewer = f" of {of}/{most}" if 0 < of < most else ""
+            *each, mean = map(_cell, figures)
+            rows.append([name, kind, *each, mean + fewer])
     return ["", "", *machines, "mean"], rows
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -76,8 +76,11 @@ def fetch(
     root: Path,
     *,
     patience: Patience | None = None,
+    watch: Callable[[int], None] = lambda size: None,
 ) -> bool:
     """Download and unpack one archive below `root`; False where that was done before.
+
+    `watch` is told, piece by piece, how many bytes of it are there.
 
     What came before a broken connection is kept in ``<root>/.downloads`` and taken up again, in this call or a later
     one. The archive itself is removed once it is unpacked.
@@ -93,13 +96,15 @@ def fetch(
     pooch.get_logger().setLevel("WARNING")
     folder = root / ".downloads"
     done = folder / f"{archive.part}-{archive.name}.done"
-    if done.exists() and done.read_text() == archive.checksum:
-        return False
+    if done.exists():
+        checksum, *moved = done.read_text(encoding="utf-8").splitlines()
+        if checksum == archive.checksum and moved and all((root / archive.part / name).exists() for name in moved):
+            return False
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{archive.part}-{archive.name}.part"
 
     def download(url: str, output: str, _pooch: object) -> None:
-        _resume(url, part, archive, patience or Patience())
+        _resume(url, part, archive, patience or Patience(), watch)
         os.replace(part, output)
 
     try:
@@ -112,10 +117,10 @@ def fetch(
             hint="Run the command again; if it happens again, the download is tampered with or the record is damaged.",
         ) from None
     try:
-        unpack(Path(whole), root / archive.part)
+        moved = unpack(Path(whole), root / archive.part)
     finally:
         Path(whole).unlink(missing_ok=True)
-    done.write_text(archive.checksum)
+    done.write_text("\n".join([archive.checksum, *moved]), encoding="utf-8")
     return True
 
 
@@ -154,7 +159,7 @@ def _archive(entry: dict[str, Any], part: str, names: Sequence[str], server: str
     return Archive(name, part, machine, size, checksum, url)
 
 
-def _resume(url: str, part: Path, archive: Archive, patience: Patience) -> None:
+def _resume(url: str, part: Path, archive: Archive, patience: Patience, watch: Callable[[int], None]) -> None:
     """Append to `part` what is missing of it, however often the server breaks off or stalls."""
     idle, cause = 0, ""
     while (begun := _size(part)) != archive.size:
@@ -166,14 +171,16 @@ def _resume(url: str, part: Path, archive: Archive, patience: Patience) -> None:
         if idle:
             time.sleep(patience.pause)
         try:
-            _append(url, part, begun, archive, patience)
+            _append(url, part, begun, archive, patience, watch)
             cause = "the connection broke off"
         except (OSError, HTTPException) as error:
             cause = printable(str(error))
         idle = 0 if _size(part) > begun else idle + 1
 
 
-def _append(url: str, part: Path, begun: int, archive: Archive, patience: Patience) -> None:
+def _append(
+    url: str, part: Path, begun: int, archive: Archive, patience: Patience, watch: Callable[[int], None]
+) -> None:
     """Write what one connection brings, each piece as it comes."""
     with _open(url, patience, begun) as answer:
         resumed = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {begun}-")
@@ -185,6 +192,7 @@ def _append(url: str, part: Path, begun: int, archive: Archive, patience: Patien
                     part.unlink()
                     raise DataError(f"{archive.name}: longer than the {archive.size} bytes of the record's listing")
                 file.write(chunk)
+                watch(there)
 
 
 def _size(path: Path) -> int:

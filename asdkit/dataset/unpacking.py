@@ -17,10 +17,11 @@ MAX_RATIO = 30
 _CHUNK = 1 << 20
 
 
-def unpack(archive: Path, folder: Path) -> None:
+def unpack(archive: Path, folder: Path) -> list[str]:
     """Unpack ``<machine>/<split>/...`` into `folder`, where folders of the same names are replaced.
 
-    Everything is unpacked beside its place and moved there when it is complete.
+    Everything is unpacked beside its place and moved there when it is complete. Returns what was moved, such as
+    ``fan/train``.
 
     Raises
     ------
@@ -35,7 +36,7 @@ def unpack(archive: Path, folder: Path) -> None:
             entries = _checked(content, archive)
             for entry, place in entries:
                 _extract(content, entry, beside / place)
-        _move(beside, folder)
+        return _move(beside, folder)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise DataError(f"{printable(str(archive))}: not a sound archive: {error}") from None
     finally:
@@ -78,8 +79,9 @@ def _extract(content: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Non
             target.write(chunk)
 
 
-def _move(beside: Path, folder: Path) -> None:
-    """Move whole splits (and files beside them) to their places."""
+def _move(beside: Path, folder: Path) -> list[str]:
+    """Move whole splits (and files beside them) to their places, and name them."""
+    moved = []
     for machine in sorted(beside.iterdir()):
         (folder / machine.name).mkdir(exist_ok=True)
         for entry in sorted(machine.iterdir()):
@@ -87,3 +89,5 @@ def _move(beside: Path, folder: Path) -> None:
             if final.is_dir():
                 shutil.rmtree(final)
             os.replace(entry, final)
+            moved.append(f"{machine.name}/{entry.name}")
+    return moved

@@ -47,9 +47,9 @@ def resample(labels: npt.ArrayLike, scores: npt.ArrayLike, *, resamples: int = R
 
 
 def interval_of(draws: FloatArray, estimate: float) -> Interval:
-    """Equal tails of resamples [float64, ``[resamples]``], reaching to the estimate itself at least."""
+    """Equal tails of resamples [float64, ``[resamples]``] of an area; they hold the estimate, within 0 and 1."""
     low, high = np.quantile(draws, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
-    return Interval(min(float(low), estimate), max(float(high), estimate))
+    return Interval(max(0.0, min(float(low), estimate)), min(1.0, max(float(high), estimate)))
 
 
 def is_shaky(result: IdResult) -> bool:

@@ -198,4 +198,16 @@ def test_intervals_of_nearly_perfect_scores_of_few_clips_are_marked(data, tmp_pa
     path = write(tmp_path / "mine" / "anomaly_score_fan_id_00.csv", perfect)
     ran = asdkit_command("evaluate", path, "--data", data)
     assert re.search(r"100\.00 \[[0-9.]+, 100\.0\]\?", ran.stdout)
-    assert "the interval may lie too low" in ran.stderr
+    assert "the interval of the pAUC may lie too low" in ran.stderr
+    highest = [float(high) for high in re.findall(r", ([0-9.]+)\]", ran.stdout)]
+    assert len(highest) == 5 + 3  # the id's two, the machine's three, all's three
+    assert max(highest) == 100.0
+
+
+def test_a_mean_over_fewer_ids_or_machines_says_of_how_many(tmp_path, asdkit_command) -> None:
+    write(tmp_path / "s" / "anomaly_score_fan_id_00.csv", SCORES)
+    write(tmp_path / "s" / "anomaly_score_fan_id_02.csv", {"normal_id_02_00000000.wav": 1.0})
+    write(tmp_path / "s" / "anomaly_score_pump_id_00.csv", {"normal_id_00_00000000.wav": 1.0})
+    shown = asdkit_command("evaluate", "s").stdout
+    ends = {line.split()[0]: line.split()[-2:] for line in shown.splitlines() if " mean " in line}
+    assert ends == {"fan": ["of", "1/2"], "pump": ["of", "0/1"], "all": ["of", "1/2"]}

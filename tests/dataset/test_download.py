@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import stat
 import threading
 import time
@@ -119,6 +120,17 @@ def test_a_machine_is_downloaded_unpacked_and_not_fetched_again(record: Record, 
     before = len(record.asked)
     assert get(record, tmp_path) is False
     assert not any("/files/" in path for path, _ in record.asked[before:])
+
+
+def test_what_was_removed_since_is_fetched_again_and_progress_is_told(record: Record, tmp_path: Path) -> None:
+    get(record, tmp_path)
+    shutil.rmtree(tmp_path / "dev_data" / "fan" / "test")
+    (found,) = list_archives("dcase2020", ["fan"], server=record.url, patience=PATIENCE)
+    told: list[int] = []
+    assert fetch(found, tmp_path, patience=PATIENCE, watch=told.append) is True
+    assert len(find_clips("dcase2020", tmp_path)) == 2
+    assert told == sorted(told)
+    assert told[-1] == len(FAN)
 
 
 def test_all_archives_of_an_edition_are_listed_and_other_files_passed_over(record: Record) -> None:
