@@ -192,7 +192,7 @@ def test_an_id_without_both_classes_shows_a_dash_and_is_said(asdkit_command, spe
     assert ran.returncode == 0, ran.stderr
     (line,) = [x for x in ran.stdout.splitlines() if x.startswith("S ")]
     assert re.search(r"member +- +\d", line)
-    assert "fan id 00: no test clips of both classes" in ran.stderr
+    assert "fan id 00, 02: no test clips of both classes" in ran.stderr
     figures = results_of(tmp_path / "runs" / "small")["results"]
     assert {f["auc"] for f in figures if f["machine"] == "fan"} == {None}
 
