@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Bundle":  # when it is asked for: importing asdkit costs nothing
-        from asdkit.bundle import Bundle
-
-        return Bundle
+    if name == "Bundle":  # when it is asked for: importing asdkit costs nothing, and the layers do not know of it
+        return import_module("asdkit.bundle").Bundle
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
