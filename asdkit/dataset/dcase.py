@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from asdkit.dataset.clips import Clip, Split
 from asdkit.dataset.layout import LABELS, SPLITS, Folders, Layout
-from asdkit.dataset.survey import Survey
+from asdkit.dataset.survey import Survey, is_folder, is_recording
 
 _PART = re.compile(r"(?:dev|eval)(?:_data)?(?:_.*)?")
 
@@ -37,6 +37,14 @@ class _Dcase(Layout):
         for split in SPLITS:
             yield split, None, split
 
+    def _note_strangers(self, survey: Survey, folder: str) -> None:
+        """Note folders and recordings beside a machine's splits: they may be a split misspelt."""
+        known = {"raw", *(name for *_, name in self._splits())}
+        for inner in (folder, os.path.join(folder, "raw")):
+            for entry in survey.entries(inner):
+                if entry.name not in known and (is_folder(entry) or is_recording(entry.name)):
+                    survey.ignore(entry.path)
+
 
 class Dcase2020(_Dcase):
     """DCASE 2020 Task 2, development and evaluation data alike."""
@@ -50,6 +58,7 @@ class Dcase2020(_Dcase):
 
     def clips(self, survey: Survey, machine: str, folder: str) -> Iterator[Clip]:
         """Files whose names follow the challenge's; a training clip without a label in its name is normal."""
+        self._note_strangers(survey, folder)
         for split, _, split_folder in self._split_folders(folder):
             for entry in survey.entries(split_folder):
                 match = self._NAME.fullmatch(entry.name)
@@ -93,6 +102,7 @@ class Sections(_Dcase):
 
     def clips(self, survey: Survey, machine: str, folder: str) -> Iterator[Clip]:
         """Files whose names follow the challenge's and do not gainsay their folder."""
+        self._note_strangers(survey, folder)
         for split, domain, split_folder in self._split_folders(folder):
             for entry in survey.entries(split_folder):
                 match = self.NAME.fullmatch(entry.name)

@@ -53,18 +53,20 @@ def truth_of_names(system: SystemScores) -> list[TruthRow]:
     Raises
     ------
     DataError
-        Naming the clips whose names say no label.
+        Naming the clips whose names say no label, or another id than the file that scores them.
     """
-    rows, silent = [], []
+    rows, faults = [], []
     for (machine, name), id_ in system.ids.items():
         match = _NAME_2020.fullmatch(name) or Sections.NAME.fullmatch(name)
         if match is None or match["label"] is None:
-            silent.append(f"{machine}/{printable(name)}: its name says no label")
+            faults.append(f"{machine}/{printable(name)}: its name says no label")
             continue
+        if match["id"] != id_:
+            faults.append(f"{machine}/{printable(name)}: its name says id {match['id']}, the file that scores it {id_}")
         domain = match.groupdict().get("domain")
         rows.append(TruthRow(name, machine, id_, LABELS[match["label"]], domain))
-    if silent:
-        raise DataError(_some(silent), hint="Say what is true with --data or --ground-truth.")
+    if faults:
+        raise DataError(_some(faults), hint="Say what is true with --data or --ground-truth.")
     return rows
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asdkit.dataset.survey import is_recording
 from asdkit.errors import DataError
 from asdkit.naming import printable
 
@@ -91,7 +92,7 @@ def _files(paths: Sequence[Path], faults: list[str]) -> Iterator[Path]:
 
 
 def _rows(path: Path, faults: list[str]) -> Iterator[tuple[int, str, float]]:
-    """Line, clip's file name and number of each row; a first row without a number is a header."""
+    """Line, clip's file name and number of each row; a first row with neither a recording nor a number is a header."""
     where = printable(str(path))
     count = 0
     try:
@@ -101,7 +102,7 @@ def _rows(path: Path, faults: list[str]) -> Iterator[tuple[int, str, float]]:
                     continue
                 clip = row[0].strip().replace("\\", "/").rpartition("/")[2]
                 value = _number(row[1]) if len(row) == 2 else None
-                if value is None and len(row) == 2 and line == 1:
+                if value is None and len(row) == 2 and line == 1 and not is_recording(clip):
                     continue
                 count += 1
                 if value is None or not clip:
@@ -121,6 +122,6 @@ def _rows(path: Path, faults: list[str]) -> Iterator[tuple[int, str, float]]:
 
 def _number(text: str) -> float | None:
     try:
-        return float(text)
+        return None if "_" in text else float(text)  # Python reads 1_000
     except ValueError:
         return None

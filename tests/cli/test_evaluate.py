@@ -68,6 +68,19 @@ def test_missing_extra_duplicate_and_nan_rows_are_errors_with_names(data, tmp_pa
     assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.parametrize("value", ["oops", "", "1_000"])
+def test_a_first_row_that_names_a_recording_is_no_header(value, tmp_path) -> None:
+    path = write(tmp_path / "s" / "anomaly_score_fan_id_00.csv", [(NORMAL[0], value), (NORMAL[1], 1.0)])
+    with pytest.raises(DataError, match=r"anomaly_score_fan_id_00.csv:1: expected a file name and a number"):
+        read_scores([path])
+
+
+def test_a_clip_whose_name_says_another_id_than_its_file_is_an_error(tmp_path) -> None:
+    (system,) = read_scores([write(tmp_path / "s" / "anomaly_score_fan_id_02.csv", SCORES)])
+    with pytest.raises(DataError, match=f"fan/{NORMAL[0]}: its name says id 00, the file that scores it 02"):
+        truth_of_names(system)
+
+
 def test_two_systems_and_their_decisions_are_laid_side_by_side(tmp_path, asdkit_command) -> None:
     write(tmp_path / "a" / "anomaly_score_fan_id_00.csv", SCORES)
     write(tmp_path / "a" / "decision_result_fan_id_00.csv", {name: int(v > 1.9) for name, v in SCORES.items()})

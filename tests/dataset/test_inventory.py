@@ -46,13 +46,18 @@ def test_wrong_renamed_missing_foreign_and_broken_files_are_named(tmp_path: Path
     (test / "normal_id_04_00000000.wav").write_bytes(trees.WAV[:-9])
     (root / "dev_data" / "fan" / "train" / "notes.txt").write_text("")
     (root / "dev_data" / "fan" / "train" / "anomaly_id_06_00000000.wav").write_bytes(trees.WAV)
+    (root / "dev_data" / "fan" / "Tset").mkdir()
     found = take_inventory(root)
     assert found.missing == ["fan id 00: 99 of 100 normal test clips", "fan id 02: 358 of 359 anomaly test clips"]
     assert found.gaps == [
         "fan id 00, normal test: 1 left out in the numbering (0007)",
         "fan id 02, anomaly test: 1 left out in the numbering (0003)",
     ]
-    assert found.foreign == ["dev_data/fan/test/anomalous_id_02_00000003.wav", "dev_data/fan/train/notes.txt"]
+    assert found.foreign == [
+        "dev_data/fan/Tset",
+        "dev_data/fan/test/anomalous_id_02_00000003.wav",
+        "dev_data/fan/train/notes.txt",
+    ]
     (broken,) = found.broken
     assert broken.startswith("dev_data/fan/test/normal_id_04_00000000.wav: cut short")
     (fault,) = found.faults
