@@ -130,6 +130,13 @@ def explanation(session: nox.Session) -> None:
 
 
 @nox.session
+def listening(session: nox.Session) -> None:
+    """Feed 24 hours of sound to `asdkit listen` at full speed: how long it takes, and whether memory stays flat."""
+    install(session)
+    session.run("python", "-m", "benchmarks.listening", *session.posargs)
+
+
+@nox.session
 def matrix(session: nox.Session) -> None:
     """Tabulate a spec's detectors over machines and seeds: ``nox -s matrix -- SPEC --seeds 0 1 2``."""
     install(session)

@@ -52,13 +52,12 @@ class GrowingWav:
             if magic[:4] not in (b"RIFF", b"RF64") or magic[8:] != b"WAVE":
                 kind = next((name for start, name in FOREIGN.items() if magic.startswith(start)), "not audio")
                 raise UnusableError(f"{kind}: begins with {magic[:4]!r}, expected WAV")
-            form = None
+            pcm = None
             for name, size, offset in chunks(checked, 12):
                 if name == b"fmt ":
-                    form = checked.read(min(size, 40))
-                elif name == b"data" and form is not None:
-                    file = FileIO(os.dup(checked.fileno()))
-                    return cls(path, file, _pcm_of(form), offset)
+                    pcm = _pcm_of(checked.read(min(size, 40)))
+                elif name == b"data" and pcm is not None:
+                    return cls(path, FileIO(os.dup(checked.fileno())), pcm, offset)
         return None
 
     def read(self, most: int) -> bytes | None:

@@ -42,7 +42,9 @@ def hear_device(device: str | None, pcm: PcmFormat, channel: Channel, should_sto
     opened_before, wait = False, _FIRST_WAIT
     while not should_stop():
         try:
-            with sounddevice.RawInputStream(pcm.sample_rate, 0, chosen, pcm.channels, "int16") as stream:
+            with sounddevice.RawInputStream(
+                samplerate=pcm.sample_rate, device=chosen, channels=pcm.channels, dtype="int16"
+            ) as stream:
                 if opened_before:
                     yield Reconnected(f"{name}: there again")
                 opened_before, wait = True, _FIRST_WAIT

@@ -27,7 +27,10 @@ def test_version(asdkit_command):
     assert asdkit_command("--version").stdout == f"asdkit {asdkit.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["run", "check", "plugins", "demo", "data", "download", "evaluate", "init", "compare", "report"])
+@pytest.mark.parametrize(
+    "command",
+    ["run", "check", "plugins", "demo", "data", "download", "evaluate", "init", "compare", "report", "watch", "listen"],
+)
 def test_help_of_each_command_names_its_options(asdkit_command, command):
     shown = asdkit_command(command, "--help")
     assert shown.returncode == 0

@@ -1,0 +1,63 @@
+"""The real command while it goes on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+
+
+class Command:
+    """A command that goes on until it is told to stop."""
+
+    def __init__(self, *arguments: object, **options: object) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "asdkit", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+        self.said: list[str] = []
+        self.rows: list[dict] = []
+        self._readers = [
+            threading.Thread(
+                target=self._read, args=(self.process.stdout, lambda line: self.rows.append(json.loads(line)))
+            ),
+            threading.Thread(target=self._read, args=(self.process.stderr, self.said.append)),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    @staticmethod
+    def _read(stream, take) -> None:
+        for line in stream:
+            take(line.rstrip("\n"))
+
+    def until(self, true) -> None:
+        """Wait until something is so."""
+        deadline = time.monotonic() + 60
+        while not true(self):
+            assert time.monotonic() < deadline, (self.rows, self.said)
+            assert self.process.poll() is None, self.said
+            time.sleep(0.02)
+
+    def says(self, text: str) -> None:
+        """Wait until it says something on standard error."""
+        self.until(lambda c: any(text in line for line in c.said))
+
+    def end(self, number: int | None = None) -> int:
+        """Send a signal, if any, and wait; the exit code."""
+        if number is not None:
+            self.process.send_signal(number)
+        try:
+            code = self.process.wait(timeout=60)
+        finally:
+            self.process.kill()
+        for reader in self._readers:
+            reader.join()
+        for stream in (self.process.stdout, self.process.stderr):
+            stream.close()
+        return code
