@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -43,11 +44,11 @@ class Binormal:
     shift: float
     spread: float = 1.0
 
-    @property
+    @cached_property
     def auc(self) -> float:
         return float(norm.cdf(self.shift / np.hypot(1, self.spread)))
 
-    @property
+    @cached_property
     def pauc(self) -> float:
         raw = quad(lambda f: norm.sf((norm.isf(f) - self.shift) / self.spread), 0, MAX_FPR)[0]
         return 0.5 * (1 + (raw - MAX_FPR**2 / 2) / (MAX_FPR - MAX_FPR**2 / 2))
