@@ -9,6 +9,7 @@ from itertools import islice
 
 from asdkit.audio.headers import FOREIGN, STREAMED, UnusableError, chunks, read_format, recording
 from asdkit.audio.pcm import PcmFormat
+from asdkit.errors import BadAudio
 
 _SAMPLES = {
     "PCM_U8": "u8",
@@ -45,6 +46,15 @@ class GrowingWav:
         """
         if not os.path.lexists(path):
             return None
+        try:
+            return cls._open(path)
+        except BadAudio:
+            if os.path.lexists(path):
+                raise
+            return None  # taken away since
+
+    @classmethod
+    def _open(cls, path: str) -> GrowingWav | None:
         with recording(path) as checked:
             magic = checked.read(12)
             if len(magic) < 12:

@@ -77,14 +77,14 @@ class Listener:
         id_: str | None = None,
         rule: AlarmRule = AlarmRule(),  # noqa: B008 (frozen)
     ) -> None:
-        length = seconds or bundle.description.clip_seconds
+        length = bundle.description.clip_seconds if seconds is None else seconds
         if length is None:
             raise UsageError("this bundle does not say how long the clips were that it learnt from; set --window")
         reason = bundle.too_short(round(length * bundle.sample_rate))
         if reason:
             raise UsageError(f"windows are {reason}")
         self.bundle, self.seconds, self.id, self.rule = bundle, length, id_, rule
-        self.hop = hop or length
+        self.hop = length if hop is None else hop
         if not 0 < self.hop <= length:
             raise UsageError(f"windows of {length:g} s every {self.hop:g} s; expected no more than their length")
         self.gaps = self.reconnects = 0

@@ -15,7 +15,7 @@ from asdkit.audio import Channel
 from asdkit.audio.growing import GrowingWav
 from asdkit.audio.pcm import PcmFormat
 from asdkit.bundle.watching import pause
-from asdkit.errors import BadAudio
+from asdkit.errors import BadAudio, DataError
 from asdkit.naming import printable
 
 _MOST = 1 << 20  # bytes taken at once: memory is bounded however fast they come
@@ -57,12 +57,21 @@ Piece = Sound | Gap | Waiting | Reconnected
 
 
 def hear_pipe(descriptor: int, pcm: PcmFormat, channel: Channel, should_stop: ShouldStop) -> Iterator[Piece]:
-    """Hear samples from a pipe or a file (standard input) until it ends."""
+    """Hear samples from a pipe or a file (standard input) until it ends.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read.
+    """
     rest = b""
     while not should_stop():
         if not select.select([descriptor], [], [], _WAIT)[0]:
             continue
-        data = os.read(descriptor, _MOST)
+        try:
+            data = os.read(descriptor, _MOST)
+        except OSError as error:
+            raise DataError(f"standard input cannot be read: {error.strerror}") from None
         if not data:
             break
         whole, rest = _whole(rest + data, pcm)
@@ -73,8 +82,17 @@ def hear_pipe(descriptor: int, pcm: PcmFormat, channel: Channel, should_stop: Sh
 
 
 def hear_fifo(path: str, pcm: PcmFormat, channel: Channel, should_stop: ShouldStop) -> Iterator[Piece]:
-    """Hear samples from a named pipe, whose writers may leave and come back."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    """Hear samples from a named pipe, whose writers may leave and come back.
+
+    Raises
+    ------
+    DataError
+        If it cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise DataError(f"{printable(path)}: cannot be read: {error.strerror}") from None
     left, heard = False, False
     rest = b""
     try:
@@ -114,7 +132,7 @@ def hear_wav(path: str, channel: Channel, should_stop: ShouldStop) -> Iterator[P
     said = ""
     while not should_stop():
         try:
-            wav = GrowingWav.open(path)
+            wav = _open(path, channel)
             reason = f"{printable(path)}: waiting for {'its header' if os.path.lexists(path) else 'it'}"
         except BadAudio as error:
             if not opened_before:
@@ -127,7 +145,6 @@ def hear_wav(path: str, channel: Channel, should_stop: ShouldStop) -> Iterator[P
             pause(_WAIT, should_stop)
             continue
         try:
-            require_channel(printable(path), wav.pcm, channel)
             if opened_before:
                 yield Reconnected(f"{printable(path)}: opened again")
             opened_before, said = True, ""
@@ -136,12 +153,27 @@ def hear_wav(path: str, channel: Channel, should_stop: ShouldStop) -> Iterator[P
             wav.close()
 
 
+def _open(path: str, channel: Channel) -> GrowingWav | None:
+    wav = GrowingWav.open(path)
+    if wav is not None:
+        try:
+            require_channel(printable(path), wav.pcm, channel)
+        except BadAudio:
+            wav.close()
+            raise
+    return wav
+
+
 def _hear_open(wav: GrowingWav, channel: Channel, should_stop: ShouldStop) -> Iterator[Piece]:
     """Hear a WAV until it is cut or replaced; what was written before that is heard first."""
     name = printable(wav.path)
     while not should_stop():
         replaced = wav.is_replaced()
-        data = wav.read(_MOST)
+        try:
+            data = wav.read(_MOST)
+        except OSError as error:  # a network share may take it away while it is open
+            yield Gap(f"{name}: cannot be read any more: {error.strerror}")
+            return
         if data:
             yield Sound(wav.pcm.decode(data, channel), wav.pcm.sample_rate)
         elif data is None:

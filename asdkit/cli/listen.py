@@ -132,6 +132,7 @@ def _pieces(source: str, bundle: Bundle, form: tuple[int, int, str], should_stop
         return hear_device(source[4:] or None, pcm, channel, should_stop)
     if source != "-":
         return streams.hear_fifo(source, pcm, channel, should_stop)
-    if sys.stdin.isatty():
-        raise UsageError("standard input is a terminal", hint="Pipe samples in, or name a WAV that grows, or mic.")
+    if sys.stdin is None or sys.stdin.isatty():
+        what = "closed" if sys.stdin is None else "a terminal"
+        raise UsageError(f"standard input is {what}", hint="Pipe samples in, or name a WAV that grows, or mic.")
     return streams.hear_pipe(sys.stdin.fileno(), pcm, channel, should_stop)

@@ -106,3 +106,13 @@ def test_healthy_clips_are_called_anomalous_as_often_as_asked():
             judge = Judge({"00": Reference(np.sort(rng.lognormal(size=39)))}, Rule(rate))
             alarms += sum(bool(judge.decide(x, "00").anomalous) for x in rng.lognormal(size=20))
         assert alarms / 40_000 == pytest.approx(rate, abs=0.006)
+
+
+@pytest.mark.parametrize("scores", [[13.0, 13.1, 13.6], [5.0, 5.0, 5.0], [0.0], [1.0, 5.0, 5.0 + 1e-9]])
+def test_few_clips_claim_no_p_value_that_few_clips_cannot_know(scores):
+    reference = Reference(np.array(scores))
+    beyond = [reference.p_value(reference.scores[-1] + x) for x in (1e-6, 1, 100, 1e4)]
+    assert (np.diff(beyond) < 0).all()
+    assert beyond[0] < reference.supported_rate
+    assert beyond[2] > 1e-4
+    assert reference.spread >= np.std(scores)

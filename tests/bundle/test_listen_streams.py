@@ -297,3 +297,25 @@ def test_a_file_is_a_stream_as_well(tmp_path):
         pieces = list(hear_pipe(file.fileno(), PCM, "mean", lambda: False))
     assert len(pieces) == 2  # a mebibyte at once, at most
     assert np.array_equal(sound_of(pieces), sent)
+
+
+def test_a_wav_that_is_replaced_by_what_cannot_be_heard_is_waited_for(tmp_path, hearing):
+    path, sent = tmp_path / "a.wav", noise(1000)
+    path.write_bytes(header(0) + sent.tobytes())
+    heard = hearing(hear_wav, str(path), "mean")
+    heard.samples(1000)
+    for content, said in ((b"OggS" + bytes(40), "an Ogg file"), (header(0) + sent.tobytes(), "")):
+        (tmp_path / "new").write_bytes(content)
+        (tmp_path / "new").replace(path)
+        if said:
+            heard.until(lambda pieces, said=said: any(isinstance(p, Waiting) and said in p.reason for p in pieces))
+    heard.samples(2000)
+    heard.close()
+    assert [type(p) for p in heard.pieces if not isinstance(p, Sound)] == [Gap, Waiting, Reconnected]
+
+
+def test_standard_input_that_cannot_be_read_is_an_error(tmp_path):
+    folder = os.open(tmp_path, os.O_RDONLY)
+    with pytest.raises(DataError, match="standard input cannot be read: Is a directory"):
+        list(hear_pipe(folder, PCM, "mean", lambda: False))
+    os.close(folder)
