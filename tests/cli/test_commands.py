@@ -46,7 +46,17 @@ def test_help_answers_in_under_half_a_second(asdkit_command):
     assert min(times) < 0.5, f"median {statistics.median(times):.2f} s"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["plugins"], ["plugins", "log-mel"], ["check", "spec.toml"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["listen", "--help"],
+        ["watch", "--help"],
+        ["plugins"],
+        ["plugins", "log-mel"],
+        ["check", "spec.toml"],
+    ],
+)
 def test_light_commands_import_nothing_heavy(arguments, spec_of_builtins, tmp_path):
     ran = subprocess.run(
         [sys.executable, "-c", HEAVY, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
