@@ -123,6 +123,21 @@ def own_machine(session: nox.Session) -> None:
 
 
 @nox.session
+def score_speed(session: nox.Session) -> None:
+    """Time `asdkit score` by torch and by onnxruntime, and watch its memory over 20,000 files; some minutes."""
+    install(session)
+    session.install("-c", "constraints.txt", *PYPROJECT["project"]["optional-dependencies"]["onnx"])
+    session.run("python", "-m", "benchmarks.scoring", *session.posargs)
+
+
+@nox.session
+def false_alarms(session: nox.Session) -> None:
+    """Count false alarms on fresh healthy demo clips, 20 seeds, against what chance allows; some minutes."""
+    install(session)
+    session.run("python", "-m", "benchmarks.false_alarms", *session.posargs)
+
+
+@nox.session
 def explanation(session: nox.Session) -> None:
     """Plant tone bursts in healthy clips and count how often they are the hottest place; some minutes."""
     install(session)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import re
+import shutil
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,3 +148,17 @@ def test_the_bundle_is_at_the_top_of_the_package():
     assert asdkit.Bundle is Bundle
     with pytest.raises(AttributeError):
         _ = asdkit.Bungle
+
+
+def test_the_ten_lines_of_the_documents_run(run, exported, tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "python.md").read_text()
+    code = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)[1]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    row = next(r for r in scores_of(run) if (r["label"], r["id"]) == ("anomaly", "00"))
+    shutil.copy(run.parent / "room" / row["path"], tmp_path / "new.wav")
+    shutil.copy(exported, tmp_path / "pump.asdkit")
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    verdict, reason = ran.stdout.splitlines()
+    assert verdict.split()[0] == "anomalous"
+    assert "support no rate below 1 in 11" in reason
