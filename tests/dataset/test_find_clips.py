@@ -216,7 +216,9 @@ def test_a_misnamed_label_is_not_taken_for_an_id(tmp_path: Path) -> None:
     )
 
 
-def test_foreign_files_and_hidden_recordings_are_counted_and_told_once_and_other_hidden_files_never(tmp_path: Path) -> None:
+def test_foreign_files_and_hidden_recordings_are_counted_and_told_once_and_other_hidden_files_never(
+    tmp_path: Path,
+) -> None:
     touch(
         tmp_path,
         "manifest.csv",
