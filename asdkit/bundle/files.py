@@ -21,6 +21,7 @@ from asdkit.errors import BadAudio, DataError
 
 _ID = re.compile(r"(?:^|_)(?:id|section)_([0-9A-Za-z]+)(?=[_.]|$)", re.IGNORECASE)
 _CLIPS, _SAMPLES = 64, 1 << 25  # of a block, at most: memory is bounded however many and long files are
+_SILENT = "silent; its score says nothing of the machine"
 _MAGIC = re.compile(r"[*?[]")
 
 
@@ -32,11 +33,14 @@ class Row:
     ----------
     path
         As it was found.
+    note
+        What a person should know of the verdict.
     """
 
     path: str
     verdict: Verdict | None
     reason: str = ""
+    note: str = ""
 
 
 def find_recordings(named: Sequence[str]) -> Iterator[str | Row]:
@@ -47,7 +51,7 @@ def find_recordings(named: Sequence[str]) -> Iterator[str | Row]:
     """
     for name in named:
         if name == "-":
-            yield from (os.fsdecode(line.rstrip(b"\r\n")) for line in sys.stdin.buffer if line.strip())
+            yield from _from_stdin()
         elif os.path.isdir(name):
             yield from _some(_below(name), name, "no recording in this folder")
         elif os.path.lexists(name) or not _MAGIC.search(name):
@@ -55,6 +59,15 @@ def find_recordings(named: Sequence[str]) -> Iterator[str | Row]:
         else:
             found = (p for p in sorted(glob.glob(name, recursive=True)) if is_recording(p) and os.path.isfile(p))
             yield from _some(found, name, "no recording fits this pattern")
+
+
+def _from_stdin() -> Iterator[str | Row]:
+    for line in sys.stdin.buffer:
+        path = os.fsdecode(line.rstrip(b"\r\n"))
+        if "\0" in path:
+            yield Row(path, None, "not a path, for it holds a NUL byte; expected one path a line")
+        elif path.strip():
+            yield path
 
 
 def _below(folder: str) -> Iterator[str]:
@@ -150,7 +163,10 @@ def _verdicts(
         return {}
     try:
         verdicts = bundle.score_waves(list(waves.values()), list(ids.values()))
-        return {i: Row(str(block[i]), verdict) for i, verdict in zip(waves, verdicts, strict=True)}
+        return {
+            i: Row(str(block[i]), verdict, note=_SILENT if audio.is_silent(waves[i]) else "")
+            for i, verdict in zip(waves, verdicts, strict=True)
+        }
     except DataError as error:
         if len(waves) == 1:
             [index] = waves

@@ -14,6 +14,9 @@ from asdkit.bundle.streams import Gap, Piece, Reconnected, Sound, Waiting
 from asdkit.bundle.verdict import Verdict
 from asdkit.errors import DataError, UsageError
 
+_LONGEST = 3600  # seconds of a window, which is kept in memory
+_MOST_OVERLAPPING = 1000  # windows that hold the same moment: more is a slip of the pen, and never ends
+
 
 @dataclass(frozen=True)
 class Heard:
@@ -65,7 +68,8 @@ class Listener:
     Raises
     ------
     UsageError
-        If windows are too short, or their length is not known, or `hop` is not between 0 and it.
+        If windows are too short or too long, or their length is not known, or `hop` is not between a thousandth of it
+        and it.
     """
 
     def __init__(
@@ -80,13 +84,18 @@ class Listener:
         length = bundle.description.clip_seconds if seconds is None else seconds
         if length is None:
             raise UsageError("this bundle does not say how long the clips were that it learnt from; set --window")
+        if not 0 < length <= _LONGEST:
+            raise UsageError(f"windows of {length:g} s; expected more than 0 s and at most {_LONGEST} s")
         reason = bundle.too_short(round(length * bundle.sample_rate))
         if reason:
             raise UsageError(f"windows are {reason}")
         self.bundle, self.seconds, self.id, self.rule = bundle, length, id_, rule
         self.hop = length if hop is None else hop
-        if not 0 < self.hop <= length:
-            raise UsageError(f"windows of {length:g} s every {self.hop:g} s; expected no more than their length")
+        if not length / _MOST_OVERLAPPING <= self.hop <= length:
+            raise UsageError(
+                f"windows of {length:g} s every {self.hop:g} s; expected no more than their length, and no less than "
+                f"a thousandth of it"
+            )
         self.gaps = self.reconnects = 0
         self.left_over = 0.0
         self._alarm = Alarm(rule)

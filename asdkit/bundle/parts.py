@@ -49,7 +49,14 @@ class Member:
 
     def score(self, features: Features, windows: Windows, ids: Sequence[str], ctx: Context) -> FloatArray:
         """Score windows [float32, ``[windows]``] of clips of these ids; see `asdkit.api.Detector.score`."""
-        return score_parts(self.detectors, self.use, features, windows, ids, ctx)
+        try:
+            return score_parts(self.detectors, self.use, features, windows, ids, ctx)
+        except AsdkitError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"the detector {self.use!r} of member {self.name} failed to score: {_line(error)}"
+            ) from None
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from asdkit.cli import (
     score,
     watch,
 )
-from asdkit.cli.pipes import Unbroken
+from asdkit.cli.pipes import Unbroken, open_standard_streams
 from asdkit.errors import AsdkitError, ExitCode
 
 app = typer.Typer(
@@ -82,6 +82,7 @@ app.command()(evaluate.evaluate)
 def main() -> None:
     """Run the command line; every foreseen error ends in its exit code and a plain message."""
     warnings.showwarning = _warn
+    open_standard_streams()
     sys.stdout, sys.stderr = cast("TextIO", Unbroken(sys.stdout)), cast("TextIO", Unbroken(sys.stderr))
     try:
         app()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from asdkit.cli.options import RunMachineOption, SystemOption
+from asdkit.errors import UsageError
 
 
 def export(
@@ -28,9 +29,16 @@ def export(
     from asdkit.bundle.export import export as made_of
     from asdkit.run.files import write_atomic
 
+    if out.exists() and not out.is_file():
+        raise UsageError(f"{out} is not a file", hint="Name the file to write with -o.")
+    if not out.absolute().parent.is_dir():
+        raise UsageError(f"{out.absolute().parent} is not a folder", hint="Make it first, or choose another -o.")
     bundle = Bundle.of_run(run, system, machine)
     data = made_of(bundle, onnx=onnx)
-    write_atomic(out, data)
+    try:
+        write_atomic(out, data)
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be written: {error.strerror}", hint="Choose another -o.") from None
     for text in dict.fromkeys(bundle.judge.shortfall(id_) for id_ in bundle.ids):
         if text:
             typer.echo(f"note: {text}", err=True)

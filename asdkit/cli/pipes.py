@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any, TextIO
+
+
+def open_standard_streams() -> None:
+    """Let nothing stand where a standard stream is closed (``asdkit ... >&-``): another file would get its number."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, open(number, mode, closefd=False, encoding="utf-8"))  # noqa: SIM115 (for good)
 
 
 class Unbroken:

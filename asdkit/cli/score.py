@@ -43,8 +43,8 @@ def score(
 ) -> None:
     """Score recordings: a p-value, a verdict and the time of the worst window for each.
 
-    A p-value is the share of healthy recordings that score so high or higher. Bad files are listed on standard error
-    and end the command with exit code 1; the good ones are scored.
+    A p-value is the share of healthy recordings that score so high or higher; below supported_rate it is extrapolated.
+    Bad files are listed on standard error and end the command with exit code 1; the good ones are scored.
     """
     from asdkit.bundle.files import find_recordings, score_files
     from asdkit.cli.opening import chosen, open_bundle, tell_unknown
@@ -98,6 +98,9 @@ class Told:
                 self._clear()
                 typer.echo(f"bad: {printable(row.path)}: {row.reason}", err=True)
                 continue
+            if row.note:
+                self._clear()
+                typer.echo(f"note: {printable(row.path)}: {row.note}", err=True)
             self.counts[row.verdict.verdict] += 1
             self.counts["guessed"] += not row.verdict.id_known
             if row.verdict.reason:

@@ -228,6 +228,7 @@ def test_memory_stays_flat_over_half_an_hour_at_full_speed(exported):
         (["--alarm", "6/5"], 2, "expected at least 1, of no fewer"),
         (["mic"], 2, "needs sounddevice"),
         (["--hop", "9"], 2, "expected no more than their length"),
+        (["--hop", "1e-9"], 2, "no less than a thousandth of it"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_line(asdkit_command, exported, tmp_path, arguments, code, said):

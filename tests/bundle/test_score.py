@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 
 import pytest
+import soundfile
 
 from asdkit.bundle import Bundle
 from asdkit.bundle.files import Row, find_recordings, id_of, score_files
@@ -124,6 +125,48 @@ def test_paths_come_on_standard_input_whatever_bytes_they_hold(exported, tmp_pat
     )
     assert ran.returncode == 0, ran.stderr
     assert odd + b",00,True," in ran.stdout
+
+
+def test_a_nul_byte_on_standard_input_spoils_that_line_alone(command, exported, recordings, monkeypatch):
+    good = sorted(recordings.iterdir())[0]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"a\0b\n" + os.fsencode(good) + b"\n")))
+    ran = command("score", exported, "-")
+    assert ran.returncode == 1
+    assert len(lines(ran)) == 1
+    assert "expected one path a line" in ran.stderr
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-"])
+def test_a_closed_standard_stream_loses_no_row(exported, recordings, tmp_path, closed):
+    good = sorted(recordings.iterdir())[0]
+    call = f"exec '{sys.executable}' -m asdkit score '{exported}' '{good}' {closed}"
+    ran = subprocess.run(["sh", "-c", call], capture_output=True, check=False, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert len(ran.stdout.splitlines()) == (0 if closed[0] == "1" else 1)
+
+
+def test_a_silent_recording_is_told(command, exported, tmp_path):
+    write_clip(tmp_path / "quiet_id_00.wav", 1)
+    wave, rate = soundfile.read(tmp_path / "quiet_id_00.wav")
+    soundfile.write(tmp_path / "quiet_id_00.wav", wave * 0, rate)
+    assert "quiet_id_00.wav: silent" in command("score", exported, "quiet_id_00.wav").stderr
+
+
+@pytest.mark.parametrize(("out", "told"), [(".", "is not a file"), ("no/such/b.asdkit", "is not a folder")])
+def test_export_says_where_it_cannot_write(command, run, out, told):
+    ran = command("export", run, "--system", "K", "--machine", "fan", "-o", out)
+    assert ran.returncode == 2
+    assert told in ran.stderr
+
+
+def test_a_detector_that_fails_to_score_is_told_in_one_line(command, exported, recordings, monkeypatch):
+    def broken(*_):
+        raise ValueError("shapes do not fit")
+
+    monkeypatch.setattr("asdkit.bundle.parts.score_parts", broken)
+    ran = command("score", exported, recordings)
+    assert ran.returncode == 4
+    assert "failed to score: ValueError: shapes do not fit" in ran.stderr
 
 
 def test_a_rate_that_cannot_be_supported_is_said_once_for_each_id(command, exported, recordings):
