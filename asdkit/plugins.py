@@ -165,16 +165,24 @@ def _entry_points_of(distribution: metadata.Distribution) -> Iterable[metadata.E
     try:
         return distribution.entry_points.select(group=PROJECT)
     except Exception as error:
-        name = distribution.metadata["Name"]
+        name = _about(distribution).get("Name", "an unknown distribution")
         warnings.warn(f"the entry points of {name} cannot be read: {_cause(error)}", AsdkitWarning, stacklevel=2)
         return []
 
 
 def _distribution(point: metadata.EntryPoint) -> tuple[str, str]:
     """Name and version of the distribution that brought an entry point."""
-    about = point.dist.metadata if point.dist else None  # asked for once: it is parsed anew each time
-    name, version = (about[key] if about and key in about else None for key in ("Name", "Version"))
-    return name or "unknown", version or "?"
+    about = _about(point.dist) if point.dist else {}
+    return about.get("Name") or "unknown", about.get("Version") or "?"
+
+
+def _about(distribution: metadata.Distribution) -> dict[str, str]:
+    """Name and version that a distribution states; none where it has no metadata, or they cannot be read."""
+    try:
+        about = distribution.metadata  # asked for once: it is parsed anew each time
+        return {key: about[key] for key in ("Name", "Version") if about and key in about}
+    except Exception:  # the importlib_metadata package, where something imported it, raises errors of its own
+        return {}
 
 
 def restriction() -> str:
