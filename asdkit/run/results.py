@@ -20,6 +20,7 @@ from asdkit.metrics import IdResult, Labelled, Mean, Rule, evaluate, means, rule
 from asdkit.run.check import Skipped
 from asdkit.run.files import read_verified, write_atomic, write_json
 from asdkit.run.fusing import BoolArray, fuse_members
+from asdkit.run.notes import of_recordings, of_unequal_means, of_unjudged, of_untested
 
 if TYPE_CHECKING:
     from asdkit.plugins import Registry
@@ -113,7 +114,7 @@ def collect(
         Where fusers are found.
     """
     scores: dict[str, Scores] = {}
-    notes: dict[str, None] = {}
+    told: list[str] = []
     seconds: dict[str, dict[str, float]] = {}
     recordings: dict[str, str] = {}
     failures = {job.title: failed[job.key] for job in jobs if job.key in failed}
@@ -128,9 +129,22 @@ def collect(
             _fuse(name, [name], None, table, registry)
         seconds[job.title] = record["seconds"]
         recordings |= {c["name"]: c["sha256"] for c in record["clips"]}
-        notes |= dict.fromkeys(f"{job.title}: {note}" for note in record["notes"])
-        silent = [c["name"] for c in record["clips"] if c["silent"]]
-        notes |= dict.fromkeys(f"{name}: silent; its score says nothing of the machine" for name in silent)
+        told += [f"{job.title}: {note}" for note in record["notes"]] + of_recordings(job.machine, record["clips"])
+    told += _fuse_systems(spec, scores, failures, registry)
+    members = list(dict.fromkeys(name for job in jobs for name in job.detectors))
+    members = [n for n in spec.detector_names if n in members]
+    rule = rule_for(spec.data.layout)
+    rows = _evaluate(scores, members, list(spec.systems), rule)
+    averages = means(rows, rule)
+    told += [*of_unjudged(rows), *of_untested(scores), *of_unequal_means(averages)]
+    notes = list(dict.fromkeys(told))
+    systems = list(spec.systems)
+    return Results(scores, rows, averages, members, systems, failures, list(skipped), notes, seconds, recordings)
+
+
+def _fuse_systems(spec: Spec, scores: Mapping[str, Scores], failures: dict[str, str], registry: Registry) -> list[str]:
+    """Fuse every system into its machine's table; what fails goes into `failures`, what fusers note is returned."""
+    told = []
     for machine, table in scores.items():
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", AsdkitWarning)
@@ -139,34 +153,8 @@ def collect(
                     _fuse(name, system.members, system.fuser, table, registry)
                 except (Exception, SystemExit) as error:  # a fuser may raise anything; the rest of the table stands
                     failures[f"{machine} {name}"] = f"fuser: {type(error).__name__}: {error}"
-        notes |= dict.fromkeys(f"{machine}: {w.message}" for w in caught if issubclass(w.category, AsdkitWarning))
-    members = list(dict.fromkeys(name for job in jobs for name in job.detectors))
-    members = [n for n in spec.detector_names if n in members]
-    rule = rule_for(spec.data.layout)
-    rows = _evaluate(scores, members, list(spec.systems), rule)
-    unjudged: dict[tuple[str, str], dict[str, None]] = {}
-    for result in rows:
-        if result.auc is None:
-            kind = "no test clips of both classes" if result.n_normal + result.n_anomaly else "no labelled test clips"
-            which = f"{result.id} ({result.domain})" if result.domain else result.id
-            unjudged.setdefault((result.machine, kind), {})[which] = None
-    for (machine, kind), ids in unjudged.items():
-        stay = "it stays" if len(ids) == 1 else "they stay"
-        notes[f"{machine} id {', '.join(ids)}: {kind}, so no AUC; {stay} out of the means"] = None
-    notes |= dict.fromkeys(
-        f"{machine}: no test clips; its scores are of training clips alone"
-        for machine, table in scores.items()
-        if all(c.split == "train" for c in table.clips)
-    )
-    averages = means(rows, rule)
-    most = max((m.of for m in averages if m.machine is None), default=0)
-    notes |= dict.fromkeys(
-        f"{m.name}: its mean is over {m.of} of {most} machines and not comparable with the others'"
-        for m in averages
-        if m.machine is None and 0 < m.of < most
-    )
-    systems = list(spec.systems)
-    return Results(scores, rows, averages, members, systems, failures, list(skipped), list(notes), seconds, recordings)
+        told += [f"{machine}: {w.message}" for w in caught if issubclass(w.category, AsdkitWarning)]
+    return told
 
 
 def _fuse(name: str, of: Sequence[str], fuser: FuserSettings | None, table: Scores, registry: Registry) -> None:
