@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asdkit.cli import app
 from asdkit.dataset.clips import Clip
 from asdkit.dataset.inventory import take_inventory
 from asdkit.errors import DataError
@@ -107,6 +108,32 @@ def test_init_never_overwrites_and_says_what_comes_next(asdkit_command, tmp_path
     (tmp_path / "empty").mkdir()
     assert asdkit_command("init", "empty", "-o", "other.toml").returncode == 3
     assert not (tmp_path / "other.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("nowhere", "there is no such folder"),
+        ("empty", "no recording in it, nor any other file"),
+        ("foreign", "no recording in it, but files of other kinds (2 .mp3, 1 .txt)"),
+        ("foreign/notes.txt", "a file, not a folder"),
+        ("deep", "its recordings (a/b/c/0000.wav, ...) lie in folders that fit no layout"),
+    ],
+)
+def test_init_says_of_what_it_cannot_learn_from_what_it_is_and_what_was_expected(tmp_path, monkeypatch, named, told):
+    monkeypatch.chdir(tmp_path)
+    for name in ("empty", "foreign"):
+        (tmp_path / name).mkdir()
+    for name in ("notes.txt", "a.mp3", "b.MP3"):
+        (tmp_path / "foreign" / name).write_text("no sound")
+    (tmp_path / "deep/a/b/c").mkdir(parents=True)
+    (tmp_path / "deep/a/b/c/0000.wav").write_bytes(b"RIFF")
+    with pytest.raises(DataError) as caught:
+        app(["init", named], standalone_mode=False)
+    assert caught.value.message == f"{named}: {told}"
+    assert "healthy recordings of one machine, WAV or FLAC" in caught.value.hint
+    assert len(str(caught.value).splitlines()) == 2
+    assert not (tmp_path / "spec.toml").exists()
 
 
 def test_eight_clips_of_a_fan_lead_to_p_values_and_to_what_they_cannot_support(shared_data, tmp_path):

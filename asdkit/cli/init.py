@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -21,15 +23,16 @@ def init(
 
     Says what so many clips can and cannot support. An existing file is never overwritten.
     """
-    from asdkit.dataset.inventory import take_inventory
+    from asdkit.dataset.inventory import recognise, take_inventory
     from asdkit.naming import printable
     from asdkit.plugins import discover
     from asdkit.spec import load_spec
     from asdkit.spec.proposal import propose
 
-    if not folder.exists():
-        raise DataError(f"{printable(str(folder))}: there is no such folder")
-    inventory = take_inventory(folder)
+    layouts = recognise(folder)
+    if not layouts:
+        raise _nothing_fits(folder)
+    inventory = take_inventory(folder, layouts[0])
     proposal = propose(inventory, folder, out.parent)
     try:
         with out.open("x", encoding="utf-8") as file:
@@ -47,3 +50,32 @@ def init(
     machine = "" if len(proposal.machines) == 1 else " --machine NAME"
     typer.echo(f"asdkit run {shlex.quote(str(out))}")
     typer.echo(f"asdkit score {shlex.quote(f'runs/{proposal.name}')}{machine} NEW_RECORDINGS")
+
+
+def _nothing_fits(folder: Path) -> DataError:
+    """Say of what no layout fits what it is, and what was expected."""
+    from asdkit.dataset.survey import is_recording
+    from asdkit.naming import printable
+
+    expected = "Expected a folder with the healthy recordings of one machine, WAV or FLAC"
+    shown = printable(str(folder))
+    if not folder.exists():
+        return DataError(f"{shown}: there is no such folder", hint=f"{expected}.")
+    if not folder.is_dir():
+        return DataError(f"{shown}: a file, not a folder", hint=f"{expected} (or a CSV table of them, docs/data.md).")
+    kinds: Counter[str] = Counter()
+    for path, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name[0] != ".")
+        for name in sorted(name for name in names if name[0] != "."):
+            if is_recording(name):
+                found = printable(os.path.relpath(os.path.join(path, name), folder))
+                return DataError(
+                    f"{shown}: its recordings ({found}, ...) lie in folders that fit no layout",
+                    hint=f"{expected}, and no folders in it; docs/data.md has layouts for more.",
+                )
+            kinds[os.path.splitext(name)[1].lower() or "no suffix"] += 1
+    what = ", ".join(f"{count} {printable(kind)}" for kind, count in kinds.most_common(3))
+    return DataError(
+        f"{shown}: no recording in it" + (f", but files of other kinds ({what})" if kinds else ", nor any other file"),
+        hint=f"{expected}; other kinds of audio must be converted to one of these.",
+    )

@@ -104,7 +104,9 @@ class Recordings:
             else:
                 test[2 if label is None else label] += count
         if not train or not inventory.kinds:
-            what = "no recording to learn from" if not train else "no recording that can be used"
+            what = "no recording to learn from"
+            if train:
+                what = f"no recording that can be used; {inventory.broken[0]}"
             raise DataError(f"{shown}: {what}", hint="asdkit data FOLDER says what is there.")
         rates, channels, seconds = zip(*inventory.kinds, strict=True)
         return cls(
