@@ -90,13 +90,13 @@ def listen(
     """
     from asdkit.bundle.listening import Listener
     from asdkit.cli.listen_rows import Told, write
-    from asdkit.cli.opening import chosen, open_bundle, tell_unknown
+    from asdkit.cli.opening import chosen, open_bundle, require_known
     from asdkit.cli.stopping import Stopping
 
     stopping = Stopping()
     rule = _rule(alarm, quiet, latch)
     opened = open_bundle(bundle, system, machine).deciding(false_alarm_rate, chosen(threshold))
-    tell_unknown(opened, id_)
+    require_known(opened, id_)
     listener = Listener(opened, seconds=window, hop=hop, id_=id_, rule=rule)
     pieces = _pieces(source, opened, (rate or opened.sample_rate, channels, samples.value), stopping.asked)
     told = Told(listener)

@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from asdkit.cli.options import ThresholdName
 from asdkit.errors import UsageError
 
@@ -33,10 +31,14 @@ def open_bundle(path: Path, system: str | None, machine: str | None) -> Bundle:
     return Bundle.load(path, ctx=ctx)
 
 
-def tell_unknown(bundle: Bundle, id_: str | None) -> None:
-    """Say that an id was named that the bundle does not know."""
+def require_known(bundle: Bundle, id_: str | None) -> None:
+    """Raise `UsageError` where an id was named that the bundle does not know."""
     if id_ is not None and id_ not in bundle.ids:
-        typer.echo(f"note: the bundle does not know id {id_}, only {', '.join(bundle.ids)}", err=True)
+        else_ = "the names tell it, or else the best fit" if len(bundle.ids) > 1 else "all is taken for that one"
+        raise UsageError(
+            f"--id {id_}: {bundle.where} knows no such id; it knows {', '.join(bundle.ids)}",
+            hint=f"Without --id {else_}.",
+        )
 
 
 def chosen(threshold: ThresholdName | None) -> Threshold | None:

@@ -47,10 +47,10 @@ def score(
     Bad files are listed on standard error and end the command with exit code 1; the good ones are scored.
     """
     from asdkit.bundle.files import find_recordings, score_files
-    from asdkit.cli.opening import chosen, open_bundle, tell_unknown
+    from asdkit.cli.opening import chosen, open_bundle, require_known
 
     opened = open_bundle(bundle, system, machine).deciding(false_alarm_rate, chosen(threshold))
-    tell_unknown(opened, id_)
+    require_known(opened, id_)
     told = Told()
     rows = told.watched(score_files(opened, find_recordings(files), id_))
     write(format_, rows)

@@ -43,7 +43,7 @@ def watch(
     """
     from asdkit.bundle.watching import FolderWatch
     from asdkit.bundle.watching import watch as rows_of
-    from asdkit.cli.opening import chosen, open_bundle, tell_unknown
+    from asdkit.cli.opening import chosen, open_bundle, require_known
     from asdkit.cli.score import Told, write
     from asdkit.cli.stopping import Stopping
 
@@ -51,7 +51,7 @@ def watch(
         raise DataError(f"{folder}: no such folder", hint="Name the folder that recordings will appear in.")
     stopping = Stopping()
     opened = open_bundle(bundle, system, machine).deciding(false_alarm_rate, chosen(threshold))
-    tell_unknown(opened, id_)
+    require_known(opened, id_)
     watched = FolderWatch(
         str(folder), settle=settle, existing=existing, tell=lambda line: typer.echo(f"note: {line}", err=True)
     )

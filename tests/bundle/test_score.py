@@ -101,6 +101,15 @@ def test_bad_files_are_listed_with_reasons_and_the_good_ones_scored(command, exp
     assert "no recording fits this pattern" in told[3]
 
 
+@pytest.mark.parametrize("arguments", [["score", "."], ["watch", "."], ["listen", "-"]])
+def test_an_id_that_the_bundle_does_not_know_is_refused_with_those_that_it_knows(command, exported, arguments):
+    what, where = arguments
+    ran = command(what, exported, where, "--id", "99")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("--id 99: ")
+    assert ran.stderr.endswith("fan.asdkit knows no such id; it knows 00, 02")
+
+
 def test_fail_on_anomaly_ends_with_5_and_only_then(command, exported, recordings):
     assert command("score", exported, recordings, "--fail-on-anomaly").returncode == 5
     healthy = str(recordings / "normal_id_00_0000000[0-1].wav")
