@@ -27,6 +27,9 @@ _WARNINGS = (
     "A worker stopped while some jobs were given",
 )
 
+_LITTLE = 1 << 20  # bytes of recordings
+_BATCH = 16
+
 
 @dataclass(frozen=True)
 class Backend:
@@ -87,18 +90,20 @@ class Backend:
         from joblib import Parallel, delayed, parallel_config
         from joblib.externals.loky.process_executor import BrokenProcessPool
 
+        batches = list(_batches(jobs, self.workers))
         if self.kind == "dask":
             config = parallel_config("dask", client=self.client, n_jobs=-1)
-            calls = [delayed(attempt)(job, place, run, **how) for job in jobs]
+            calls = [delayed(_on_cluster)(batch, place, run, **how) for batch in batches]
         else:  # two workers at least: with one, joblib runs the jobs in this process
             config = parallel_config("loky", n_jobs=max(2, self.workers), inner_max_num_threads=self.threads)
-            calls = [delayed(_attempt_in_worker)(os.getpid(), job, place, run, **how) for job in jobs]
+            calls = [delayed(_in_worker)(os.getpid(), batch, place, run, **how) for batch in batches]
         with config, warnings.catch_warnings():
             for text in _WARNINGS:
                 warnings.filterwarnings("ignore", text, UserWarning)
             outcomes = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")(calls)
             try:
-                yield from outcomes
+                for batch in outcomes:
+                    yield from batch
             except (BrokenProcessPool, *lost_workers()):
                 return
             except lost_scheduler():
@@ -133,9 +138,36 @@ def opened(compute: ComputeSettings, jobs: int) -> Iterator[Backend]:
     yield Backend(compute.backend, workers, threads, compute.device, notes=notes)
 
 
-def _attempt_in_worker(driver: int, job: Job, place: Place, run: str, **how: Any) -> Outcome:
-    """As `attempt`, in a worker: the driver alone answers signals, and a worker ends with its driver."""
+def _batches(jobs: Sequence[Job], workers: int) -> Iterator[list[Job]]:
+    """Jobs that are handed out together: for those of a few seconds of sound, handing out costs more than doing.
+
+    However many there are, each worker gets several batches.
+    """
+    most = max(1, min(_BATCH, len(jobs) // (4 * workers)))
+    batch: list[Job] = []
+    for job in jobs:
+        if sum(clip.size for clip in job.clips) > _LITTLE:
+            yield [job]
+            continue
+        batch.append(job)
+        if len(batch) == most:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _in_worker(driver: int, jobs: Sequence[Job], place: Place, run: str, **how: Any) -> list[Outcome]:
+    """Attempts in a worker of this machine: the driver alone answers signals, and a worker ends with its driver."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     follow(driver)
-    return attempt(job, place, run, **how)
+    return [attempt(job, place, run, **how) for job in jobs]
+
+
+def _on_cluster(jobs: Sequence[Job], place: Place, run: str, **how: Any) -> list[Outcome]:
+    """Attempts in a worker of a cluster: what a plugin does by joblib stays in it, and asks no scheduler."""
+    from joblib import parallel_config
+
+    with parallel_config("threading", n_jobs=1):
+        return [attempt(job, place, run, **how) for job in jobs]

@@ -42,7 +42,7 @@ class JobContext(Context):
     stop_file: Path = field(default_factory=Path)
     part: str = ""
     digest: str = ""
-    _told: float = 0.0
+    _told: float = field(default_factory=time.monotonic)
     _asked: float = 0.0
     _stopping: bool = False
 

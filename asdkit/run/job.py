@@ -234,9 +234,10 @@ class _Work:
     ) -> None:
         """Score what nothing was learnt from: clips held out and test clips, in one way."""
         others = (*self.job.held, *self.job.test)
+        ctx = self._context("")
         for first in range(0, len(others), _BLOCK):
             clips = others[first : first + _BLOCK]
-            features, _ = self._read(clips, recordings_of(clips, []), featurizer, self._context(""))
+            features, _ = self._read(clips, recordings_of(clips, []), featurizer, ctx)
             self._score(detectors, features, clips, scores)
 
     def _score(
