@@ -332,7 +332,7 @@ class Detector(Protocol):
         ...
 
     def state(self) -> State:
-        """What was learnt: a flat dict of arrays, numbers, texts and lists of texts.
+        """What was learnt: a flat dict of arrays, numbers (all finite, or no bundle takes it), texts, lists of texts.
 
         Raises
         ------

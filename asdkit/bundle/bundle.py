@@ -16,7 +16,7 @@ from asdkit.api import Context, Features, FloatArray, Wave, Windows
 from asdkit.audio import resample
 from asdkit.bundle.archive import unpack
 from asdkit.bundle.calibration import Judge, Rule, Threshold
-from asdkit.bundle.description import DESCRIPTION, Description, read_description
+from asdkit.bundle.description import Description, files_of, read_description
 from asdkit.bundle.parts import Member, assemble
 from asdkit.bundle.verdict import Verdict, WindowScores
 from asdkit.errors import DataError, UsageError
@@ -109,8 +109,9 @@ class Bundle:
         from asdkit.plugins import discover
 
         where, files = printable(str(path)), unpack(Path(path))
-        description = read_description(where, files.pop(DESCRIPTION, b""))
-        return cls(where, description, files, registry or discover(), ctx or Context())
+        description = read_description(where, files)
+        named = {name: files[name] for name in sorted(files_of(description))}
+        return cls(where, description, named, registry or discover(), ctx or Context())
 
     @classmethod
     def of_run(

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from asdkit.api import Config
+from asdkit.bundle.archive import MANIFEST
 from asdkit.errors import DataError
+from asdkit.naming import printable
 from asdkit.spec import Top
+from asdkit.spec.plain import option_names, validate
+from asdkit.spec.positions import dotted
 
 FORMAT: Final = 1
 """Version of the bundle format that this asdkit reads and writes."""
 DESCRIPTION: Final = "bundle.json"
+CARD: Final = "README.md"
+ANEW: Final = "; export it anew from its run"
 
 Count = Annotated[int, Field(ge=0)]
+Size = Annotated[int, Field(ge=1, le=(1 << 31) - 1)]
 
 
 class Graph(Config):
@@ -29,10 +38,11 @@ class Graph(Config):
 
 
 class Plugin(Config):
-    """A registered plugin, by name, and its options."""
+    """A registered plugin, by name, its options, and the distribution that brought it."""
 
     use: str
     config: dict[str, Any]
+    distribution: str = ""
 
 
 class FuserPart(Plugin):
@@ -49,8 +59,8 @@ class MemberPart(Plugin):
 
     name: str
     featurizer: Count
-    frames: Annotated[int, Field(ge=1)] | Literal["clip"]
-    hop: Annotated[int, Field(ge=1)]
+    frames: Size | Literal["clip"]
+    hop: Size
     pool: Literal["mean", "max"] | Top
     states: dict[str, str] = Field(min_length=1)
     graphs: dict[str, Graph] = Field(default_factory=dict)
@@ -93,36 +103,74 @@ class Description(Config):
     versions: dict[str, str]
 
 
-def read_description(where: str, data: bytes) -> Description:
-    """Read ``bundle.json``.
+def read_description(where: str, files: Mapping[str, bytes]) -> Description:
+    """Read ``bundle.json``, and see that it fits what else there is.
 
     Parameters
     ----------
     where
         What messages call the bundle.
-    data
-        The file's content.
+    files
+        All that is in it.
 
     Raises
     ------
     DataError
-        If it is of a newer format, or no description; one line.
+        If it is of a newer format, no description, or contradicts itself or the files; one line.
     """
+    unreadable = DataError(f"{where}: {DESCRIPTION} cannot be read{ANEW}")
     try:
-        found = json.loads(data)
+        found = json.loads(files.get(DESCRIPTION, b""))
         version = found["format"]
+        if isinstance(version, int) and version > FORMAT:
+            raise DataError(f"{where}: its format is {version}; this asdkit reads {FORMAT}: update asdkit")
+        made, faults = validate(Description, found, option_names(Description))
     except (ValueError, RecursionError, KeyError, TypeError):
-        raise DataError(f"{where}: {DESCRIPTION} cannot be read") from None
-    if isinstance(version, int) and version > FORMAT:
-        raise DataError(f"{where}: its format is {version}; this asdkit reads {FORMAT}: update asdkit")
-    try:
-        made = Description.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise DataError(f"{where}: {DESCRIPTION}: {place}: {first['msg']}") from None
+        raise unreadable from None
+    if made is None:
+        path, text = faults[0].path, faults[0].text
+        if not path:
+            raise unreadable
+        raise DataError(f"{where}: {DESCRIPTION}: {dotted(path)}: {text}{ANEW}")
+    fault = _contradiction(made) or _misfit(made, files)
+    if fault:
+        raise DataError(f"{where}: {fault}{ANEW}")
+    return made
+
+
+def _contradiction(made: Description) -> str:
+    """What in a description cannot be true at once; empty where it all can."""
+    ids = [part.name for part in made.ids]
+    for what, names in (("ids", ids), ("members", [member.name for member in made.members])):
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            return f"{DESCRIPTION}: {what}: {printable(twice[0])!r} is there twice"
+    for part in made.ids:
+        if (part.reference is None) != (part.held_out == 0):
+            scores = "no scores" if part.reference is None else "scores"
+            return f"{DESCRIPTION}: id {printable(part.name)}: {part.held_out} clips held out, but {scores} of such"
+    for member in made.members:
+        if set(member.states) not in ({""}, set(ids)) or not set(member.graphs) <= set(member.states):
+            return f"{DESCRIPTION}: member {printable(member.name)}: its states or graphs are not of the bundle's ids"
     if any(m.featurizer >= len(made.featurizers) for m in made.members) or (
         made.fuser is None and len(made.members) > 1
     ):
-        raise DataError(f"{where}: {DESCRIPTION} names a featurizer or fuser that it does not have")
-    return made
+        return f"{DESCRIPTION} names a featurizer or fuser that it does not have"
+    return ""
+
+
+def _misfit(made: Description, files: Mapping[str, bytes]) -> str:
+    """A file that is missing, or that nothing names; empty where there is none."""
+    named = files_of(made)
+    missing, strange = named - files.keys(), files.keys() - named - {DESCRIPTION, CARD, MANIFEST}
+    if missing:
+        return f"{printable(min(missing))} is missing"
+    return f"{printable(min(strange))} is no part of a bundle" if strange else ""
+
+
+def files_of(description: Description) -> set[str]:
+    """Names of the files with what was learnt."""
+    references = [part.reference for part in description.ids if part.reference is not None]
+    states = [name for member in description.members for name in member.states.values()]
+    graphs = [graph.file for member in description.members for graph in member.graphs.values()]
+    return {*references, *states, *graphs, *([description.fuser.state] if description.fuser else [])}

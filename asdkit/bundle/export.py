@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from asdkit.api import PROJECT
 from asdkit.bundle.archive import pack
 from asdkit.bundle.bundle import Bundle
 from asdkit.bundle.calibration import NO_REFERENCE, percent
-from asdkit.bundle.description import DESCRIPTION, Description, Graph
-
-CARD = "README.md"
+from asdkit.bundle.description import CARD, DESCRIPTION, Description, Graph, Plugin
 
 
 def export(bundle: Bundle, *, onnx: bool = False) -> bytes:
@@ -54,6 +53,7 @@ def _with_graphs(bundle: Bundle, files: dict[str, bytes]) -> Description:
 
 def card(bundle: Bundle, description: Description) -> str:
     """Write the model card: what it is, what it learnt from, what it supports, what it cannot do."""
+    fuser = description.fuser
     lines = [
         f"# {description.system} on {description.machine}",
         "",
@@ -65,14 +65,14 @@ def card(bundle: Bundle, description: Description) -> str:
         "## What it is made of",
         "",
         f"- recordings at {description.sample_rate} Hz (others are resampled), channel {description.channel}",
-        *(f"- featurizer `{f.use}`: {_options(f.config)}" for f in description.featurizers),
+        *(f"- featurizer `{f.use}`{_source(f)}: {_options(f.config)}" for f in description.featurizers),
         *(
-            f"- member {m.name}: detector `{m.use}`, windows of {m.frames} frames, pooled by {_pool(m.pool)}"
-            + (", with an ONNX graph" if m.graphs else "")
+            f"- member {m.name}: detector `{m.use}`{_source(m)}, windows of {m.frames} frames, "
+            f"pooled by {_pool(m.pool)}" + (", with an ONNX graph" if m.graphs else "")
             for m in description.members
         ),
-        f"- members combined by `{description.fuser.use}`: {_options(description.fuser.config)}"
-        if description.fuser
+        f"- members combined by `{fuser.use}`{_source(fuser)}: {_options(fuser.config)}"
+        if fuser
         else "- one member: its score is the score",
         "",
         "## What it learnt from, and what that supports",
@@ -109,6 +109,10 @@ def _shortfalls(bundle: Bundle) -> list[str]:
     """What the clips held out cannot support, each said once."""
     said = dict.fromkeys(bundle.judge.shortfall(id_) for id_ in bundle.ids)
     return [text[0].upper() + text[1:] if text == NO_REFERENCE else text for text in said if text]
+
+
+def _source(part: Plugin) -> str:
+    return f" of {part.distribution}" if part.distribution not in ("", PROJECT) else ""
 
 
 def _options(config: dict[str, object]) -> str:

@@ -37,7 +37,7 @@ class GraphDetector:
     Raises
     ------
     ValueError
-        If onnxruntime does not take it.
+        If onnxruntime does not take it, or it does not give scores.
     """
 
     def __init__(self, graph: bytes, frames: int | Literal["clip"], ids: Sequence[str]) -> None:
@@ -47,7 +47,7 @@ class GraphDetector:
         self._place = {name: index for index, name in enumerate(ids)}
         self._sessions: dict[int, Any] = {}
         self._lock = threading.Lock()
-        self._session(1)
+        self._try(self._session(1))
 
     def fit(self, training: object, ctx: Context) -> None:
         """Not possible."""
@@ -80,6 +80,18 @@ class GraphDetector:
     def load(self, state: State) -> None:
         """Not possible."""
         raise NotImplementedError("a graph is given to the constructor")
+
+    def _try(self, session: Any) -> None:
+        """Score a window of zeros: NaN among the weights shows, and what was made for other windows or ids."""
+        [windows] = session.get_inputs()
+        if len(windows.shape) != 3 or windows.shape[1] != self._frames or not isinstance(windows.shape[2], int):
+            raise ValueError(f"the graph takes {windows.shape}, not windows of {self._frames} frames")
+        try:
+            [made] = session.run(None, {windows.name: np.zeros((1, *windows.shape[1:]), np.float32)})
+        except Exception as error:
+            raise ValueError(f"onnxruntime cannot run the graph: {' '.join(str(error).split())[:200]}") from None
+        if made.shape not in ((1,), (1, len(self._place))) or not np.isfinite(made).all():
+            raise ValueError("the graph gives no finite scores, or too many or few")
 
     def _session(self, threads: int) -> Any:
         with self._lock:

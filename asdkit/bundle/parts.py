@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from asdkit.api import Context, Detector, Features, Featurizer, FloatArray, Fuser, State, Windows, cut_windows
+from asdkit.api import Context, Detector, Entry, Features, Featurizer, FloatArray, Fuser, State, Windows, cut_windows
 from asdkit.bundle.calibration import Reference
-from asdkit.bundle.description import Description, Graph, MemberPart, Plugin
-from asdkit.errors import AsdkitError, DataError, PluginError
-from asdkit.plugins import Kind, Registry
+from asdkit.bundle.description import ANEW, Description, Graph, IdPart, MemberPart, Plugin
+from asdkit.errors import AsdkitError, DataError, PluginError, UsageError
+from asdkit.naming import printable
+from asdkit.plugins import Kind, Registry, restriction
+from asdkit.plugins import Plugin as Installed
 from asdkit.run.parts import score_parts
 from asdkit.run.state import decode_state
 from asdkit.spec import Top
+from asdkit.spec.plain import option_names, validate
+from asdkit.spec.positions import dotted
 
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
+_OTHER_VERSION = "; was it made with another version of the plugin?"
 Made = TypeVar("Made")
 
 
@@ -95,8 +102,35 @@ def assemble(where: str, description: Description, files: Mapping[str, bytes], r
         [maker.featurizer(part) for part in description.featurizers],
         [maker.member(part) for part in description.members],
         None if description.fuser is None else maker.loaded("fuser", description.fuser, description.fuser.state),
-        {part.name: maker.reference(part.reference) for part in description.ids if part.reference is not None},
+        {part.name: maker.reference(part, part.reference) for part in description.ids if part.reference is not None},
     )
+
+
+def find_plugin(where: str, registry: Registry, kind: Kind, use: str, distribution: str = "") -> Installed:
+    """Find a plugin that a bundle or run needs.
+
+    Parameters
+    ----------
+    where
+        What messages call it.
+    distribution
+        What brought the plugin where the bundle was made, as far as the bundle says.
+
+    Raises
+    ------
+    UsageError, PluginError
+        If there is none, or it is broken.
+    """
+    try:
+        return registry.find(kind, use)
+    except PluginError as error:
+        raise PluginError(f"{where}: {error.message}", hint=error.hint) from None
+    except UsageError:
+        source = "`asdkit plugins` lists those installed"
+        if _DISTRIBUTION.fullmatch(distribution):
+            source = f"it says that the package {distribution} does: install that, if you trust it"
+        text = f"{where}: no plugin provides the {kind} {printable(use)!r}; {source}"
+        raise UsageError(text, hint=restriction()) from None
 
 
 class _Maker:
@@ -113,7 +147,7 @@ class _Maker:
 
         detectors: dict[str, Detector] = {}
         for id_, file in part.states.items():
-            self._registry.entry("detector", part.use)  # a graph is no way around it
+            self._entry("detector", part)  # a graph is no way around it
             graph = part.graphs.get(id_)
             if graph is not None and available():
                 detectors[id_] = self._graph(part, graph)
@@ -127,26 +161,38 @@ class _Maker:
         self._guarded(kind, part, lambda: made.load(state))
         return made
 
-    def reference(self, file: str) -> Reference:
+    def reference(self, part: IdPart, file: str) -> Reference:
         scores = self._state(file).get("scores")
-        if isinstance(scores, np.ndarray) and scores.dtype == np.float64 and scores.ndim == 1 and len(scores) > 0:
-            ascending = np.isfinite(scores).all() and (np.diff(scores) >= 0).all()
-            if ascending:
-                return Reference(scores)
-        raise DataError(f"{self._where}: {file}: not the scores of clips held out")
+        if not (isinstance(scores, np.ndarray) and scores.dtype == np.float64 and scores.ndim == 1):
+            raise DataError(f"{self._where}: {file}: not the scores of clips held out{ANEW}")
+        if len(scores) != part.held_out:
+            counts = f"{part.held_out} clips held out of id {printable(part.name)}, but the scores of {len(scores)}"
+            raise DataError(f"{self._where}: {file}: {counts}{ANEW}")
+        if (np.diff(scores) < 0).any():
+            raise DataError(f"{self._where}: {file}: the scores of clips held out do not ascend{ANEW}")
+        return Reference(scores)
 
     def _graph(self, part: MemberPart, graph: Graph) -> Detector:
         from asdkit.bundle.graphs import GraphDetector
 
         try:
-            return GraphDetector(self._file(graph.file), part.frames, graph.ids)
+            return GraphDetector(self._files[graph.file], part.frames, graph.ids)
         except ValueError as error:
-            raise DataError(f"{self._where}: {graph.file}: {_line(error)}") from None
+            raise DataError(f"{self._where}: {graph.file}: {printable(str(error))}") from None
 
     def _made(self, kind: Kind, part: Plugin) -> Any:
-        entry = self._registry.entry(kind, part.use)
-        config = self._guarded(kind, part, lambda: entry.config.model_validate_json(json.dumps(part.config)))
+        entry = self._entry(kind, part)
+        model = entry.config
+        config, faults = self._guarded(kind, part, lambda: validate(model, part.config, option_names(model)))
+        for fault in faults:
+            place = f"{dotted(fault.path)}: " if fault.path else ""
+            raise PluginError(f"{self._where}: the {kind} {part.use!r}: {place}{fault.text}{_OTHER_VERSION}")
         return self._guarded(kind, part, lambda: entry.load()(config))
+
+    def _entry(self, kind: Kind, part: Plugin) -> Entry:
+        entry = find_plugin(self._where, self._registry, kind, part.use, part.distribution).entry
+        assert entry is not None  # a good plugin has one
+        return entry
 
     def _guarded(self, kind: Kind, part: Plugin, make: Callable[[], Made]) -> Made:
         """Call a plugin; whatever it raises is told in one line."""
@@ -161,22 +207,26 @@ class _Maker:
             ) from None
         except Exception as error:
             raise PluginError(
-                f"{self._where}: the {kind} {part.use!r} cannot take up what is stored: {_line(error)}",
-                hint="Was it made with another version of the plugin? The bundle's README.md names the versions.",
+                f"{self._where}: the {kind} {part.use!r} cannot take up what is stored: {_line(error)}{_OTHER_VERSION}"
             ) from None
 
     def _state(self, file: str) -> State:
+        """What was learnt; all of it are numbers that can be reckoned with."""
         try:
-            return decode_state(self._file(file))
+            state = decode_state(self._files[file])
         except ValueError as error:
-            raise DataError(f"{self._where}: {file}: cannot be read: {_line(error)}") from None
+            raise DataError(f"{self._where}: {file}: cannot be read: {_line(error)}{ANEW}") from None
+        for key, value in state.items():
+            if isinstance(value, float | np.ndarray) and not _is_finite(value):
+                raise DataError(f"{self._where}: {file}: {printable(key)} holds NaN or infinite numbers; train it anew")
+        return state
 
-    def _file(self, name: str) -> bytes:
-        if name not in self._files:
-            raise DataError(f"{self._where}: {name} is missing")
-        return self._files[name]
+
+def _is_finite(value: float | npt.NDArray[Any]) -> bool:
+    array = np.asarray(value)
+    return not np.issubdtype(array.dtype, np.inexact) or bool(np.isfinite(array).all())
 
 
 def _line(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = printable(" ".join(str(error).split()))
     return f"{type(error).__name__}: {text[:300]}"

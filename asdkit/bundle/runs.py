@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from asdkit.bundle.description import (
     Plugin,
     RulePart,
 )
+from asdkit.bundle.parts import find_plugin
 from asdkit.errors import AsdkitError, DataError, UsageError
 from asdkit.naming import nearest, printable
-from asdkit.plugins import Registry
+from asdkit.plugins import Kind, Registry
 from asdkit.run.files import verify
 from asdkit.run.fusing import Fused, fuse_members
 from asdkit.run.state import encode_state
@@ -52,6 +54,7 @@ def take(
     made_of = systems.get(name, {"members": [name], "fuser": None})
     members = {member: _Job(folder, detectors[member]) for member in made_of["members"]}
     first = next(iter(members.values()))
+    source = partial(_distribution, printable(str(folder)), registry)
     fused = _fused(folder, made_of["fuser"], members, registry)
     files: dict[str, bytes] = {}
     ids = []
@@ -72,11 +75,13 @@ def take(
         for place, (id_, data) in enumerate(job.states().items()):
             states[id_] = f"members/{number}/{place}.safetensors"
             files[states[id_]] = data
-        parts.append(_member(member, job.settings, featurizers.index(its), states))
+        brought = source("detector", job.settings["use"])
+        parts.append(_member(member, job.settings, brought, featurizers.index(its), states))
     fuser = None
     if fused.fuser is not None:
         files["fuser.safetensors"] = encode_state(fused.fuser.state())
-        fuser = FuserPart(**_plugin(made_of["fuser"]), state="fuser.safetensors")
+        plugin = _plugin(made_of["fuser"])
+        fuser = FuserPart(**plugin, distribution=source("fuser", plugin["use"]), state="fuser.safetensors")
     rule = settings["calibration"]
     description = Description(
         format=FORMAT,
@@ -87,7 +92,7 @@ def take(
         channel=settings["data"]["channel"],
         clip_seconds=first.clip_seconds(settings["data"]["sample_rate"]),
         ids=tuple(ids),
-        featurizers=tuple(Plugin(use=f["use"], config=f["config"]) for f in featurizers),
+        featurizers=tuple(Plugin(**f, distribution=source("featurizer", f["use"])) for f in featurizers),
         members=tuple(parts),
         fuser=fuser,
         rule=RulePart(false_alarm_rate=rule["false_alarm_rate"], threshold=rule["threshold"]),
@@ -179,7 +184,9 @@ def _fused(folder: Path, fuser: Mapping[str, Any] | None, members: Mapping[str, 
     settings = None
     if fuser is not None:
         part = _plugin(fuser)
-        config = registry.entry("fuser", part["use"]).config.model_validate_json(json.dumps(part["config"]))
+        found = find_plugin(printable(str(folder)), registry, "fuser", part["use"]).entry
+        assert found is not None  # a good plugin has one
+        config = found.config.model_validate_json(json.dumps(part["config"]))
         settings = FuserSettings(part["use"], config)
     try:
         return fuse_members(settings, scores, [c["id"] for c in first.clips], train, held, registry)
@@ -187,11 +194,18 @@ def _fused(folder: Path, fuser: Mapping[str, Any] | None, members: Mapping[str, 
         raise AsdkitError(f"{printable(str(folder))}: the fuser cannot be fitted: {error}") from None
 
 
-def _member(name: str, settings: Mapping[str, Any], featurizer: int, states: dict[str, str]) -> MemberPart:
+def _distribution(where: str, registry: Registry, kind: Kind, use: str) -> str:
+    return find_plugin(where, registry, kind, use).distribution
+
+
+def _member(
+    name: str, settings: Mapping[str, Any], distribution: str, featurizer: int, states: dict[str, str]
+) -> MemberPart:
     return MemberPart(
         name=name,
         use=settings["use"],
         config=settings["config"],
+        distribution=distribution,
         featurizer=featurizer,
         frames=settings["frames"],
         hop=settings["hop"] or 1,  # none is kept of windows that are whole clips

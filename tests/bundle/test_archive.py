@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from asdkit.bundle import Bundle
 from asdkit.bundle.archive import MANIFEST, pack, seal, unpack
 from asdkit.bundle.export import export
 from asdkit.errors import AsdkitError, DataError
+from asdkit.run.state import decode_state, encode_state
 from tests.run.conftest import write_clip
 
 SMALL = pack({"a.json": b"{}", "b/0.safetensors": bytes(range(64))})
@@ -127,11 +129,29 @@ def described(**changes):
     return lambda data: json.dumps({**json.loads(data), **changes}).encode()
 
 
-def with_member(**changes):
+def inside(key, place=0, **changes):
+    """Change one of the tables in a list of ``bundle.json``."""
+
     def change(data):
         found = json.loads(data)
-        found["members"][0] |= changes
+        found[key][place] |= changes
         return json.dumps(found).encode()
+
+    return change
+
+
+with_member = partial(inside, "members")
+
+
+def with_number(value):
+    """Change the first number of the first array of a state."""
+
+    def change(data):
+        state = decode_state(data)
+        key = next(key for key, found in state.items() if isinstance(found, np.ndarray) and found.dtype.kind == "f")
+        state[key] = state[key].copy()
+        state[key].flat[0] = value
+        return encode_state(state)
 
     return change
 
@@ -147,26 +167,71 @@ def terabyte(data):
 
 
 MEMBER = "members/0/0.safetensors"
+BANDS = {"use": "log-mel", "config": {"n_fft": 3}}
 FORGERIES = {
     "a terabyte declared": (MEMBER, terabyte, "cannot be read"),
     "an array cut short": (MEMBER, lambda data: data[:-5], "cannot be read"),
     "an empty state": (MEMBER, lambda data: b"", "cannot be read"),
     "an unknown plugin": ("bundle.json", with_member(use="os-system"), "no plugin provides the detector 'os-system'"),
     "an import path": ("bundle.json", with_member(use="os:system"), "no plugin provides the detector 'os:system'"),
+    "a plugin that its package is known of": (
+        "bundle.json",
+        with_member(use="spectrum", distribution="asdkit-spectrum"),
+        "no plugin provides the detector 'spectrum'; it says that the package asdkit-spectrum does: install that",
+    ),
+    "a package that is none": (
+        "bundle.json",
+        with_member(use="spectrum", distribution="x; rm -rf /"),
+        "no plugin provides the detector 'spectrum'; `asdkit plugins` lists those installed",
+    ),
     "a newer format": ("bundle.json", described(format=2), "its format is 2; this asdkit reads 1: update asdkit"),
-    "an unknown key": ("bundle.json", described(run="rm -rf"), "run: Extra inputs are not permitted"),
+    "a truth value for the format": ("bundle.json", described(format=True), "format: true is a truth value; expected"),
+    "an unknown key": (
+        "bundle.json",
+        described(run="rm -rf"),
+        "bundle.json: run: unknown option; expected",
+    ),
     "no JSON": ("bundle.json", lambda data: b"[" * 100_000, "bundle.json cannot be read"),
+    "half a character": ("bundle.json", described(name="\ud800"), "bundle.json cannot be read"),
+    "a hop of nothing": ("bundle.json", with_member(hop=0), "members[0].hop: 0 is out of bounds; expected at least 1"),
+    "a hop without end": ("bundle.json", with_member(hop=1 << 70), "out of bounds; expected at most 2147483647"),
+    "a table too few": ("bundle.json", described(rule=None), "expected a table"),
     "a number too many": (
         "bundle.json",
         with_member(featurizer=7),
         "names a featurizer or fuser that it does not have",
     ),
-    "wrong options": ("bundle.json", with_member(config={"neighbours": "many"}), "cannot take up what is stored"),
+    "an id twice": ("bundle.json", inside("ids", 1, name="00"), "ids: '00' is there twice"),
+    "a member twice": ("bundle.json", inside("members", 1, name="K"), "members: 'K' is there twice"),
+    "states of other ids": (
+        "bundle.json",
+        with_member(states={"00": MEMBER}),
+        "states or graphs are not of",
+    ),
+    "clips held out that are not": (
+        "bundle.json",
+        inside("ids", 1, held_out=99),
+        "99 clips held out of id 02, but",
+    ),
+    "clips held out without scores": ("bundle.json", inside("ids", reference=None), "10 clips held out, but no scores"),
+    "scores of no clips": ("bundle.json", inside("ids", held_out=0), "0 clips held out, but scores of such"),
+    "wrong options": (
+        "bundle.json",
+        with_member(config={"neighbours": "many"}),
+        "the detector 'knn': neighbours: \"many\" is a text; expected a whole number; was it made with another version",
+    ),
+    "frames of three samples": (
+        "bundle.json",
+        inside("featurizers", **BANDS),
+        "the featurizer 'log-mel': n_fft: 3 is out of bounds; expected at least 16",
+    ),
     "a file that is not there": ("bundle.json", with_member(states={"": "../../etc/passwd"}), "is missing"),
+    "weights that are no numbers": (MEMBER, with_number(np.nan), "NaN or infinite numbers; train it anew"),
+    "weights without end": ("fuser.safetensors", with_number(-np.inf), "NaN or infinite numbers; train it anew"),
     "a reference out of order": (
         "references/0.safetensors",
         lambda data: data[:-80] + np.arange(10.0)[::-1].tobytes(),
-        "not the scores of clips held out",
+        "the scores of clips held out do not ascend",
     ),
 }
 
@@ -176,8 +241,19 @@ def test_a_bundle_that_somebody_forged_is_refused_in_one_line(tmp_path, exported
     name, change, words = FORGERIES[kind]
     with pytest.raises(AsdkitError) as caught:
         Bundle.load(forged(tmp_path, exported, name, change), registry=registry)
-    one_line(caught.value, "forged.asdkit" if "plugin provides" not in words else "", words)
+    one_line(caught.value, "forged.asdkit: ", words)
+    assert "pydantic" not in caught.value.message
+    assert caught.value.hint == ""
     assert int(caught.value.exit_code) in (2, 3, 4)
+
+
+def test_a_file_that_nothing_names_is_refused_though_the_manifest_lists_it(tmp_path, exported, registry):
+    files = unpack(exported)
+    del files[MANIFEST]
+    (tmp_path / "more.asdkit").write_bytes(pack({**files, "run_me.py": b"print(1)"}))
+    with pytest.raises(DataError) as caught:
+        Bundle.load(tmp_path / "more.asdkit", registry=registry)
+    one_line(caught.value, "run_me.py is no part of a bundle")
 
 
 def test_the_command_refuses_a_damaged_bundle_in_one_line(asdkit_command, exported, tmp_path):
@@ -190,5 +266,11 @@ def test_the_command_refuses_a_damaged_bundle_in_one_line(asdkit_command, export
     assert ran.stderr == "error: flipped.asdkit: changed since it was written: its SHA-256 is another\n"
 
 
-def test_exporting_twice_gives_the_same_bytes(bundle, exported):
+def test_exporting_again_gives_the_same_bytes(bundle, exported, registry):
     assert export(bundle) == exported.read_bytes()
+    assert export(Bundle.load(exported, registry=registry)) == exported.read_bytes()
+
+
+def test_a_bundle_says_which_package_brought_each_plugin(bundle):
+    parts = [*bundle.description.featurizers, *bundle.description.members, bundle.description.fuser]
+    assert {part.distribution for part in parts} == {"asdkit"}

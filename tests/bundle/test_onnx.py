@@ -123,3 +123,18 @@ def test_a_graph_that_is_none_or_names_another_file_is_refused(trained, registry
     with pytest.raises(DataError) as caught:
         Bundle.load(folder / "forged.asdkit", registry=registry)
     assert len(caught.value.message.splitlines()) == 1
+
+
+def test_a_graph_whose_weights_are_no_numbers_is_refused(trained, registry):
+    import onnx
+
+    folder, _ = trained
+    files = unpack(folder / "nets.asdkit")
+    del files[MANIFEST]
+    graph = onnx.load_from_string(files["members/0/0.onnx"])
+    weights = next(w for w in graph.graph.initializer if w.data_type == onnx.TensorProto.FLOAT and len(w.dims) == 2)
+    weights.raw_data = np.full(len(weights.raw_data) // 4, np.nan, np.float32).tobytes()
+    files["members/0/0.onnx"] = graph.SerializeToString()
+    (folder / "nan.asdkit").write_bytes(pack(files))
+    with pytest.raises(DataError, match=r"members/0/0\.onnx: the graph gives no finite scores"):
+        Bundle.load(folder / "nan.asdkit", registry=registry)
