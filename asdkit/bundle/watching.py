@@ -34,7 +34,8 @@ class FolderWatch:
 
     A file is whole when its size and time of change have stayed for `settle` seconds and its header keeps what it
     promises; one whose header does not is given all the same after ten times as long, for the reason to be told.
-    Every file is given once, and again only if it is written again. What is kept is one entry for each file there.
+    Every file is given once, and again only if it is written again. What is kept is one entry for each file there, or
+    that was there before the folder, or one below it, went out of sight.
 
     Parameters
     ----------
@@ -64,7 +65,8 @@ class FolderWatch:
         self._done: dict[str, State] = {}
         self._pending: dict[str, _Pending] = {}
         self._away = False
-        self._told_of: set[str] = set()  # folders that cannot be listed
+        self._device: int | None = None  # file system that the folder is on
+        self._unlisted: set[str] = set()  # what could not be looked at the last time
         if not existing:
             self._done = self._list() or {}
 
@@ -74,15 +76,16 @@ class FolderWatch:
         return len(self._done)
 
     def look(self) -> list[str]:
-        """Paths of the files that have become whole since the last look, by name."""
+        """Paths of the files that have become whole since the last look, folder by folder, by name."""
         found = self._list()
         if found is None:
             return []
         now = self._clock()
         for path in [path for path in self._pending if path not in found]:
             del self._pending[path]
-            self._tell(f"{printable(path)}: gone before it was whole")
-        self._done = {path: state for path, state in self._done.items() if path in found}
+            if not self._is_unlisted(path):
+                self._tell(f"{printable(path)}: gone before it was whole")
+        self._done = {path: state for path, state in self._done.items() if path in found or self._is_unlisted(path)}
         ready = [path for path, state in found.items() if self._is_ready(path, state, now)]
         for path in ready:
             del self._pending[path]
@@ -102,32 +105,55 @@ class FolderWatch:
     def _list(self) -> dict[str, State] | None:
         """Every recording and its state; None where the folder is away."""
         try:
-            found = dict(self._below(self.folder))
+            found, unlisted = self._walk()
+            device = os.stat(self.folder).st_dev  # raises where the folder went during the walk
         except OSError as error:
-            if not self._away:
-                self._tell(f"{printable(self.folder)}: {_refusal(error)}; waiting for it")
-            self._away = True
+            self._is_away(_refusal(error))
             return None
+        if not found and self._done and device != self._device:
+            self._is_away("empty, on another file system than before")  # a mount point without its share
+            return None
+        for path in unlisted.keys() - self._unlisted:
+            self._tell(f"{printable(path)}: {unlisted[path]}")
         if self._away:
             self._tell(f"{printable(self.folder)}: there again")
-        self._away = False
+        self._away, self._device, self._unlisted = False, device, set(unlisted)
         return found
 
-    def _below(self, folder: str) -> Iterator[tuple[str, State]]:
-        with os.scandir(folder) as listing:
-            entries = sorted((e for e in listing if not e.name.startswith(".")), key=lambda e: e.name)
-        for entry in entries:
+    def _is_away(self, why: str) -> None:
+        if not self._away:
+            self._tell(f"{printable(self.folder)}: {why}; waiting for it")
+        self._away = True
+
+    def _is_unlisted(self, path: str) -> bool:
+        """Whether a file may still be there, in a folder that could not be listed."""
+        return any(path == other or path.startswith(other + os.sep) for other in self._unlisted)
+
+    def _walk(self) -> tuple[dict[str, State], dict[str, str]]:
+        """Find every recording and its state; and what could not be looked at, and why."""
+        found: dict[str, State] = {}
+        unlisted: dict[str, str] = {}
+        folders = [self.folder]
+        while folders:
+            folder = folders.pop()
+            below: list[str] = []
             try:
-                if entry.is_dir(follow_symlinks=False):
-                    yield from self._below(entry.path)
-                elif is_recording(entry.name):
-                    yield entry.path, _state(entry)
-            except FileNotFoundError:
-                pass  # deleted since it was listed
+                entries = _entries(folder)
             except OSError as error:
-                if entry.path not in self._told_of:
-                    self._told_of.add(entry.path)
-                    self._tell(f"{printable(entry.path)}: {_refusal(error)}")
+                if folder == self.folder:
+                    raise
+                _note(unlisted, folder, error)
+                continue
+            for entry in entries:
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        below.append(entry.path)
+                    elif is_recording(entry.name):
+                        found[entry.path] = _state(entry)
+                except OSError as error:
+                    _note(unlisted, entry.path, error)
+            folders += reversed(below)
+        return found, unlisted
 
 
 def watch(
@@ -161,6 +187,17 @@ def pause(seconds: float, should_stop: Callable[[], bool]) -> None:
         time.sleep(min(left, _SLICE))
 
 
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """What lies in a folder, by name; nothing hidden."""
+    with os.scandir(folder) as listing:
+        return sorted((e for e in listing if not e.name.startswith(".")), key=lambda e: e.name)
+
+
+def _note(unlisted: dict[str, str], path: str, error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # deleted since it was listed
+        unlisted[path] = _refusal(error)
+
+
 def _state(entry: os.DirEntry[str]) -> State:
     try:
         status = entry.stat()
@@ -171,7 +208,8 @@ def _state(entry: os.DirEntry[str]) -> State:
 
 def _keeps_its_promise(path: str) -> bool:
     try:
-        audio.inspect(path)
+        if audio.inspect(path).container == "FLAC":  # its header cannot tell how many bytes there should be
+            audio.check(path)
     except BadAudio:
         return False
     return True

@@ -17,6 +17,7 @@ from asdkit.cli.options import (
     ThresholdOption,
 )
 from asdkit.errors import DataError
+from asdkit.naming import printable
 
 
 def watch(
@@ -27,7 +28,9 @@ def watch(
     ] = False,
     settle: Annotated[
         float,
-        typer.Option("--settle", metavar="SECONDS", min=0.05, help="How long a file must stay as it is to be whole."),
+        typer.Option(
+            "--settle", metavar="SECONDS", min=0.05, max=3600, help="How long a file must stay as it is to be whole."
+        ),
     ] = 1.0,
     id_: IdOption = None,
     system: SystemOption = None,
@@ -48,15 +51,16 @@ def watch(
     from asdkit.cli.stopping import Stopping
 
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder", hint="Name the folder that recordings will appear in.")
+        what = "not a folder" if folder.exists() else "no such folder"
+        raise DataError(f"{printable(str(folder))}: {what}", hint="Name the folder that recordings will appear in.")
     stopping = Stopping()
     opened = open_bundle(bundle, system, machine).deciding(false_alarm_rate, chosen(threshold))
     require_known(opened, id_)
     watched = FolderWatch(
         str(folder), settle=settle, existing=existing, tell=lambda line: typer.echo(f"note: {line}", err=True)
     )
-    passed = f"; {watched.passed_over} recordings are there already (--existing scores them)" if not existing else ""
-    typer.echo(f"watching {folder}{passed}", err=True)
+    passed = f"; recordings that are there already: {watched.passed_over} (--existing scores them)"
+    typer.echo(f"watching {printable(str(folder))}{'' if existing else passed}", err=True)
     told = Told(progress=False)
     write(format_, told.watched(rows_of(opened, watched, stopping.asked, id_)))
     told.summary()

@@ -130,6 +130,78 @@ def test_a_folder_that_vanishes_is_told_once_and_its_files_are_known_when_it_is_
     assert [line.partition(": ")[2] for line in watched.told] == ["not there; waiting for it", "there again"]
 
 
+def test_a_mount_point_without_its_share_is_a_folder_that_is_away(watched, clip, monkeypatch):
+    (watched.folder / "a.wav").write_bytes(clip)
+    watched.after(0)
+    assert watched.after(2) == ["a.wav"]
+    share = watched.folder.with_name("share")
+    share.mkdir()
+    (watched.folder / "a.wav").rename(share / "a.wav")
+    stat = os.stat
+    with monkeypatch.context() as m:
+        m.setattr(os, "stat", lambda path, **o: _OtherDevice() if path == str(watched.folder) else stat(path, **o))
+        assert [watched.after(1) for _ in range(3)] == [[], [], []]
+    (share / "a.wav").rename(watched.folder / "a.wav")
+    assert [watched.after(s) for s in (1, 2)] == [[], []]
+    away, back = (line.partition(": ")[2] for line in watched.told)
+    assert (away, back) == ("empty, on another file system than before; waiting for it", "there again")
+    (watched.folder / "a.wav").unlink()
+    watched.after(1)
+    assert watched.watch.passed_over == 0  # an empty folder is no folder that is away
+
+
+class _OtherDevice:
+    st_dev = -1
+
+
+def test_what_lies_in_a_folder_that_cannot_be_listed_for_a_while_stays_scored(watched, clip, monkeypatch):
+    (watched.folder / "below").mkdir()
+    (watched.folder / "below" / "a.wav").write_bytes(clip)
+    watched.after(0)
+    assert watched.after(2) == ["below/a.wav"]
+    (watched.folder / "below" / "b.wav").write_bytes(clip)
+    watched.after(0)
+    scandir = os.scandir
+
+    def refusing(path):
+        if path.endswith("below"):
+            raise OSError(116, "Stale file handle")
+        return scandir(path)
+
+    with monkeypatch.context() as m:
+        m.setattr(os, "scandir", refusing)
+        assert [watched.after(1) for _ in range(3)] == [[], [], []]
+    assert [watched.after(s) for s in (1, 2, 2)] == [[], ["below/b.wav"], []]
+    assert [line.partition(": ")[2] for line in watched.told] == ["cannot be listed: Stale file handle"]
+
+
+def test_folders_may_lie_deeper_than_python_calls_itself(watched, clip):
+    here, depth = os.getcwd(), sys.getrecursionlimit() + 100
+    os.chdir(watched.folder)
+    for _ in range(depth):
+        os.mkdir("d")
+        os.chdir("d")
+    try:
+        Path("a.wav").write_bytes(clip)
+        watched.after(0)
+        assert [Path(path).name for path in watched.after(2)] == ["a.wav"]
+    finally:  # what cleans up after tests calls itself
+        os.unlink("a.wav")
+        for _ in range(depth):
+            os.chdir("..")
+            os.rmdir("d")
+        os.chdir(here)
+
+
+def test_a_flac_that_is_half_there_is_waited_for(watched, tmp_path):
+    soundfile.write(tmp_path / "whole.flac", np.random.default_rng(0).normal(0, 0.1, 16000), 8000)
+    data = (tmp_path / "whole.flac").read_bytes()
+    (watched.folder / "a.flac").write_bytes(data[: len(data) // 2])
+    assert [watched.after(s) for s in (0, 3, 3)] == [[], [], []]
+    (watched.folder / "a.flac").write_bytes(data)
+    assert [watched.after(s) for s in (0, 1.1)] == [[], ["a.flac"]]
+
+
 def test_a_link_that_leads_nowhere_is_given_for_its_reason_to_be_told(watched):
     (watched.folder / "a.wav").symlink_to("nowhere.wav")
     watched.after(0)
@@ -166,7 +238,7 @@ def test_the_command_scores_what_is_written_slowly_and_ends_with_a_summary(expor
     test = run.parent / "room" / "fan" / "test"
     shutil.copy(test / "normal_id_00_00000000.wav", folder)
     command = Command("watch", exported, folder, "--settle", "0.2")
-    command.says("1 recordings are there already")
+    command.says("recordings that are there already: 1 ")
     data = (test / "anomaly_id_00_00000001.wav").read_bytes()
     with (folder / "anomaly_id_00_slow.wav").open("wb", buffering=0) as file:
         for piece in range(0, len(data), 2000):
@@ -196,6 +268,8 @@ def test_the_command_scores_what_is_written_slowly_and_ends_with_a_summary(expor
 def test_the_command_refuses_a_folder_that_was_never_there(exported, asdkit_command):
     ran = asdkit_command("watch", exported, "nowhere")
     assert (ran.returncode, ran.stderr.splitlines()[0]) == (3, "error: nowhere: no such folder")
+    assert "not a folder" in asdkit_command("watch", exported, exported).stderr
+    assert asdkit_command("watch", exported, ".", "--settle", "inf").returncode == 2
 
 
 def test_the_command_ends_when_nobody_reads_its_rows(exported, run, tmp_path):
