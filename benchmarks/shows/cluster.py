@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import signal
@@ -12,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from importlib.resources import files
 from pathlib import Path
 
 from benchmarks.shows import rooms
@@ -65,12 +65,14 @@ def worker_processes(process: subprocess.Popen[bytes]) -> list[int]:
 
 
 def show_same_scores(folder: Path, figures: Figures) -> None:
-    """The demo's spec on the demo's room, on loky and on the cluster."""
+    """Table 1 of the report on the demo's room, one epoch of each network, on loky and on the cluster."""
     from asdkit.dataset.demo import make_machine_room
 
-    make_machine_room(folder / "machine-room-0", seed=0)
-    (folder / "demo.toml").write_text(files("asdkit.cli").joinpath("demo.toml").read_text())
-    one = ("demo.toml", "--set", "compute.threads=1")
+    make_machine_room(folder / "room", seed=0)
+    spec = Path(__file__).parents[2] / "specs" / "dcase2020_table1.toml"
+    short = [f"detectors.{name}.epochs=1" for name in ("AE", "G", "M", "R", "A")]
+    edits = [f"data.root={folder / 'room'}", "compute.threads=1", *short]
+    one = (spec, *(arg for edit in edits for arg in ("--set", edit)))
     loky = rooms.run(folder, "run", *one, "--set", "compute.workers=2", "--out", "loky")
     assert loky.returncode == 0, loky.stderr
     with scheduler(), workers(2):
@@ -78,7 +80,8 @@ def show_same_scores(folder: Path, figures: Figures) -> None:
     same = (
         ran.returncode == 0 and (folder / "loky/scores.csv").read_bytes() == (folder / "dask/scores.csv").read_bytes()
     )
-    figures.tell("the demo's scores on Dask and on loky", "the same" if same else ran.stderr, "the same", same)
+    what = "scores of Table 1 on the demo's room, one epoch, by Dask and by loky"
+    figures.tell(what, "the same" if same else ran.stderr, "the same", same)
 
 
 def timed(folder: Path, spec: Path, count: int, out: str) -> float:
@@ -94,6 +97,26 @@ def timed(folder: Path, spec: Path, count: int, out: str) -> float:
             end = time.perf_counter()
     assert process.wait() == 0
     return end - begin
+
+
+def ceiling(folder: Path, spec: Path, machines: int) -> float:
+    """What two processes gain over one on these cores with nothing between them: each a run of half the machines."""
+    halves = [
+        [arg for machine in range(first, machines, 2) for arg in ("--machine", f"m{machine:04}")] for first in (0, 1)
+    ]
+
+    def seconds(out: str) -> float:
+        jobs = json.loads((folder / out / "results.json").read_text())["seconds"].values()
+        return sum(sum(job.values()) for job in jobs)
+
+    def begin(half: list[str], out: str) -> subprocess.Popen[str]:
+        return rooms.start(folder, "run", "--backend", "sequential", spec, "--out", out, *half)
+
+    begin(halves[0], "alone").communicate()
+    both = [begin(half, out) for half, out in zip(halves, ("left", "right"), strict=True)]
+    for process in both:
+        process.communicate()
+    return 2 * seconds("alone") / max(seconds("left"), seconds("right"))
 
 
 def show_speed(folder: Path, equal: int, tiny: int, resting: bool, figures: Figures) -> None:
@@ -112,7 +135,16 @@ def show_speed(folder: Path, equal: int, tiny: int, resting: bool, figures: Figu
     load = os.getloadavg()[0]
     took = f"{seconds[1]:.1f} s and {seconds[2]:.1f} s (load of the machine {load:.1f} on {os.cpu_count()} cores)"
     figures.tell(f"{equal} equal jobs ({'waiting' if resting else 'computing'}) on 1 and on 2 workers", took)
-    figures.tell("2 workers faster than 1 by", f"{gain:.2f}", ">= 1.8", gain >= 1.8)
+    if resting:
+        figures.tell("2 workers faster than 1 by", f"{gain:.2f}", ">= 1.8", gain >= 1.8)
+    else:
+        possible = ceiling(folder, spec, equal)
+        figures.tell(
+            "2 workers faster than 1 by",
+            f"{gain:.2f}, where two plain processes with nothing between them gain {possible:.2f}",
+            ">= 1.8, or nine tenths of what the cores give",
+            gain >= min(1.8, 0.9 * possible),
+        )
     small = folder / "tiny"
     detectors = 10
     rooms.make_room(small / "room", tiny // detectors, train=1, test=0, seconds=0.2)

@@ -64,6 +64,42 @@ class Resting(Knn):
 def asdkit_detectors():
     return [Entry("resting", Config, Resting, defaults={"frames": "clip"})]
 """
+COUNTED = """
+[detectors.C]
+use = "counted"
+epochs = {epochs}
+"""
+COUNTS = """
+import os
+from asdkit_autoencoder.detector import Autoencoder
+
+class Counted(Autoencoder):
+    def fit(self, training, ctx):
+        machine, run = ctx.work.parent, ctx.work.parents[2]
+        path = os.path.join(os.environ["COUNTS"], f"{run.name}-{machine.name}")
+        with open(path, "ab", buffering=0) as self.counts:
+            super().fit(training, ctx)
+
+    def build(self, frames, bands, classes):
+        network = super().build(frames, bands, classes)
+        loss = network.loss
+
+        def counted(windows, targets):
+            if network.training:
+                self.counts.write(b".")
+            return loss(windows, targets)
+
+        network.loss = counted
+        return network
+"""
+COUNTS_ENTRY = """
+from asdkit.api import Entry, hookimpl
+from asdkit_autoencoder.config import AutoencoderConfig
+
+@hookimpl
+def asdkit_detectors():
+    return [Entry("counted", AutoencoderConfig, "asdkit_counted_detector:Counted", defaults={"frames": 5})]
+"""
 SYSTEM = """
 [systems.all]
 members = [{members}]
@@ -100,12 +136,25 @@ def make_spec(folder: Path, detectors: list[str], names: list[str]) -> Path:
 
 
 def install_resting(site: Path) -> None:
-    """Install a detector that waits instead of computing, for this process's commands: jobs equal whatever the load."""
-    info = site / "resting-1.0.dist-info"
+    """A detector that waits instead of computing, for this process's commands: jobs equal whatever the load."""
+    _install(site, "resting", {"asdkit_resting": RESTS})
+
+
+def install_counted(site: Path, counts: Path) -> None:
+    """An autoencoder that adds a byte to a file for each batch that it learns from, whatever becomes of the job."""
+    _install(site, "counted", {"asdkit_counted": COUNTS_ENTRY, "asdkit_counted_detector": COUNTS})
+    counts.mkdir()
+    os.environ["COUNTS"] = str(counts)
+
+
+def _install(site: Path, name: str, modules: dict[str, str]) -> None:
+    """Install a plugin for this process's commands."""
+    info = site / f"{name}-1.0.dist-info"
     info.mkdir(parents=True)
-    (site / "asdkit_resting.py").write_text(RESTS)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: resting\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[asdkit]\nresting = asdkit_resting\n")
+    for module, text in modules.items():
+        (site / f"{module}.py").write_text(text)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[asdkit]\n{name} = asdkit_{name}\n")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH", "")]))
 
 

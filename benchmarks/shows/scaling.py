@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asdkit import audio
@@ -14,75 +15,129 @@ from benchmarks.shows import rooms
 from benchmarks.shows.figures import Figures
 
 WITHIN = 0.2
+MEASURED = 6  # machines; what is foretold has twice as many, of twice the test clips
+TRAIN, TEST = 20, 10
+EPOCHS = 20
 
 
-def seconds_of(run: Path) -> tuple[dict[str, dict[str, float]], int]:
-    """Seconds of each job by step, and clips of a job."""
-    results = json.loads((run / "results.json").read_text())
-    record = json.loads(next(run.glob("jobs/*/*/job.json")).read_bytes())
-    return results["seconds"], len(record["clips"])
+@dataclass(frozen=True)
+class Run:
+    """Seconds of a run: until its first job is handed out, until its last one ends, until its report is written."""
+
+    start: float
+    jobs: float
+    report: float
 
 
-def measure(folder: Path, spec: Path, figures: Figures) -> dict[str, float]:
-    """Run one machine alone on one worker; what it tells of each step [s]."""
-    rooms.run(folder, "run", spec, "--out", "warm", "--machine", "m0000")  # kernels compiled, files in memory
-    begin = time.perf_counter()
-    ran = rooms.run(folder, "run", spec, "--out", "one", "--machine", "m0001")
-    wall = time.perf_counter() - begin
-    assert ran.returncode == 0, ran.stderr
-    jobs, clips = seconds_of(folder / "one")
-    model = {
-        f"{step} a clip": sum(job.get(step, 0.0) for job in jobs.values()) / clips for step in ("features", "score")
-    }
-    model["fit a job"] = sum(job.get("fit", 0.0) for job in jobs.values()) / len(jobs)
-    model["start"] = wall - sum(sum(job.values()) for job in jobs.values())
-    paths = sorted((folder / "room").rglob("*.wav"))
-    for name, look in {
-        "check a clip": audio.check,
-        "read a clip": lambda p: audio.read(p, sample_rate=rooms.RATE),
-    }.items():
+@dataclass(frozen=True)
+class Model:
+    """Seconds that a run takes, by its parts.
+
+    Attributes
+    ----------
+    start
+        Imports, reading the spec, warming the workers up; the report of as many machines as were measured.
+    machine
+        What one more machine costs the report.
+    check
+        Looking at a clip's header.
+    features, score
+        A clip's.
+    fit
+        A job's: below some 300 clips an epoch has its least number of steps, so that it depends on the epochs alone.
+    workers
+        Jobs at a time: the others were measured with as many, for they slow each other.
+    """
+
+    start: float
+    machine: float
+    check: float
+    features: float
+    score: float
+    fit: float
+    workers: int
+
+    def run(self, machines: int, test: int) -> float:
+        """Seconds of a run: its jobs are dealt out to the workers, the rest is one process's."""
+        clips = TRAIN + 2 * test
+        job = self.fit + clips * (self.features + self.score)
+        alone = self.start + machines * clips * self.check + (machines - MEASURED) * self.machine
+        return alone + -(-machines // self.workers) * job
+
+
+def timed(folder: Path, workers: int, out: str, machines: int) -> Run:
+    """Run the first machines of the room in `folder`, or go on with it."""
+    spec = rooms.make_spec(folder, [rooms.TRAINED.format(epochs=EPOCHS)], ["A"])
+    chosen = [arg for machine in range(machines) for arg in ("--machine", f"m{machine:04}")]
+    begin = planned = done = time.perf_counter()
+    process = rooms.start(folder, "run", spec, "--out", out, "--set", f"compute.workers={workers}", *chosen)
+    for line in process.stdout or ():
+        if " left; run folder" in line:
+            planned = time.perf_counter()
+        if ": done in" in line:
+            done = time.perf_counter()
+    assert process.wait() == 0
+    return Run(planned - begin, done - planned, time.perf_counter() - done)
+
+
+def measure(folder: Path, workers: int, check: float) -> Model:
+    """Model of a run on so many workers; the first job of each warms its process up."""
+    out = f"measured-{workers}"
+    six = timed(folder, workers, out, MEASURED)
+    jobs = json.loads((folder / out / "results.json").read_text())["seconds"]
+    more = timed(folder, workers, out, MEASURED + 2)
+    warm = [jobs[title] for title in sorted(jobs)[workers:]]
+    clips = TRAIN + 2 * TEST
+    features, score, fit = (sum(job[step] for job in warm) / len(warm) for step in ("features", "score", "fit"))
+    model = Model(0.0, (more.report - six.report) / 2, check, features / clips, score / clips, fit, workers)
+    return replace(model, start=six.start + six.jobs + six.report - model.run(MEASURED, TEST))
+
+
+def seconds_to_look(paths: list[Path]) -> dict[str, float]:
+    """Seconds to check a clip and to read it."""
+    seconds = {}
+    for name, look in {"check": audio.check, "read": lambda p: audio.read(p, sample_rate=rooms.RATE)}.items():
         begin = time.perf_counter()
         for path in paths:
             look(path)
-        model[name] = (time.perf_counter() - begin) / len(paths)
-    for name, value in model.items():
-        figures.tell(name, f"{1000 * value:.3f} ms")
-    size = sum(path.stat().st_size for path in paths) / len(paths)
-    stored = sum(path.stat().st_size for path in (folder / "one").glob("jobs/*/*/*")) / len(jobs)
-    figures.tell("bytes of a clip, of a finished job", f"{size:,.0f}, {stored:,.0f}")
-    return model
+        seconds[name] = (time.perf_counter() - begin) / len(paths)
+    return seconds
 
 
-def foretold(model: dict[str, float], machines: int, clips: int, workers: int) -> float:
-    """Seconds of a run: start, checks, and jobs dealt out to the workers."""
-    job = clips * (model["features a clip"] + model["score a clip"]) + model["fit a job"]
-    return model["start"] + machines * clips * model["check a clip"] + -(-machines // workers) * job
-
-
-def show(folder: Path, machines: int, figures: Figures) -> None:
-    """Measure on one machine, foretell all of them, and run them."""
-    rooms.make_room(folder / "room", machines, train=40, test=20, seconds=10.0)
-    spec = rooms.make_spec(folder, [rooms.TRAINED.format(epochs=20)], ["A"])
-    model = measure(folder, spec, figures)
+def show(folder: Path, figures: Figures) -> None:
+    """Measure small runs, foretell larger ones, and run them."""
+    small, large = folder / "small", folder / "large"
+    rooms.make_room(small / "room", MEASURED + 2, train=TRAIN, test=TEST, seconds=10.0)
+    rooms.make_room(large / "room", 2 * MEASURED, train=TRAIN, test=2 * TEST, seconds=10.0)
+    timed(small, 1, "warm", 1)  # kernels compiled
+    paths = sorted((small / "room").rglob("*.wav"))
+    look = seconds_to_look(paths)
+    figures.tell("read a clip", f"{1000 * look['read']:.3f} ms")
+    stored = sum(path.stat().st_size for path in (small / "warm").glob("jobs/*/*/*"))
+    figures.tell("bytes of a clip, of a finished job", f"{paths[0].stat().st_size:,}, {stored:,}")
     for workers in (1, 2):
-        expected = foretold(model, machines, 80, workers)
-        begin = time.perf_counter()
-        ran = rooms.run(folder, "run", spec, "--out", f"all{workers}", "--set", f"compute.workers={workers}")
-        wall = time.perf_counter() - begin
-        assert ran.returncode == 0, ran.stderr
-        off = wall / expected - 1
-        what = f"{machines} machines on {workers} worker{'s' if workers > 1 else ''}"
-        load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-        figures.tell(
-            what, f"{wall:.1f} s, foretold {expected:.1f} s: {off:+.0%} ({load})", "within 20 %", abs(off) <= WITHIN
+        model = measure(small, workers, look["check"])
+        on = f"on {workers} worker{'s' if workers > 1 else ''}"
+        each = ", ".join(f"{name} {1000 * getattr(model, name):.3f} ms" for name in ("check", "features", "score"))
+        figures.tell(f"a clip {on}", each)
+        others = (
+            f"fit {model.fit:.2f} s, start and report {model.start:.2f} s, one more in the report {model.machine:.2f} s"
         )
+        figures.tell(f"a machine {on}", others)
+        expected = model.run(2 * MEASURED, 2 * TEST)
+        run = timed(large, workers, f"foretold-{workers}", 2 * MEASURED)
+        wall = run.start + run.jobs + run.report
+        off = wall / expected - 1
+        load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+        told = f"{wall:.1f} s, foretold {expected:.1f} s: {off:+.0%} ({load})"
+        what = f"twice the machines, twice the test clips {on}"
+        figures.tell(what, told, "within 20 %", abs(off) <= WITHIN)
 
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--machines", type=int, default=6)
-    options = parser.parse_args(argv)
+    parser.parse_args(argv)
     figures = Figures()
     with tempfile.TemporaryDirectory() as folder:
-        show(Path(folder), options.machines, figures)
+        show(Path(folder), figures)
     return figures.exit_code
