@@ -75,6 +75,14 @@ class IdPart(Config):
     reference: str | None
 
 
+class RecordedPart(Config):
+    """How the healthy recordings of all ids were made: their own sample rates [Hz], the shortest, the longest [s]."""
+
+    rates: tuple[int, ...] = Field(min_length=1)
+    shortest: float = Field(gt=0)
+    longest: float = Field(gt=0)
+
+
 class RulePart(Config):
     """What is decided unless something else is asked."""
 
@@ -85,7 +93,8 @@ class RulePart(Config):
 class Description(Config):
     """All of ``bundle.json``.
 
-    `clip_seconds` is the median length of the clips learnt from; None in bundles of runs that did not note it.
+    `clip_seconds` is the median length of the clips learnt from; it and `recorded` are None in bundles of runs that did
+    not note that.
     """
 
     format: Literal[1]
@@ -95,6 +104,7 @@ class Description(Config):
     sample_rate: int = Field(ge=1000, le=768_000)
     channel: Literal["mean"] | Annotated[int, Field(ge=0, le=63)]
     clip_seconds: Annotated[float, Field(gt=0)] | None = None
+    recorded: RecordedPart | None = None
     ids: tuple[IdPart, ...] = Field(min_length=1)
     featurizers: tuple[Plugin, ...] = Field(min_length=1)
     members: tuple[MemberPart, ...] = Field(min_length=1)

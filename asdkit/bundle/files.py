@@ -13,15 +13,15 @@ from functools import partial
 from pathlib import Path
 
 from asdkit import audio
-from asdkit.audio import Wave
+from asdkit.audio import AudioInfo, Wave
 from asdkit.bundle.bundle import Bundle
+from asdkit.bundle.likeness import SILENT, differences
 from asdkit.bundle.verdict import Verdict
 from asdkit.dataset.survey import is_recording
 from asdkit.errors import BadAudio, DataError
 
 _ID = re.compile(r"(?:^|_)(?:id|section)_([0-9A-Za-z]+)(?=[_.]|$)", re.IGNORECASE)
 _CLIPS, _SAMPLES = 64, 1 << 25  # of a block, at most: memory is bounded however many and long files are
-_SILENT = "silent; its score says nothing of the machine"
 _MAGIC = re.compile(r"[*?[]")
 
 
@@ -33,14 +33,22 @@ class Row:
     ----------
     path
         As it was found.
-    note
-        What a person should know of the verdict.
+    notes
+        What a person should know of the verdict, in words that are the same for all files that it is true of.
     """
 
     path: str
     verdict: Verdict | None
     reason: str = ""
-    note: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A file that may be a recording, and its header."""
+
+    path: str
+    info: AudioInfo
 
 
 def find_recordings(named: Sequence[str]) -> Iterator[str | Row]:
@@ -114,11 +122,12 @@ def score_files(bundle: Bundle, paths: Iterable[str | Row], id_: str | None = No
         Id of all of them; None: what each name says.
     """
     size = 1
-    block: list[str | Row] = []
+    block: list[_Found | Row] = []
     samples = 0
     for path in paths:
-        block.append(path)
-        samples += 0 if isinstance(path, Row) else _samples(path, bundle.sample_rate)
+        found = path if isinstance(path, Row) else _look(path)
+        block.append(found)
+        samples += 0 if isinstance(found, Row) else audio.samples_at(found.info, bundle.sample_rate)
         if len(block) >= size or samples >= _SAMPLES:
             yield from _score_block(bundle, block, id_)
             block, samples, size = [], 0, min(2 * size, _CLIPS)
@@ -126,52 +135,56 @@ def score_files(bundle: Bundle, paths: Iterable[str | Row], id_: str | None = No
         yield from _score_block(bundle, block, id_)
 
 
-def _samples(path: str, sample_rate: int) -> int:
+def _look(path: str) -> _Found | Row:
     try:
-        return audio.samples_at(audio.inspect(path), sample_rate)
-    except BadAudio:
-        return 0
+        return _Found(path, audio.inspect(path))
+    except BadAudio as error:
+        return Row(path, None, error.reason)
 
 
-def _score_block(bundle: Bundle, block: Sequence[str | Row], id_: str | None) -> Iterator[Row]:
+def _score_block(bundle: Bundle, block: Sequence[_Found | Row], id_: str | None) -> Iterator[Row]:
     threads = max(1, bundle.ctx.threads)
     with ThreadPoolExecutor(threads) as pool:
         read = list(pool.map(partial(_read, bundle), block))
     rows = {i: found for i, found in enumerate(read) if isinstance(found, Row)}
     waves = {i: found for i, found in enumerate(read) if not isinstance(found, Row)}
-    ids = {i: id_ or id_of(str(block[i]), bundle.ids) for i in waves}
-    rows |= _verdicts(bundle, block, waves, ids)
+    ids = {i: id_ or id_of(block[i].path, bundle.ids) for i in waves}
+    for i, made in _verdicts(bundle, waves, ids).items():
+        found = block[i]
+        assert isinstance(found, _Found)  # it has a wave
+        if isinstance(made, str):
+            rows[i] = Row(found.path, None, made)
+        else:
+            rows[i] = Row(found.path, made, notes=_notes(bundle, found.info, waves[i]))
     yield from (rows[i] for i in range(len(block)))
 
 
-def _read(bundle: Bundle, path: str | Row) -> Wave | Row:
-    if isinstance(path, Row):
-        return path
+def _read(bundle: Bundle, found: _Found | Row) -> Wave | Row:
+    if isinstance(found, Row):
+        return found
     try:
-        wave = audio.read(Path(path), sample_rate=bundle.sample_rate, channel=bundle.description.channel)
+        wave = audio.read(Path(found.path), sample_rate=bundle.sample_rate, channel=bundle.description.channel)
     except BadAudio as error:
-        return Row(path, None, error.reason)
+        return Row(found.path, None, error.reason)
     reason = bundle.too_short(len(wave))
-    return Row(path, None, reason) if reason else wave
+    return Row(found.path, None, reason) if reason else wave
 
 
-def _verdicts(
-    bundle: Bundle, block: Sequence[str | Row], waves: dict[int, Wave], ids: dict[int, str | None]
-) -> dict[int, Row]:
-    """Score waves together; where that fails for one of them, each alone."""
+def _notes(bundle: Bundle, info: AudioInfo, wave: Wave) -> tuple[str, ...]:
+    silent = [SILENT] if audio.is_silent(wave) else []
+    return (*silent, *differences(bundle.description, info.sample_rate, info.seconds))
+
+
+def _verdicts(bundle: Bundle, waves: dict[int, Wave], ids: dict[int, str | None]) -> dict[int, Verdict | str]:
+    """Score waves together; where that fails for one of them, each alone, and the reason for that one."""
     if not waves:
         return {}
     try:
-        verdicts = bundle.score_waves(list(waves.values()), list(ids.values()))
-        return {
-            i: Row(str(block[i]), verdict, note=_SILENT if audio.is_silent(waves[i]) else "")
-            for i, verdict in zip(waves, verdicts, strict=True)
-        }
+        return dict(zip(waves, bundle.score_waves(list(waves.values()), list(ids.values())), strict=True))
     except DataError as error:
         if len(waves) == 1:
-            [index] = waves
-            return {index: Row(str(block[index]), None, error.message)}
-    rows: dict[int, Row] = {}
+            return dict.fromkeys(waves, error.message)
+    made: dict[int, Verdict | str] = {}
     for i in waves:
-        rows |= _verdicts(bundle, block, {i: waves[i]}, {i: ids[i]})
-    return rows
+        made |= _verdicts(bundle, {i: waves[i]}, {i: ids[i]})
+    return made

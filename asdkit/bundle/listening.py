@@ -10,6 +10,7 @@ import numpy as np
 from asdkit.api import Wave
 from asdkit.bundle.alarm import Alarm, AlarmRule
 from asdkit.bundle.bundle import Bundle
+from asdkit.bundle.likeness import differences
 from asdkit.bundle.streams import Gap, Piece, Reconnected, Sound, Waiting
 from asdkit.bundle.verdict import Verdict
 from asdkit.errors import DataError, UsageError
@@ -32,6 +33,8 @@ class Heard:
         None where it could not be scored; `reason` says why.
     alarm, changed
         Whether the alarm is on after it, and whether it was otherwise before.
+    notes
+        What a person should know of the verdict, in words that are the same for all windows that it is true of.
     """
 
     begin: float
@@ -40,6 +43,7 @@ class Heard:
     reason: str
     alarm: bool
     changed: bool
+    notes: tuple[str, ...] = ()
 
 
 class Listener:
@@ -123,7 +127,9 @@ class Listener:
             reason = error.message
         before = self._alarm.on
         now = self._alarm.hear(None if verdict is None else verdict.anomalous)
-        return Heard(begin, len(wave) / sample_rate, verdict, reason, now, now != before)
+        seconds = len(wave) / sample_rate
+        notes = tuple(differences(self.bundle.description, sample_rate, seconds)) if verdict else ()
+        return Heard(begin, seconds, verdict, reason, now, now != before, notes)
 
 
 class _Cutter:

@@ -17,6 +17,7 @@ from asdkit.bundle.description import (
     IdPart,
     MemberPart,
     Plugin,
+    RecordedPart,
     RulePart,
 )
 from asdkit.bundle.parts import find_plugin
@@ -91,6 +92,7 @@ def take(
         sample_rate=settings["data"]["sample_rate"],
         channel=settings["data"]["channel"],
         clip_seconds=first.clip_seconds(settings["data"]["sample_rate"]),
+        recorded=first.recorded(settings["data"]["sample_rate"]),
         ids=tuple(ids),
         featurizers=tuple(Plugin(**f, distribution=source("featurizer", f["use"])) for f in featurizers),
         members=tuple(parts),
@@ -135,6 +137,15 @@ class _Job:
         if not learnt or any("samples" not in clip for clip in learnt):
             return None
         return float(np.median([clip["samples"] for clip in learnt])) / sample_rate
+
+    def recorded(self, sample_rate: int) -> RecordedPart | None:
+        """How the training clips were made, those held out included; None of jobs that did not note it."""
+        healthy = [c for c, its in zip(self.clips, self.split(), strict=True) if its != "test"]
+        if not healthy or any("sample_rate" not in clip for clip in healthy):
+            return None
+        lengths = [clip["samples"] / sample_rate for clip in healthy]
+        rates = tuple(sorted({clip["sample_rate"] for clip in healthy}))
+        return RecordedPart(rates=rates, shortest=min(lengths), longest=max(lengths))
 
     def states(self) -> dict[str, bytes]:
         """What was learnt, by id; under ``""`` where all ids share a detector."""

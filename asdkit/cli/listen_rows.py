@@ -36,6 +36,7 @@ class Told:
         self.listener = listener
         self.counts: Counter[str] = Counter()
         self._end = 0.0  # s of the stream
+        self._noted: set[str] = set()
 
     def begin(self) -> None:
         """Say how it is heard, and what cannot be decided."""
@@ -60,6 +61,10 @@ class Told:
 
         for event in events:
             if isinstance(event, Heard):
+                for note in event.notes:
+                    if note not in self._noted:
+                        self._noted.add(note)
+                        _tell(f"note: windows are {note}")
                 yield self._row(event)
                 if event.changed:
                     self.counts["alarms"] += event.alarm

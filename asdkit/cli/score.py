@@ -20,6 +20,7 @@ from asdkit.cli.options import (
     ThresholdOption,
 )
 from asdkit.errors import DataError, ExitCode
+from asdkit.naming import printable
 
 if TYPE_CHECKING:
     from asdkit.bundle.files import Row
@@ -82,6 +83,7 @@ class Told:
 
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
+        self._noted: dict[str, tuple[str, int]] = {}  # note -> the first path, and how many there are
         self._clock = time.monotonic
         self._begin = self._shown = time.monotonic()
         # Rows on a terminal are progress enough.
@@ -90,17 +92,14 @@ class Told:
 
     def watched(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Pass the rows with a verdict on."""
-        from asdkit.naming import printable
-
         for row in rows:
             if row.verdict is None:
                 self.counts["bad"] += 1
                 self._clear()
                 typer.echo(f"bad: {printable(row.path)}: {row.reason}", err=True)
                 continue
-            if row.note:
-                self._clear()
-                typer.echo(f"note: {printable(row.path)}: {row.note}", err=True)
+            for note in row.notes:
+                self._note(note, row.path)
             self.counts[row.verdict.verdict] += 1
             self.counts["guessed"] += not row.verdict.id_known
             if row.verdict.reason:
@@ -111,6 +110,10 @@ class Told:
     def summary(self) -> None:
         """Say what could not be decided, and how much was done."""
         self._clear()
+        for note, (path, count) in self._noted.items():
+            if count > 1 or self._progressing:
+                where = path if count == 1 else f"{count} recordings, the first {path}"
+                typer.echo(f"note: {where}: {note}", err=True)
         for reason, count in self.reasons.items():
             typer.echo(f"note: {count} undecided: {reason}", err=True)
         if self.counts["guessed"]:
@@ -121,6 +124,13 @@ class Told:
         what = ", ".join(f"{self.counts[k]} {k}" for k in ("anomalous", "normal", "undecided", "bad") if self.counts[k])
         if what:
             typer.echo(f"{done} scored: {what}; {done / seconds:.1f} a second", err=True)
+
+    def _note(self, note: str, path: str) -> None:
+        """Count it; all are told in the end, and the first at once where there is no end."""
+        first, count = self._noted.get(note, (printable(path), 0))
+        self._noted[note] = (first, count + 1)
+        if count == 0 and not self._progressing:
+            typer.echo(f"note: {first}: {note}", err=True)
 
     def _done(self) -> int:
         return sum(self.counts[k] for k in ("anomalous", "normal", "undecided"))

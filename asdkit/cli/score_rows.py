@@ -11,18 +11,19 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from asdkit.bundle import Verdict
     from asdkit.bundle.files import Row
 
-COLUMNS = ("path", "id", "id_known", "score", "p_value", "verdict", "worst_seconds", "supported_rate", "reason")
+COLUMNS = ("path", "id", "id_known", "score", "p_value", "verdict", "worst_seconds", "supported_rate", "reason", "note")
 _COLOURS = {"anomalous": "\x1b[1;31m", "undecided": "\x1b[33m", "normal": "\x1b[32m"}
 _LEAST_PATH = 20
 
 
-def values_of(path: str, verdict: Verdict) -> dict[str, Any]:
+def values_of(row: Row) -> dict[str, Any]:
     """What is written of one recording, by column."""
+    verdict = row.verdict
+    assert verdict is not None
     return {
-        "path": path,
+        "path": row.path,
         "id": verdict.id,
         "id_known": verdict.id_known,
         "score": verdict.score,
@@ -31,6 +32,7 @@ def values_of(path: str, verdict: Verdict) -> dict[str, Any]:
         "worst_seconds": None if verdict.worst_seconds is None else round(verdict.worst_seconds, 3),
         "supported_rate": verdict.supported_rate,
         "reason": verdict.reason or None,
+        "note": "; ".join(row.notes) or None,
     }
 
 
@@ -38,7 +40,7 @@ def jsonl(rows: Iterator[Row]) -> None:
     """One JSON object a line; what is not known is null."""
     for row in rows:
         assert row.verdict is not None
-        line = {**values_of(row.path, row.verdict), "members": dict(row.verdict.members)}
+        line = {**values_of(row), "members": dict(row.verdict.members)}
         sys.stdout.write(json.dumps(line, allow_nan=False) + "\n")
         sys.stdout.flush()
 
@@ -50,8 +52,7 @@ def csv(rows: Iterator[Row]) -> None:
     writer = csv_module.writer(sys.stdout, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in rows:
-        assert row.verdict is not None
-        values = values_of(row.path, row.verdict)
+        values = values_of(row)
         writer.writerow(["" if values[c] is None else str(values[c]) for c in COLUMNS])
         sys.stdout.flush()
 

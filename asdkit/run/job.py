@@ -206,6 +206,7 @@ class _Work:
                 "sha256": reader.digests[index].hex(),
                 "silent": reader.silent[index],
                 "samples": sources[index].samples,
+                "sample_rate": reader.rates[index],
             }
         return features, reader.digest()
 

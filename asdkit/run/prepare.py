@@ -33,7 +33,7 @@ class Recording:
 
 @dataclass
 class Reader:
-    """Reads recordings for features, takes the digest of what it read, and notes the silent ones."""
+    """Reads recordings for features, takes the digest of what it read, notes their own rates and the silent ones."""
 
     recordings: Sequence[Recording]
     sample_rate: int
@@ -42,16 +42,20 @@ class Reader:
     def __post_init__(self) -> None:
         self.digests: list[bytes] = [b""] * len(self.recordings)
         self.silent: list[bool] = [False] * len(self.recordings)
+        self.rates: list[int] = [0] * len(self.recordings)
 
     def sources(self) -> list[Source]:
         """All recordings, with their lengths, for `fill_features`."""
         return [
-            Source(str(recording.clip.clip.path), self._samples(recording), partial(self._read, index))
+            Source(str(recording.clip.clip.path), self._samples(index), partial(self._read, index))
             for index, recording in enumerate(self.recordings)
         ]
 
-    def _samples(self, recording: Recording) -> int:
-        samples = audio.samples_at(audio.inspect(recording.clip.clip.path), self.sample_rate)
+    def _samples(self, index: int) -> int:
+        recording = self.recordings[index]
+        info = audio.inspect(recording.clip.clip.path)
+        self.rates[index] = info.sample_rate
+        samples = audio.samples_at(info, self.sample_rate)
         if recording.augmenter is None:
             return samples
         return int(recording.augmenter.samples(samples, recording.variant))

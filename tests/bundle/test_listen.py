@@ -91,6 +91,19 @@ def test_a_stream_of_another_rate_is_resampled_window_by_window(bundle, clips):
     assert heard[1].verdict.score == bundle.score(double[2 * RATE :], 2 * RATE, "00").score
 
 
+def test_windows_of_another_rate_or_length_than_the_training_clips_are_told_once(bundle, clips, capsys):
+    told = Told(Listener(bundle, seconds=2, id_="00"))
+    double = np.repeat(stream(clips, "nnnn"), 2)
+    assert len(list(told.watched(told.listener.hear([Sound(double, 2 * RATE)])))) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "note: windows are not recorded at 8000 Hz as the healthy ones were, but resampled; p-values may not hold",
+        "note: windows are longer than the longest healthy one (1 s); p-values may not hold",
+    ]
+    told = Told(Listener(bundle, id_="00"))
+    assert len(list(told.watched(told.listener.hear([Sound(stream(clips, "nn"), RATE)])))) == 2
+    assert capsys.readouterr().err == ""
+
+
 def test_gaps_and_reconnections_are_counted_and_what_no_window_holds_is_said(bundle, clips):
     listener = Listener(bundle, id_="00")
     one = stream(clips, "n")

@@ -10,11 +10,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import soundfile
 
 from asdkit.bundle import Bundle
 from asdkit.bundle.files import Row, find_recordings, id_of, score_files
+from asdkit.bundle.likeness import differences
 from asdkit.cli import app
 from asdkit.errors import AsdkitError
 from tests.run.conftest import write_clip
@@ -159,6 +161,39 @@ def test_a_silent_recording_is_told(command, exported, tmp_path):
     wave, rate = soundfile.read(tmp_path / "quiet_id_00.wav")
     soundfile.write(tmp_path / "quiet_id_00.wav", wave * 0, rate)
     assert "quiet_id_00.wav: silent" in command("score", exported, "quiet_id_00.wav").stderr
+
+
+def test_recordings_of_another_rate_or_length_are_scored_and_told_once_a_kind_with_the_count(
+    command, exported, tmp_path
+):
+    rng = np.random.default_rng(0)
+    kinds = {"fast": (1.0, 16000), "slow": (1.0, 4000), "short": (0.5, 8000), "long": (2.0, 8000), "like": (1.05, 8000)}
+    for name, (seconds, rate) in kinds.items():
+        for i in range(2):
+            soundfile.write(tmp_path / f"{name}{i}_id_00.wav", rng.normal(0, 0.05, int(seconds * rate)), rate)
+    ran = command("score", exported, ".")
+    assert ran.returncode == 0
+    told = {row["path"][2:-11]: row["note"] for row in lines(ran)}
+    assert told["like"] is None
+    assert (
+        told["fast"]
+        == told["slow"]
+        == "not recorded at 8000 Hz as the healthy ones were, but resampled; p-values may not hold"
+    )
+    assert told["short"].startswith("shorter than the shortest healthy one (1 s)")
+    assert told["long"].startswith("longer than the longest healthy one (1 s)")
+    notes = [line for line in ran.stderr.splitlines() if line.startswith("note: ")]
+    assert sorted(notes) == [
+        f"note: 2 recordings, the first ./long0_id_00.wav: {told['long']}",
+        f"note: 2 recordings, the first ./short0_id_00.wav: {told['short']}",
+        f"note: 4 recordings, the first ./fast0_id_00.wav: {told['fast']}",
+    ]
+
+
+def test_a_bundle_of_a_run_that_noted_no_rates_tells_nothing_of_them(bundle):
+    assert differences(bundle.description, 8000, 1.0) == []
+    assert len(differences(bundle.description, 44100, 9.0)) == 2
+    assert differences(bundle.description.model_copy(update={"recorded": None}), 44100, 9.0) == []
 
 
 @pytest.mark.parametrize(("out", "told"), [(".", "is not a file"), ("no/such/b.asdkit", "is not a folder")])
