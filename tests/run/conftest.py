@@ -88,6 +88,53 @@ def spec(room, tmp_path) -> Path:
     return path
 
 
+FAULTY = """
+import os, time
+from asdkit.api import DetectorConfig, Entry, hookimpl
+from asdkit_spectrum import Spectrum, SpectrumConfig
+
+class Config(SpectrumConfig):
+    how: str = "raise"
+
+class Faulty(Spectrum):
+    def fit(self, training, ctx):
+        if self.config.how == "raise":
+            raise ValueError("no good")
+        if self.config.how == "die":
+            os.kill(os.getpid(), 9)
+        if self.config.how == "memory":
+            import numpy
+            numpy.ones((1 << 40, 64))
+        if self.config.how == "exit":
+            raise SystemExit(3)
+        if self.config.how == "slow":
+            for i in range(600):
+                ctx.progress(epoch=i, epochs=600, loss=0.5)
+                time.sleep(0.02)
+                if ctx.should_stop():
+                    from asdkit.api import Stopped
+                    raise Stopped("asked to")
+        super().fit(training, ctx)
+
+    def score(self, *args):
+        scores = super().score(*args)
+        return scores * float("nan") if self.config.how == "nan" else scores
+
+@hookimpl
+def asdkit_detectors():
+    return [Entry("faulty", Config, Faulty, defaults={"frames": 5})]
+"""
+
+
+@pytest.fixture
+def faulty_spec(spec, tmp_path):
+    """The spec with one more detector, which goes wrong as its option ``how`` says."""
+    install(tmp_path / "site", "asdkit-faulty", {"asdkit_faulty.py": FAULTY}, {"faulty": "asdkit_faulty"})
+    text = spec.read_text().replace("[systems.one]", '[detectors.F]\nuse = "faulty"\nhow = "raise"\n\n[systems.one]')
+    spec.write_text(text)
+    return spec
+
+
 def job_folders(run: Path) -> dict[str, int]:
     """Each finished job's folder, and when its record was written."""
     return {p.parent.name: p.stat().st_mtime_ns for p in run.glob("jobs/*/*/job.json")}

@@ -14,9 +14,6 @@ import pytest
 from asdkit.errors import SpecError, UsageError
 from asdkit.run import Shard, backends, cluster
 from asdkit.spec import load_spec
-from tests.run.test_run import faulty_spec
-
-__all__ = ["faulty_spec"]  # a fixture
 
 
 @pytest.fixture
