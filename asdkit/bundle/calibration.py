@@ -8,6 +8,7 @@ promise.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -112,7 +113,7 @@ class Decision:
     anomalous
         None where the clips held out cannot tell.
     reason
-        Why they cannot; empty where they can.
+        Why they cannot, or that they promise nothing of what was decided; else empty.
     """
 
     p_value: float | None
@@ -150,7 +151,10 @@ class Judge:
                 return Decision(
                     p_value, None, f"the clips held out of {id_} are too few or too alike to fit a gamma to"
                 )
-            return Decision(p_value, bool(score > threshold))
+            highest, reason = reference.scores[-1], ""
+            if min(score, threshold) > highest:
+                reason = "the gamma threshold lies beyond all clips held out: extrapolated, it promises nothing"
+            return Decision(p_value, bool(score > threshold), reason)
         if self.supports(id_):
             return Decision(p_value, p_value <= self.rule.false_alarm_rate * (1 + _ROUNDING))
         if p_value > reference.supported_rate:
@@ -175,6 +179,18 @@ class Judge:
             f"{n} held-out {clips} of id {id_} support no rate below 1 in {n + 1} ({percent(1 / (n + 1))}); "
             f"{percent(self.rule.false_alarm_rate)} was asked"
         )
+
+    def limits(self, ids: Iterable[str]) -> list[str]:
+        """Say down to where the clips held out support p-values, once for all ids that have as many of them."""
+        by_count: dict[int, list[str]] = {}
+        for id_ in ids:
+            if id_ in self.references:
+                by_count.setdefault(len(self.references[id_].scores), []).append(id_)
+        return [
+            f"{n} {'clip' if n == 1 else 'clips'} held out of id {' and '.join(its)}{' each' if len(its) > 1 else ''} "
+            f"can support none below 1 in {n + 1} ({percent(1 / (n + 1))})"
+            for n, its in by_count.items()
+        ]
 
     def _gamma(self, id_: str) -> float | None:
         if id_ not in self._thresholds:

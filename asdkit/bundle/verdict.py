@@ -44,7 +44,9 @@ class Verdict:
         Share of healthy clips of that id that score so high or higher; below `supported_rate` it is extrapolated and
         supports no promise. None where no clips were held out.
     anomalous
-        None where the clips held out cannot tell at the rate asked; `reason` says why.
+        None where the clips held out cannot tell at the rate asked.
+    reason
+        Why they cannot, or that they promise nothing of what was decided; else empty.
     supported_rate
         Least false-alarm rate that the clips held out of that id support.
     worst_seconds
@@ -65,6 +67,11 @@ class Verdict:
     worst_seconds: float | None
     members: Mapping[str, float]
     windows: Mapping[str, WindowScores] = field(repr=False)
+
+    @property
+    def extrapolated(self) -> bool:
+        """Whether the clip scores above all that were held out, so that no clips support its p-value."""
+        return self.p_value is not None and self.p_value <= (self.supported_rate or 0)
 
     @property
     def verdict(self) -> Literal["normal", "anomalous", "undecided"]:

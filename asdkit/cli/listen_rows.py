@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from asdkit.cli.options import Format
+from asdkit.cli.score_rows import shown_p
 
 if TYPE_CHECKING:
     from asdkit.bundle.listening import Heard, Listener
@@ -49,6 +50,8 @@ class Told:
         )
         judge = listener.bundle.judge
         ids = [listener.id] if listener.id in listener.bundle.ids else listener.bundle.ids
+        for text in judge.limits(ids):
+            _tell(f"note: p-values: {text}; smaller ones are extrapolated")
         if judge.rule.threshold == "conformal":
             for text in dict.fromkeys(judge.shortfall(str(id_)) for id_ in ids):
                 if text:
@@ -146,7 +149,7 @@ def _csv_line(row: Row) -> None:
 def _table_line(row: Row) -> None:
     id_ = "-" if row["id"] is None else row["id"] if row["id_known"] else f"{row['id']}?"
     score = "-" if row["score"] is None else f"{row['score']:.4g}"
-    p = "-" if row["p_value"] is None else f"{row['p_value']:.3g}"
+    p = shown_p(row["p_value"], row["supported_rate"])
     verdict = f"{row['verdict']:<10}"
     if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
         verdict = f"{_COLOURS[row['verdict']]}{verdict}\x1b[0m"

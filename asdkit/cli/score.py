@@ -23,6 +23,7 @@ from asdkit.errors import DataError, ExitCode
 from asdkit.naming import printable
 
 if TYPE_CHECKING:
+    from asdkit.bundle.calibration import Judge
     from asdkit.bundle.files import Row
 
 
@@ -52,7 +53,7 @@ def score(
 
     opened = open_bundle(bundle, system, machine).deciding(false_alarm_rate, chosen(threshold))
     require_known(opened, id_)
-    told = Told()
+    told = Told(opened.judge)
     rows = told.watched(score_files(opened, find_recordings(files), id_))
     write(format_, rows)
     told.summary()
@@ -78,11 +79,13 @@ class Told:
     `progress` False: there is no end that it could be far from.
     """
 
-    def __init__(self, *, progress: bool = True) -> None:
+    def __init__(self, judge: Judge, *, progress: bool = True) -> None:
         import time
 
         self.counts: Counter[str] = Counter()
-        self.reasons: Counter[str] = Counter()
+        self.reasons: Counter[tuple[str, str]] = Counter()  # what was decided, and what is to be known of that
+        self._judge = judge
+        self._extrapolated: Counter[str] = Counter()  # by id
         self._noted: dict[str, tuple[str, int]] = {}  # note -> the first path, and how many there are
         self._clock = time.monotonic
         self._begin = self._shown = time.monotonic()
@@ -103,7 +106,9 @@ class Told:
             self.counts[row.verdict.verdict] += 1
             self.counts["guessed"] += not row.verdict.id_known
             if row.verdict.reason:
-                self.reasons[row.verdict.reason] += 1
+                self.reasons[row.verdict.verdict, row.verdict.reason] += 1
+            elif row.verdict.extrapolated:
+                self._extrapolated[row.verdict.id] += 1
             yield row
             self._progress()
 
@@ -114,8 +119,11 @@ class Told:
             if count > 1 or self._progressing:
                 where = path if count == 1 else f"{count} recordings, the first {path}"
                 typer.echo(f"note: {where}: {note}", err=True)
-        for reason, count in self.reasons.items():
-            typer.echo(f"note: {count} undecided: {reason}", err=True)
+        for (verdict, reason), count in self.reasons.items():
+            typer.echo(f"note: {count} {verdict}: {reason}", err=True)
+        if self._extrapolated:
+            limits = "; ".join(self._judge.limits(sorted(self._extrapolated)))
+            typer.echo(f"note: {self._extrapolated.total()} p-values are extrapolated: {limits}", err=True)
         if self.counts["guessed"]:
             text = f"note: {self.counts['guessed']} of an unknown id; scored as the id that each fits best"
             typer.echo(text, err=True)

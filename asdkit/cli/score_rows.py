@@ -71,10 +71,17 @@ def table(rows: Iterator[Row]) -> None:
         path = printable(row.path)
         shown = path if len(path) <= width else f"…{path[1 - width :]}"
         id_ = v.id if v.id_known else f"{v.id}?"
-        p = "-" if v.p_value is None else f"{v.p_value:.3g}"
+        p = shown_p(v.p_value, v.supported_rate)
         verdict = f"{v.verdict:<10}"
         if colours:
             verdict = f"{_COLOURS[v.verdict]}{verdict}\x1b[0m"
         worst = "-" if v.worst_seconds is None else f"{v.worst_seconds:.2f} s"
         sys.stdout.write(f"{shown:<{width}}  {id_:>10}  {v.score:>10.4g}  {p:>9}  {verdict}{worst:>10}\n")
         sys.stdout.flush()
+
+
+def shown_p(p_value: float | None, supported_rate: float | None) -> str:
+    """A p-value for a person, as far as the clips held out support it: beyond them ``<= 0.091``."""
+    if p_value is None or supported_rate is None:
+        return "-"
+    return f"<= {supported_rate:.2g}" if p_value <= supported_rate else f"{p_value:.3g}"

@@ -61,7 +61,7 @@ def watch(
     )
     passed = f"; recordings that are there already: {watched.passed_over} (--existing scores them)"
     typer.echo(f"watching {printable(str(folder))}{'' if existing else passed}", err=True)
-    told = Told(progress=False)
+    told = Told(opened.judge, progress=False)
     write(format_, told.watched(rows_of(opened, watched, stopping.asked, id_)))
     told.summary()
     stopping.leave()

@@ -175,14 +175,11 @@ def test_recordings_of_another_rate_or_length_are_scored_and_told_once_a_kind_wi
     assert ran.returncode == 0
     told = {row["path"][2:-11]: row["note"] for row in lines(ran)}
     assert told["like"] is None
-    assert (
-        told["fast"]
-        == told["slow"]
-        == "not recorded at 8000 Hz as the healthy ones were, but resampled; p-values may not hold"
-    )
+    assert told["fast"] == told["slow"]
+    assert told["fast"] == "not recorded at 8000 Hz as the healthy ones were, but resampled; p-values may not hold"
     assert told["short"].startswith("shorter than the shortest healthy one (1 s)")
     assert told["long"].startswith("longer than the longest healthy one (1 s)")
-    notes = [line for line in ran.stderr.splitlines() if line.startswith("note: ")]
+    notes = [line for line in ran.stderr.splitlines() if line.startswith("note: ") and "healthy" in line]
     assert sorted(notes) == [
         f"note: 2 recordings, the first ./long0_id_00.wav: {told['long']}",
         f"note: 2 recordings, the first ./short0_id_00.wav: {told['short']}",
@@ -194,6 +191,30 @@ def test_a_bundle_of_a_run_that_noted_no_rates_tells_nothing_of_them(bundle):
     assert differences(bundle.description, 8000, 1.0) == []
     assert len(differences(bundle.description, 44100, 9.0)) == 2
     assert differences(bundle.description.model_copy(update={"recorded": None}), 44100, 9.0) == []
+
+
+def test_p_values_beyond_the_clips_held_out_are_marked_in_the_table_and_plain_elsewhere(command, exported, recordings):
+    table = command("score", exported, recordings, "--format", "table")
+    plain = [row["p_value"] for row in lines(command("score", exported, recordings))]
+    marked = [" <= 0.091 " in line for line in table.stdout.splitlines()[1:]]
+    assert marked == [p <= 1 / 11 for p in plain]
+    assert min(plain) < 0.01
+    assert (
+        f"note: {sum(marked)} p-values are extrapolated: 10 clips held out of id 00 and 02 each can support none below "
+        "1 in 11 (9.1 %)\n" in table.stderr
+    )
+
+
+def test_a_gamma_threshold_beyond_all_clips_held_out_is_told_of_each_clip_that_it_decides_on(
+    command, exported, recordings
+):
+    options = ("--threshold", "gamma", "--false-alarm-rate")
+    beyond, within = (command("score", exported, recordings, *options, rate) for rate in ("0.001", "0.3"))
+    told = "the gamma threshold lies beyond all clips held out: extrapolated, it promises nothing"
+    for row in lines(beyond):
+        assert row["reason"] == (told if row["p_value"] <= row["supported_rate"] else None)
+    assert f"note: 8 anomalous: {told}\n" in beyond.stderr
+    assert {row["reason"] for row in lines(within)} == {None}
 
 
 @pytest.mark.parametrize(("out", "told"), [(".", "is not a file"), ("no/such/b.asdkit", "is not a folder")])
