@@ -24,6 +24,16 @@ def printable(name: str) -> str:
     return _UNPRINTABLE.sub(_escaped, name)
 
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_FORMULA = ("=", "+", "-", "@")
+
+
+def spreadsheet_cell(name: str) -> str:
+    r"""`name` for a CSV file: control characters as ``\xNN``, and a ``'`` before what a spreadsheet would reckon."""
+    shown = _CONTROL.sub(_escaped, name)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+
+
 def _escaped(match: re.Match[str]) -> str:
     code = ord(match[0])
     if 0xDC80 <= code <= 0xDCFF:  # how Python carries a byte that is not UTF-8

@@ -35,6 +35,18 @@ from asdkit.cli import (
 )
 from asdkit.cli.pipes import Unbroken, open_standard_streams
 from asdkit.errors import AsdkitError, ExitCode
+from asdkit.naming import printable
+
+# What a system says where a person asked it to write what cannot be written there.
+_REFUSED = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+)
 
 app = typer.Typer(
     name="asdkit",
@@ -92,9 +104,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(int(ExitCode.INTERRUPTED))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR, errno.EEXIST):
+        if error.errno not in _REFUSED:
             _report_bug()
-        where = f" {error.filename}" if error.filename else ""
+        where = f" {printable(str(error.filename))}" if error.filename else ""
         sys.stderr.write(f"error: cannot write{where}: {error.strerror}; what was finished is kept\n")
         sys.exit(int(ExitCode.PARTIAL))
     except Exception:
@@ -111,11 +123,9 @@ def _report_bug() -> NoReturn:
 
 def _warn(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
     """Tell a warning as plainly as an error."""
-    sys.stderr.write(f"warning: {message}\n")
+    sys.stderr.write("".join(f"{printable(line)}\n" for line in f"warning: {message}".split("\n")))
 
 
 def _complain(error: AsdkitError) -> None:
-    lines = [f"error: {line}" if i == 0 else line for i, line in enumerate(error.message.splitlines())]
-    if error.hint:
-        lines.append(error.hint)
-    sys.stderr.write("\n".join(lines).encode("utf-8", "backslashreplace").decode() + "\n")
+    text = f"error: {error.message}" + (f"\n{error.hint}" if error.hint else "")
+    sys.stderr.write("".join(f"{printable(line)}\n" for line in text.split("\n")))

@@ -9,6 +9,7 @@ import typer
 
 from asdkit.cli.options import RunMachineOption, SystemOption
 from asdkit.errors import UsageError
+from asdkit.naming import printable
 
 
 def export(
@@ -29,8 +30,9 @@ def export(
     from asdkit.bundle.export import export as made_of
     from asdkit.run.files import write_atomic
 
+    shown = printable(str(out))
     if out.exists() and not out.is_file():
-        raise UsageError(f"{out} is not a file", hint="Name the file to write with -o.")
+        raise UsageError(f"{shown} is not a file", hint="Name the file to write with -o.")
     if not out.absolute().parent.is_dir():
         raise UsageError(f"{out.absolute().parent} is not a folder", hint="Make it first, or choose another -o.")
     bundle = Bundle.of_run(run, system, machine)
@@ -38,9 +40,10 @@ def export(
     try:
         write_atomic(out, data)
     except OSError as error:
-        raise UsageError(f"{out}: cannot be written: {error.strerror}", hint="Choose another -o.") from None
+        raise UsageError(f"{shown}: cannot be written: {error.strerror}", hint="Choose another -o.") from None
     for text in dict.fromkeys(bundle.judge.shortfall(id_) for id_ in bundle.ids):
         if text:
-            typer.echo(f"note: {text}", err=True)
+            typer.echo(f"note: {printable(text)}", err=True)
     what = f"{bundle.description.system} on {bundle.description.machine}"
-    typer.echo(f"{out}: {what}, ids {', '.join(bundle.ids)}, {len(data) / 1e6:.1f} MB", err=True)
+    what += f", ids {', '.join(bundle.ids)}, {len(data) / 1e6:.1f} MB"
+    typer.echo(f"{shown}: {printable(what)}", err=True)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from asdkit.cli.options import Format
-from asdkit.cli.score_rows import shown_p
+from asdkit.cli.score_rows import cell, shown_p
+from asdkit.naming import printable
 
 if TYPE_CHECKING:
     from asdkit.bundle.listening import Heard, Listener
@@ -142,12 +143,11 @@ def _json_line(row: Row) -> None:
 
 
 def _csv_line(row: Row) -> None:
-    values = ["" if row[c] is None else str(row[c]) for c in COLUMNS]
-    csv.writer(sys.stdout, lineterminator="\n").writerow(values)
+    csv.writer(sys.stdout, lineterminator="\n").writerow([cell(row[c]) for c in COLUMNS])
 
 
 def _table_line(row: Row) -> None:
-    id_ = "-" if row["id"] is None else row["id"] if row["id_known"] else f"{row['id']}?"
+    id_ = "-" if row["id"] is None else printable(row["id"]) + ("" if row["id_known"] else "?")
     score = "-" if row["score"] is None else f"{row['score']:.4g}"
     p = shown_p(row["p_value"], row["supported_rate"])
     verdict = f"{row['verdict']:<10}"
@@ -164,4 +164,4 @@ def _number(count: int, what: str) -> str:
 
 
 def _tell(line: str) -> None:
-    typer.echo(line, err=True)
+    typer.echo(printable(line), err=True)

@@ -120,10 +120,10 @@ class Told:
                 where = path if count == 1 else f"{count} recordings, the first {path}"
                 typer.echo(f"note: {where}: {note}", err=True)
         for (verdict, reason), count in self.reasons.items():
-            typer.echo(f"note: {count} {verdict}: {reason}", err=True)
+            typer.echo(f"note: {count} {verdict}: {printable(reason)}", err=True)
         if self._extrapolated:
             limits = "; ".join(self._judge.limits(sorted(self._extrapolated)))
-            typer.echo(f"note: {self._extrapolated.total()} p-values are extrapolated: {limits}", err=True)
+            typer.echo(f"note: {self._extrapolated.total()} p-values are extrapolated: {printable(limits)}", err=True)
         if self.counts["guessed"]:
             text = f"note: {self.counts['guessed']} of an unknown id; scored as the id that each fits best"
             typer.echo(text, err=True)

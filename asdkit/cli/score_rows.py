@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from asdkit.naming import printable, spreadsheet_cell
+
 if TYPE_CHECKING:
     from asdkit.bundle.files import Row
 
@@ -46,21 +48,26 @@ def jsonl(rows: Iterator[Row]) -> None:
 
 
 def csv(rows: Iterator[Row]) -> None:
-    """Comma-separated values with a header; what is not known is empty. Paths keep their bytes."""
+    """Comma-separated values with a header; what is not known is empty. Bytes of a path that are no text stay."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
     writer = csv_module.writer(sys.stdout, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in rows:
         values = values_of(row)
-        writer.writerow(["" if values[c] is None else str(values[c]) for c in COLUMNS])
+        writer.writerow([cell(values[c]) for c in COLUMNS])
         sys.stdout.flush()
+
+
+def cell(value: object) -> str:
+    """A value as CSV has it."""
+    if value is None:
+        return ""
+    return spreadsheet_cell(value) if isinstance(value, str) else str(value)
 
 
 def table(rows: Iterator[Row]) -> None:
     """Columns of fixed width for a person; colours on a terminal. A path too long is cut at its beginning."""
-    from asdkit.naming import printable
-
     colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     header = f"{'id':>10}  {'score':>10}  {'p-value':>9}  {'verdict':<10}{'worst at':>10}"
     width = max(_LEAST_PATH, shutil.get_terminal_size((120, 24)).columns - len(header) - 3)
@@ -70,7 +77,7 @@ def table(rows: Iterator[Row]) -> None:
         v = row.verdict
         path = printable(row.path)
         shown = path if len(path) <= width else f"…{path[1 - width :]}"
-        id_ = v.id if v.id_known else f"{v.id}?"
+        id_ = printable(v.id) + ("" if v.id_known else "?")
         p = shown_p(v.p_value, v.supported_rate)
         verdict = f"{v.verdict:<10}"
         if colours:

@@ -138,6 +138,26 @@ def test_paths_come_on_standard_input_whatever_bytes_they_hold(exported, tmp_pat
     assert odd + b",00,True," in ran.stdout
 
 
+def test_names_cannot_steer_a_terminal_or_a_spreadsheet_and_json_has_them_as_they_are(command, exported, tmp_path):
+    names = ["=1+1.wav", "+a.wav", "-b.wav", "@c.wav", "red\x1b[31m\nnext.wav", "bell\x9b1m.wav"]
+    for i, name in enumerate(names):
+        write_clip(tmp_path / name, i)
+    (tmp_path / "bad\x1b]0;title\x07.wav").write_bytes(b"RIFF")
+    by_format = {f: command("score", exported, "*.wav", "--id", "00", "--format", f) for f in ("csv", "table", "jsonl")}
+    for ran in by_format.values():
+        assert not set(ran.stdout + ran.stderr) & {"\x1b", "\x9b", "\x07"}
+    assert sorted(row["path"] for row in lines(by_format["jsonl"])) == sorted(names)
+    shown = [row["path"] for row in csv.DictReader(io.StringIO(by_format["csv"].stdout))]
+    escaped = ["bell\\x9b1m.wav", "red\\x1b[31m\\x0anext.wav"]
+    assert sorted(shown) == sorted(["'=1+1.wav", "'+a.wav", "'-b.wav", "'@c.wav", *escaped])
+
+
+def test_errors_show_control_characters(asdkit_command):
+    ran = asdkit_command("score", "a\x1b[31m.asdkit", "x.wav", "--system", "K")
+    assert ran.stderr.startswith("error: a\\x1b[31m.asdkit is a bundle")
+    assert len(ran.stderr.splitlines()) == 1
+
+
 def test_a_nul_byte_on_standard_input_spoils_that_line_alone(command, exported, recordings, monkeypatch):
     good = sorted(recordings.iterdir())[0]
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"a\0b\n" + os.fsencode(good) + b"\n")))
