@@ -56,6 +56,7 @@ def cluster(scheduler: str | None, *, workers: int = 1, threads: int = 1) -> Ite
         ):
             yield client
         return
+    _require_certificate(scheduler)
     try:
         client = Client(scheduler, timeout=_TIMEOUT_S, set_as_default=False)
     except (OSError, ValueError, RuntimeError, TypeError) as error:
@@ -69,6 +70,27 @@ def cluster(scheduler: str | None, *, workers: int = 1, threads: int = 1) -> Ite
         yield client
     finally:
         client.close(timeout=1)
+
+
+def _require_certificate(scheduler: str) -> None:
+    """TLS takes a certificate, which Dask's configuration names; without one a client cannot even be closed."""
+    if not scheduler.startswith("tls://"):
+        return
+    from distributed.security import Security
+
+    try:
+        context = Security().get_connection_args("client")["ssl_context"]
+    except OSError as error:
+        raise UsageError(
+            f"a certificate that Dask's configuration names cannot be read: {error}",
+            hint="docs/scaling.md says which variables name the files.",
+        ) from None
+    if context is None:
+        raise UsageError(
+            f"{scheduler} takes a certificate, and Dask's configuration names none",
+            hint="Set DASK_DISTRIBUTED__COMM__TLS__CA_FILE, ..__TLS__CLIENT__CERT and ..__TLS__CLIENT__KEY, as "
+            "docs/scaling.md says.",
+        )
 
 
 def dask_setup(_worker: Any) -> None:

@@ -113,6 +113,23 @@ def asdkit_registry(spec):
     return discover()
 
 
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({}, "takes a certificate, and Dask's configuration names none"),
+        ({"CA_FILE": "gone.pem", "CLIENT__CERT": "gone.pem", "CLIENT__KEY": "gone.pem"}, "No such file"),
+    ],
+)
+def test_tls_without_a_certificate_is_told_in_words(asdkit_command, spec, variables, told):
+    pytest.importorskip("distributed")
+    names = {f"DASK_DISTRIBUTED__COMM__TLS__{name}": value for name, value in variables.items()}
+    more = ("--backend", "dask", "--set", 'compute.scheduler="tls://127.0.0.1:9"')
+    ran = asdkit_command("run", spec, *more, **names)
+    assert ran.returncode == 2, ran.stdout
+    assert told in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
 def test_a_scheduler_that_does_not_answer_is_told_with_what_to_do(monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr(cluster, "_TIMEOUT_S", 0.5)
