@@ -22,12 +22,15 @@ def compare(
     Members and systems are matched by name. Without 0 in its interval a difference is hardly chance (marked *).
     """
     from asdkit.report.comparing import compare as compare_runs
+    from asdkit.report.comparing import passed_over
     from asdkit.report.reading import read_run
 
     runs = [read_run(folder.absolute()) for folder in (first, second)]
     rows = compare_runs(*runs)
     if len({(run.about["sha256"] or {}).get("data") for run in runs}) > 1:
         typer.echo("note: training clips, or the content of some recordings, are not the same in both", err=True)
+    for line in passed_over(*runs):
+        typer.echo(f"note: not compared: {line}", err=True)
     if json_:
         _print_json(rows)
     else:
@@ -48,6 +51,7 @@ def _print_json(rows: list[Difference]) -> None:
             "id": row.id,
             "auc": figures(row.auc, row.auc_interval),
             "pauc": figures(row.pauc, row.pauc_interval),
+            "shaky": row.shaky,
         }
         for row in rows
     ]
@@ -68,15 +72,19 @@ def _print_table(rows: list[Difference], first: Path, second: Path) -> None:
             row.id or "mean",
             f"{100 * row.auc[0]:.2f}",
             f"{100 * row.auc[1]:.2f}",
-            _shown(row.auc, row.auc_interval),
-            _shown(row.pauc, row.pauc_interval),
+            _shown(row, row.auc, row.auc_interval),
+            _shown(row, row.pauc, row.pauc_interval),
         ]
         for row in rows
     ]
-    header = ["", "machine", "id", "AUC, %", "AUC, %", "difference of AUC", "difference of pAUC"]
-    print_table(header, table, title=f"{second} above {first}, in points, with paired 95 % intervals; * without 0")
+    header = ["", "machine", "id", "AUC of first, %", "of second, %", "difference of AUC", "difference of pAUC"]
+    title = f"first: {first}, second: {second}; differences: second less first, in points, with paired 95 % intervals"
+    print_table(header, table, title=f"{title} (*: without 0)")
+    if any(row.shaky for row in rows):
+        typer.echo("note: ? = nearly perfect scores of few clips in both; the intervals may be too narrow", err=True)
 
 
-def _shown(pair: tuple[float, float], interval: Interval) -> str:
+def _shown(row: Difference, pair: tuple[float, float], interval: Interval) -> str:
     mark = "" if 0.0 in interval else " *"
-    return f"{100 * (pair[1] - pair[0]):+.2f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]{mark}"
+    shaky = " ?" if row.shaky else ""
+    return f"{100 * (pair[1] - pair[0]):+.2f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]{mark}{shaky}"

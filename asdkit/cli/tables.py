@@ -39,7 +39,10 @@ def _cell(figures: tuple[float | None, float | None] | None) -> str:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
-    """Print a table to standard output."""
+    """Print a table to standard output; names may hold anything."""
+    from asdkit.naming import printable
+
+    title, header, rows = printable(title), [*map(printable, header)], [[*map(printable, row)] for row in rows]
     if sys.stdout.isatty():
         _draw(header, rows, title)
         return
@@ -57,7 +60,7 @@ def _draw(header: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> N
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=Text(title) if title else None, title_justify="left", box=SIMPLE_HEAD)
     for name in header:
         table.add_column(Text(name), overflow="fold")
     for row in rows:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asdkit.errors import DataError
-from asdkit.metrics import DCASE2020, Bootstrap, IdResult, Interval, Labelled, difference, evaluate
+from asdkit.metrics import DCASE2020, Bootstrap, IdResult, Interval, Labelled, difference, evaluate, is_shaky
+from asdkit.naming import printable
 from asdkit.report.reading import Run, Table
 
 _NAMED = 5  # clips that a refusal names
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Difference:
         In the first run and in the second.
     auc_interval, pauc_interval
         Of the second less the first, paired, 95 %.
+    shaky
+        Whether they may be too narrow: nearly perfect scores of few clips in both runs.
     """
 
     name: str
@@ -34,6 +38,7 @@ class Difference:
     pauc: tuple[float, float]
     auc_interval: Interval
     pauc_interval: Interval
+    shaky: bool
 
 
 def compare(first: Run, second: Run) -> list[Difference]:
@@ -51,10 +56,9 @@ def compare(first: Run, second: Run) -> list[Difference]:
     ------
     DataError
         If they have no name or machine in common, if one scored other labelled test clips of a common machine than
-        the other, or none are labelled.
+        the other, or none are labelled; or if the figures of one are not those of its scores.
     """
-    machines = sorted(set(first.tables) & set(second.tables))
-    names = [n for n in (*first.members, *first.systems) if n in {*second.members, *second.systems}]
+    machines, names = _common(first, second)
     if not machines or not names:
         what = "machine" if not machines else "member or system"
         hint = f"The first has {_listed(first, what)}.\nThe second has {_listed(second, what)}."
@@ -62,21 +66,48 @@ def compare(first: Run, second: Run) -> list[Difference]:
     _refuse_others(first, second, machines)
     rows = []
     for name in names:
-        rows += _of_name(first, second, name, machines)
+        rows += _of_name(first, second, name, _scored(first, second, name, machines))
     if not rows:
-        raise DataError("no id has labelled test clips of both classes", hint="There is no AUC to compare.")
+        reasons = [*passed_over(first, second), "no id has labelled test clips of both classes"]
+        raise DataError("there is no AUC to compare", hint="\n".join(reasons[:1]))
     return rows
 
 
-def _of_name(first: Run, second: Run, name: str, machines: Sequence[str]) -> list[Difference]:
+def passed_over(first: Run, second: Run) -> list[str]:
+    """Say what one run has and the other has not, in a line each."""
+    machines, names = _common(first, second)
+    lines = []
+    for which, one, other in (("first", first, second), ("second", second, first)):
+        only = sorted(one.tables.keys() - other.tables.keys())
+        lines += [f"machines of the {which} alone: {', '.join(only)}"] if only else []
+        only = [n for n in (*one.members, *one.systems) if n not in {*other.members, *other.systems}]
+        lines += [f"members and systems of the {which} alone: {', '.join(only)}"] if only else []
+        for name in names:
+            without = [m for m in machines if name not in one.tables[m].columns]
+            lines += [f"{name}: the {which} has no scores of {', '.join(without)}"] if without else []
+    return [printable(line) for line in lines]
+
+
+def _common(first: Run, second: Run) -> tuple[list[str], list[str]]:
+    """Machines, and names of members and systems, that both have."""
+    machines = sorted(first.tables.keys() & second.tables.keys())
+    return machines, [n for n in (*first.members, *first.systems) if n in {*second.members, *second.systems}]
+
+
+def _scored(first: Run, second: Run, name: str, machines: Sequence[str]) -> list[str]:
+    """Machines that both have scores of a name of."""
+    return [m for m in machines if all(name in run.tables[m].columns for run in (first, second))]
+
+
+def _of_name(first: Run, second: Run, name: str, scored: Sequence[str]) -> list[Difference]:
     """Differences of one name: of each id, each machine, and all."""
     kind = "system" if name in first.systems else "member"
-    scored = [m for m in machines if all(name in run.tables[m].columns for run in (first, second))]
     judged = []
     for run in (first, second):
         truth = [clip for m in scored for clip in _truth(m, run.tables[m])]
         scores = {c: float(s) for m in scored for c, s in _scores(run.tables[m], name)}
         results = [r for r in evaluate(truth, scores, name=name, kind=kind) if r.auc is not None]
+        _require_its_own(run, results)
         judged.append((Bootstrap(truth, scores), results))
     rows = []
     for machine in scored:
@@ -96,7 +127,9 @@ def _difference(
     intervals = difference(chosen[1], chosen[0])
     assert intervals is not None  # each row has both figures
     aucs, paucs = zip(*(_means(rows) for _, rows in chosen), strict=True)
-    return Difference(name, kind, machine, id_, (aucs[0], aucs[1]), (paucs[0], paucs[1]), intervals[0], intervals[1])
+    shaky = id_ is not None and all(is_shaky(row) for _, rows in chosen for row in rows)
+    pairs = (aucs[0], aucs[1]), (paucs[0], paucs[1])
+    return Difference(name, kind, machine, id_, *pairs, intervals[0], intervals[1], shaky)
 
 
 def _means(rows: Sequence[IdResult]) -> tuple[float, float]:
@@ -104,6 +137,19 @@ def _means(rows: Sequence[IdResult]) -> tuple[float, float]:
     found = DCASE2020.average(rows, lambda r: float(r.auc or 0), lambda r: float(r.pauc or 0))
     assert found is not None
     return found[0], found[1]
+
+
+def _require_its_own(run: Run, results: Sequence[IdResult]) -> None:
+    """Refuse a run whose figures were made from other scores."""
+    told = {(r["name"], r["machine"], r["id"]): r["auc"] for r in run.results if r.get("domain") is None}
+    for row in results:
+        auc = told.get((row.name, row.machine, row.id), row.auc)
+        if auc is None or row.auc is None or abs(auc - row.auc) > _ROUNDING:
+            raise DataError(
+                f"{printable(str(run.folder))}: results.json has not the AUC that scores.csv gives {row.name} on "
+                f"{row.machine} id {row.id}",
+                hint="One of them was changed. `asdkit run SPEC` writes both again; finished jobs are kept.",
+            )
 
 
 def _truth(machine: str, table: Table) -> list[Labelled]:
@@ -134,8 +180,11 @@ def _refuse_others(first: Run, second: Run, machines: Sequence[str]) -> None:
 
 def _some(what: str, clips: Sequence[str]) -> list[str]:
     more = f" and {len(clips) - _NAMED} more" if len(clips) > _NAMED else ""
-    return [f"{what}: {', '.join(clips[:_NAMED])}{more}"] if clips else []
+    return [f"{what}: {', '.join(map(printable, clips[:_NAMED]))}{more}"] if clips else []
 
 
 def _listed(run: Run, what: str) -> str:
-    return ", ".join(sorted(run.tables) if what == "machine" else (*run.members, *run.systems)) or "none at all"
+    return (
+        ", ".join(map(printable, sorted(run.tables) if what == "machine" else (*run.members, *run.systems)))
+        or "none at all"
+    )

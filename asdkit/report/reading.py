@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
 from dataclasses import dataclass, field
+from functools import cached_property
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,12 @@ import numpy.typing as npt
 from asdkit.bundle import Rule as DecisionRule
 from asdkit.errors import DataError
 from asdkit.metrics import rule_for
+from asdkit.naming import printable
+from asdkit.report.records import read_records
 
 _NAMES = {"normal": 0, "anomaly": 1, "": None}
+_SPLITS = ("train", "held", "test")
+_UNKNOWN = -1  # label
 
 
 @dataclass
@@ -41,13 +47,28 @@ class Table:
 
     def where(self, id_: str | None, split: str, *labels: int | None) -> npt.NDArray[np.bool_]:
         """Which clips [bool, ``[clips]``] are of an id (None: of any), a split, and have one of these labels."""
-        wanted = labels or (0, 1, None)
-        rows = zip(self.ids, self.splits, self.labels, strict=True)
-        return np.array([id_ in (None, i) and s == split and x in wanted for i, s, x in rows], dtype=bool)
+        places, ids, splits, known = self._codes
+        chosen: npt.NDArray[np.bool_] = splits == _SPLITS.index(split)
+        if id_ is not None:
+            chosen = chosen & (ids == places.get(id_, len(places)))
+        if labels:
+            chosen = chosen & np.isin(known, [_UNKNOWN if x is None else x for x in labels])
+        return chosen
 
     def count(self, id_: str | None, split: str, *labels: int | None) -> int:
         """How many clips `where` finds."""
         return int(self.where(id_, split, *labels).sum())
+
+    @cached_property
+    def _codes(self) -> tuple[dict[str, int], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Place of each id; id, split and label of each clip as numbers: a page asks `where` thousands of times."""
+        places = {id_: place for place, id_ in enumerate(dict.fromkeys(self.ids))}
+        return (
+            places,
+            np.array([places[id_] for id_ in self.ids], dtype=np.int64),
+            np.array([_SPLITS.index(split) for split in self.splits], dtype=np.int64),
+            np.array([_UNKNOWN if x is None else x for x in self.labels], dtype=np.int64),
+        )
 
 
 @dataclass(frozen=True)
@@ -107,13 +128,13 @@ def read_run(folder: Path) -> Run:
         If the folder holds no finished run, or its files do not fit together.
     """
     try:
-        settings = json.loads((folder / "settings.json").read_bytes())
-        found = json.loads((folder / "results.json").read_bytes())
+        settings, found = read_records(folder)
         members = list(dict.fromkeys(n for by_name in settings["machines"].values() for n in by_name))
         systems = settings["systems"]
         header, tables = _read_scores(folder / "scores.csv", {*members, *systems})
         for machine, table in tables.items():
             _add_held_out(table, found["held_out"].get(machine, []), found["references"].get(machine, {}))
+        _require_same(found["results"], tables)
         rule = settings["calibration"]
         return Run(
             folder=folder,
@@ -133,14 +154,30 @@ def read_run(folder: Path) -> Run:
         )
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
-            f"{folder} holds no finished run: {Path(error.filename).name} is missing",
+            f"{printable(str(folder))} holds no finished run: {Path(error.filename).name} is missing",
             hint="`asdkit run SPEC` makes a run and its report.",
         ) from None
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(
-            f"{folder}: the results cannot be read ({type(error).__name__}: {error})",
-            hint="`asdkit run SPEC` writes them again; finished jobs are kept.",
-        ) from None
+    except OSError as error:
+        raise _unreadable(folder, f"{Path(error.filename).name}: {error.strerror}") from None
+    except (ValueError, csv.Error) as error:
+        raise _unreadable(folder, str(error)) from None
+
+
+def _unreadable(folder: Path, why: str) -> DataError:
+    return DataError(
+        f"{printable(str(folder))}: the results cannot be read ({printable(why)})",
+        hint="`asdkit run SPEC` writes them again; finished jobs are kept.",
+    )
+
+
+def _require_same(results: list[dict[str, Any]], tables: dict[str, Table]) -> None:
+    """Require that figures were made from as many clips as there are."""
+    for row in results:
+        if row["auc"] is None or row.get("domain") is not None:
+            continue
+        table = tables.get(row["machine"], Table())
+        if [table.count(row["id"], "test", label) for label in (0, 1)] != [row["n_normal"], row["n_anomaly"]]:
+            raise ValueError(f"scores.csv and results.json tell of other test clips of {row['machine']} id {row['id']}")
 
 
 def _add_held_out(table: Table, held: list[str], references: dict[str, dict[str, list[float]]]) -> None:
@@ -154,25 +191,43 @@ def _add_held_out(table: Table, held: list[str], references: dict[str, dict[str,
 
 def _read_scores(path: Path, names: set[str]) -> tuple[list[str], dict[str, Table]]:
     """Read the names in the order of the columns, and the table of each machine."""
+    text = path.read_bytes().decode("utf-8", "surrogateescape")
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    if not text.endswith("\n") or not {"path", "machine", "id", "split", "label"} <= set(reader.fieldnames or ()):
+        raise ValueError(f"{path.name}: cut short, or not a table of scores")
+    header = [n for n in reader.fieldnames or () if n in names]
     tables: dict[str, Table] = {}
     values: dict[str, dict[str, list[float]]] = {}
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        reader = csv.DictReader(file)
-        header = [n for n in reader.fieldnames or () if n in names]
-        for row in reader:
-            table = tables.setdefault(row["machine"], Table())
-            table.clips.append(row["path"])
-            table.ids.append(row["id"])
-            table.splits.append(row["split"])
-            table.labels.append(_NAMES[row["label"]])
-            columns = values.setdefault(row["machine"], {n: [] for n in header})
-            for name in header:
-                if row[name]:  # empty where the name has no score of this machine
-                    columns[name].append(float(row[name]))
+    for row in reader:
+        if None in row or None in row.values():
+            raise ValueError(f"{path.name}, line {reader.line_num}: expected {len(reader.fieldnames or ())} values")
+        if row["label"] not in _NAMES or row["split"] not in _SPLITS:
+            raise ValueError(f"{path.name}, line {reader.line_num}: unknown label or split")
+        table = tables.setdefault(row["machine"], Table())
+        table.clips.append(row["path"])
+        table.ids.append(row["id"])
+        table.splits.append(row["split"])
+        table.labels.append(_NAMES[row["label"]])
+        columns = values.setdefault(row["machine"], {n: [] for n in header})
+        for name in header:
+            if row[name]:  # empty where the name has no score of this machine
+                columns[name].append(_score(row[name], f"{path.name}, line {reader.line_num}"))
     for machine, table in tables.items():
+        if len(set(table.clips)) < len(table.clips):
+            raise ValueError(f"{path.name}: lists a clip of {machine} twice")
         for name, scores in values[machine].items():
             if len(scores) not in (0, len(table.clips)):
                 raise ValueError(f"{path.name}: {name} has no score of some clips of {machine}")
             if scores:
                 table.columns[name] = np.array(scores, dtype=np.float64)
     return header, tables
+
+
+def _score(text: str, where: str) -> float:
+    try:
+        score = float(text)
+    except ValueError:
+        raise ValueError(f"{where}: {text!r} is no score") from None
+    if not isfinite(score):
+        raise ValueError(f"{where}: a score of {text}")
+    return score

@@ -42,7 +42,10 @@ def write_report(folder: Path) -> Path:
     run = read_run(folder)
     page = folder / PAGE
     page.unlink(missing_ok=True)
-    shutil.rmtree(folder / PLOTS, ignore_errors=True)
+    if (folder / PLOTS).is_symlink():
+        (folder / PLOTS).unlink()
+    elif (folder / PLOTS).exists():
+        shutil.rmtree(folder / PLOTS)
     shown, left_out = plan_plots(run)
     drawings: dict[Plot, Drawing] = {plot: draw(run, plot) for plot in shown}
     closer, not_explained = look_closer(run)

@@ -9,7 +9,7 @@ import pytest
 
 from asdkit.errors import DataError
 from asdkit.metrics import Bootstrap, Labelled, difference, evaluate
-from asdkit.report.comparing import compare
+from asdkit.report.comparing import compare, passed_over
 from asdkit.report.reading import read_run
 from tests.report.conftest import clips, write_run
 
@@ -130,3 +130,56 @@ def test_one_run_twice_with_other_recordings_is_told(asdkit_command, pair):
         record = json.loads((folder / "results.json").read_text())
         (folder / "results.json").write_text(json.dumps(record | {"sha256": {"data": digest}}))
     assert "the content of some recordings" in asdkit_command("compare", *pair).stderr
+
+
+def test_what_only_one_run_has_is_told(tmp_path, rows, asdkit_command):
+    one = write_run(tmp_path / "one", rows, ["A", "B"], {"both": ("A", "B")})
+    without_scores(one, "pump", "A")
+    other = write_run(tmp_path / "other", rows, ["A", "C"], {})
+    assert passed_over(read_run(one), read_run(other)) == [
+        "members and systems of the first alone: B, both",
+        "A: the first has no scores of pump",
+        "members and systems of the second alone: C",
+    ]
+    ran = asdkit_command("compare", one, other)
+    assert ran.returncode == 0, ran.stderr
+    assert "note: not compared: A: the first has no scores of pump" in ran.stderr
+    without_scores(one, "fan", "A")
+    with pytest.raises(DataError, match="no AUC to compare"):
+        compare(read_run(one), read_run(other))
+
+
+def without_scores(folder, machine, name):
+    """Leave a run as it is where that job failed."""
+    lines = [line.split(",") for line in (folder / "scores.csv").read_text().splitlines()]
+    place = lines[0].index(name)
+    for line in lines[1:]:
+        if line[1] == machine:
+            line[place] = ""
+    (folder / "scores.csv").write_text("".join(",".join(line) + "\n" for line in lines))
+
+
+def test_a_run_whose_figures_are_not_those_of_its_scores_is_refused(pair):
+    found = json.loads((pair[0] / "results.json").read_text())
+    found["results"][1]["auc"] += 1e-6
+    (pair[0] / "results.json").write_text(json.dumps(found))
+    with pytest.raises(DataError, match="has not the AUC that"):
+        compare(*map(read_run, pair))
+
+
+def test_nearly_perfect_scores_of_few_clips_are_marked(tmp_path, rows, asdkit_command):
+    one, other = (write_run(tmp_path / n, rows, ["A"], {}, scores=separating(s)) for n, s in (("1", 50), ("2", 60)))
+    found = compare(read_run(one), read_run(other))
+    assert [d.shaky for d in found] == [d.id is not None for d in found]
+    assert "? = nearly perfect" in asdkit_command("compare", one, other).stderr
+
+
+def test_names_of_every_kind_are_printed_as_they_are_on_one_line(tmp_path, asdkit_command):
+    rows = [(f"[red]{r[0]}", "fan[/x]\n\x1b[31m", *r[2:]) for r in clips("fan", "00")]
+    run = write_run(tmp_path / "[bold]run", rows, ["[link=x]A"], {})
+    ran = asdkit_command("compare", run, run)
+    assert ran.returncode == 0, ran.stderr
+    assert "fan[/x]\\x0a\\x1b[31m" in ran.stdout
+    assert "[link=x]A" in ran.stdout
+    assert "\x1b" not in ran.stdout
+    assert len(ran.stdout.splitlines()) == 3

@@ -302,14 +302,38 @@ def test_a_folder_without_a_finished_run_is_refused_with_what_is_missing(finishe
         write_report(finished)
 
 
+def damaged(text, **changes):
+    """JSON with other values."""
+    return json.dumps(json.loads(text) | changes)
+
+
 @pytest.mark.parametrize(
-    ("name", "content"),
-    [("results.json", "{"), ("results.json", "[]"), ("settings.json", "{}"), ("scores.csv", "a\n1")],
+    ("name", "spoil", "why"),
+    [
+        ("results.json", lambda text: "{", "results.json: "),
+        ("results.json", lambda text: "[]", "results.json: Input should be a valid dictionary"),
+        ("results.json", lambda text: damaged(text, results=[1]), "results.json: results.0"),
+        ("results.json", lambda text: damaged(text, notes=5), "results.json: notes"),
+        ("results.json", lambda text: damaged(text, sha256="abc"), "results.json: sha256"),
+        ("results.json", lambda text: damaged(text, wall_seconds=float("nan")), "NaN, which is no number"),
+        ("settings.json", lambda text: "{}", "settings.json: data"),
+        ("scores.csv", lambda text: "a\n1", "cut short, or not a table"),
+        ("scores.csv", lambda text: "", "cut short, or not a table"),
+        ("scores.csv", lambda text: text[:-5], "cut short, or not a table"),
+        ("scores.csv", lambda text: text.rpartition("fan/test")[0], "tell of other test clips of fan id 02"),
+        ("scores.csv", lambda text: text + text.splitlines()[3] + "\n", "lists a clip of fan twice"),
+        ("scores.csv", lambda text: text.replace(",anomaly,", ",odd,", 1), "unknown label or split"),
+        ("scores.csv", lambda text: text.replace(",anomaly,", ",", 1), "expected 8 values"),
+        ("scores.csv", lambda text: re.sub(r",-?[\d.]+\n", ",nan\n", text, count=1), "line 2: a score of nan"),
+        ("scores.csv", lambda text: re.sub(r",-?[\d.]+\n", ",x\n", text, count=1), "line 2: 'x' is no score"),
+    ],
 )
-def test_spoilt_results_are_refused_with_a_way_out(finished, name, content):
-    (finished / name).write_text(content)
-    with pytest.raises(DataError, match="cannot be read"):
+def test_spoilt_results_are_refused_with_what_is_wrong_and_a_way_out(finished, name, spoil, why):
+    path = finished / name
+    path.write_text(spoil(path.read_text()))
+    with pytest.raises(DataError, match=rf"cannot be read \(.*{re.escape(why)}") as refused:
         write_report(finished)
+    assert "asdkit run" in refused.value.hint
 
 
 def test_importing_the_report_loads_no_matplotlib_and_no_jinja():
