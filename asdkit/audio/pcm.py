@@ -50,11 +50,16 @@ def _s24(data: bytes) -> npt.NDArray[np.float32]:
     return (wide.view("<i4")[:, 0] / 2**31).astype(np.float32)
 
 
+def _f64(data: bytes) -> npt.NDArray[np.float32]:
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # what is no sound is told where it is heard
+        return np.frombuffer(data, "<f8").astype(np.float32)
+
+
 _NUMBERS: Final[dict[str, Callable[[bytes], npt.NDArray[Any]]]] = {
     "u8": lambda data: ((np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128).astype(np.float32),
     "s16le": lambda data: np.frombuffer(data, "<i2").astype(np.int16, copy=False),
     "s24le": _s24,
     "s32le": lambda data: (np.frombuffer(data, "<i4") / 2**31).astype(np.float32),
     "f32le": lambda data: np.frombuffer(data, "<f4").astype(np.float32, copy=False),
-    "f64le": lambda data: np.frombuffer(data, "<f8").astype(np.float32),
+    "f64le": _f64,
 }

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from asdkit import audio
 from asdkit.api import Wave
 from asdkit.bundle.alarm import Alarm, AlarmRule
 from asdkit.bundle.bundle import Bundle
-from asdkit.bundle.likeness import differences
+from asdkit.bundle.likeness import SILENT, differences
 from asdkit.bundle.streams import Gap, Piece, Reconnected, Sound, Waiting
 from asdkit.bundle.verdict import Verdict
 from asdkit.errors import DataError, UsageError
 
 _LONGEST = 3600  # seconds of a window, which is kept in memory
+_LOUDEST = 1e3  # times full scale: no sound is so loud
 _MOST_OVERLAPPING = 1000  # windows that hold the same moment: more is a slip of the pen, and never ends
 
 
@@ -120,16 +122,26 @@ class Listener:
         self.left_over += self._cutter.drop()
 
     def _judge(self, begin: float, wave: Wave, sample_rate: int) -> Heard:
-        verdict, reason = None, ""
+        verdict, reason = None, _nonsense(wave)
         try:
-            verdict = self.bundle.score(wave, sample_rate, self.id)
+            verdict = None if reason else self.bundle.score(wave, sample_rate, self.id)
         except DataError as error:
             reason = error.message
         before = self._alarm.on
         now = self._alarm.hear(None if verdict is None else verdict.anomalous)
         seconds = len(wave) / sample_rate
-        notes = tuple(differences(self.bundle.description, sample_rate, seconds)) if verdict else ()
-        return Heard(begin, seconds, verdict, reason, now, now != before, notes)
+        notes = [SILENT] if verdict and audio.is_silent(wave) else []
+        notes += differences(self.bundle.description, sample_rate, seconds) if verdict else []
+        return Heard(begin, seconds, verdict, reason, now, now != before, tuple(notes))
+
+
+def _nonsense(wave: Wave) -> str:
+    """Why a window is no sound; empty where it may be one. Bytes of another format make such numbers."""
+    highest = float(np.abs(wave).max(initial=0)) if wave.dtype != np.int16 else 0.0
+    if highest < _LOUDEST:
+        return ""
+    what = f"samples up to {highest:.2g}" if np.isfinite(highest) else "NaN or infinite samples"
+    return f"{what}, where full scale is 1; is it in the format that it is read as (--samples)?"
 
 
 class _Cutter:

@@ -19,7 +19,7 @@ from asdkit.cli.options import (
     SystemOption,
     ThresholdOption,
 )
-from asdkit.errors import UsageError
+from asdkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from asdkit.bundle import Bundle
@@ -86,7 +86,7 @@ def listen(
     """Score a stream of sound, window by window, and raise an alarm.
 
     Gaps, reconnections and the alarm's begin and end are told on standard error, and counted. Ends with exit code 0
-    where the stream ends, with 130 (Ctrl-C) or 143 (SIGTERM) otherwise, after a summary.
+    where the stream ends (3 where no window could be scored), with 130 (Ctrl-C) or 143 (SIGTERM) otherwise.
     """
     from asdkit.bundle.listening import Listener
     from asdkit.cli.listen_rows import Told, write
@@ -104,6 +104,10 @@ def listen(
     write(format_, told.watched(listener.hear(pieces)))
     told.summary()
     stopping.leave()
+    if told.in_vain:
+        raise DataError(
+            "no window could be scored", hint="Does --samples, --rate or --channels say what the stream is?"
+        )
 
 
 def _rule(alarm: str, quiet: int, latch: bool) -> AlarmRule:

@@ -69,6 +69,8 @@ class Told:
                     if note not in self._noted:
                         self._noted.add(note)
                         _tell(f"note: windows are {note}")
+                if event.verdict is None and not self.counts["bad"]:
+                    _tell(f"first bad window, at {clock(event.begin)}: {event.reason}")
                 yield self._row(event)
                 if event.changed:
                     self.counts["alarms"] += event.alarm
@@ -92,6 +94,11 @@ class Told:
         if listener.left_over:
             parts.append(f"{listener.left_over:.2f} s in no window")
         _tell("; ".join(parts))
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether there were windows, and none could be scored."""
+        return self.counts["bad"] > 0 and not any(self.counts[k] for k in ("anomalous", "normal", "undecided"))
 
     def _row(self, heard: Heard) -> Row:
         verdict = heard.verdict

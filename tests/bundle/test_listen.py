@@ -183,6 +183,40 @@ def test_the_command_hears_other_samples_and_writes_other_formats(exported, clip
     assert [(row["verdict"], row["alarm"]) for row in rows] == [("normal", "False"), ("anomalous", "True")]
 
 
+@pytest.mark.parametrize("samples", ["f32le", "f64le"])
+def test_samples_of_another_format_are_told_as_no_sound_and_not_scored(exported, clips, tmp_path, samples):
+    command = ["listen", exported, "--id", "00", "--samples", samples]
+    ran = subprocess.run(
+        [sys.executable, "-m", "asdkit", *map(str, command)],
+        input=stream(clips, "nnanannn").tobytes(), capture_output=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    rows = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert {row["verdict"] for row in rows} == {"bad"}
+    assert all("is it in the format that it is read as (--samples)?" in row["reason"] for row in rows)
+    said = ran.stderr.decode().splitlines()
+    assert said[2].startswith("first bad window, at 0:00:00.0: ")
+    assert said[-2] == "error: no window could be scored"
+    assert not any("warning" in line for line in said)
+    assert ran.returncode == 3
+
+
+@pytest.mark.parametrize("highest", [1001.0, -3e38, np.inf, np.nan])
+def test_one_absurd_sample_spoils_its_window_alone(bundle, clips, highest):
+    sound = stream(clips, "nan").astype(np.float32) / 32768
+    sound[RATE + 7] = highest
+    heard = list(Listener(bundle, id_="00").hear([Sound(sound, RATE)]))
+    assert [h.verdict is None for h in heard] == [False, True, False]
+    assert "where full scale is 1" in heard[1].reason
+    loud = list(Listener(bundle, id_="00").hear([Sound(100 * sound[:RATE], RATE)]))
+    assert loud[0].verdict is not None  # whoever stores other units than full scale has sound all the same
+
+
+def test_silent_windows_are_told_once(bundle, capsys):
+    told = Told(Listener(bundle, id_="00"))
+    assert len(list(told.watched(told.listener.hear([Sound(np.zeros(3 * RATE, np.int16), RATE)])))) == 3
+    assert capsys.readouterr().err.splitlines()[0] == "note: windows are silent; the score says nothing of the machine"
+
+
 def test_a_table_has_a_line_for_each_window_the_bad_ones_as_well(bundle, clips, capsys):
     sound = stream(clips, "nan").astype(np.float32) / 32768
     sound[7] = np.nan
