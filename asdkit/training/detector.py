@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,11 @@ class _Learnt:
     ids: list[str]  # real ids, sorted
     frames: int
     classes: int
+
+    @cached_property
+    def folded(self) -> WindowNetwork:
+        """The network as it scores, made once: a stream is scored a window at a time."""
+        return folded(self.network)
 
 
 class ScoringModule(nn.Module):
@@ -95,7 +101,7 @@ class NetworkDetector:
         source = Source(features, learnt.frames, 1, learnt.standard, [])
         draw = Draw.plain(windows.starts, np.zeros(len(windows), np.int64), self.config.batch_size)
         with surroundings(ctx, "scoring") as device, torch.inference_mode():
-            network = folded(learnt.network).to(device)
+            network = learnt.folded.to(device)
             own = torch.from_numpy(_columns(learnt.ids, ids)[windows.clip_of()]).to(device)
             scores = torch.empty(len(windows), device=device)
             first = 0
@@ -111,7 +117,7 @@ class NetworkDetector:
     def scoring_module(self) -> ScoringModule:
         """The trained network as one module, in evaluation mode; a bundle makes an ONNX graph of it."""
         learnt = self._known()
-        return ScoringModule(folded(learnt.network), learnt.standard, learnt.ids).eval()
+        return ScoringModule(folded(learnt.network), learnt.standard, learnt.ids).eval()  # its own: it may be changed
 
     def state(self) -> State:
         """What was learnt; see `asdkit.api.Detector`."""
