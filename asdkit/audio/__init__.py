@@ -1,10 +1,22 @@
 """From a file to a wave: look at it, find what is wrong with it, decode it.
 
-WAV (RIFF, RF64, extensible) and FLAC; any sample rate from 1 to 768 kHz, up to 64 channels. Whatever makes a file
-unusable is a `asdkit.errors.BadAudio` with the reason in one line.
+WAV (RIFF, RF64, extensible) and FLAC, and others where they are asked for; any sample rate from 1 to 768 kHz, up to
+64 channels. Whatever makes a file unusable is a `asdkit.errors.BadAudio` with the reason in one line.
 """
 
-from asdkit.audio.decoding import Channel, Wave, check, is_silent, read, resample, samples_at
-from asdkit.audio.headers import AudioInfo, inspect
+from asdkit.audio.containers import Container
+from asdkit.audio.decoding import Channel, Wave, check, inspect, is_silent, read, resample, samples_at
+from asdkit.audio.headers import AudioInfo
 
-__all__ = ["AudioInfo", "Channel", "Wave", "check", "inspect", "is_silent", "read", "resample", "samples_at"]
+__all__ = [
+    "AudioInfo",
+    "Channel",
+    "Container",
+    "Wave",
+    "check",
+    "inspect",
+    "is_silent",
+    "read",
+    "resample",
+    "samples_at",
+]

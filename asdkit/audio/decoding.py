@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from io import FileIO
 from typing import Any, Literal
@@ -11,7 +11,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from asdkit.audio.headers import AudioInfo, UnusableError, read_header, recording
+from asdkit.audio.containers import read_any_header, told
+from asdkit.audio.headers import AudioInfo, UnusableError, recording
 
 Wave = npt.NDArray[np.float32] | npt.NDArray[np.int16]
 Channel = int | Literal["mean"]
@@ -20,13 +21,34 @@ Channel = int | Literal["mean"]
 LOUDEST = 1e10
 
 
-def read(path: str | os.PathLike[str], *, sample_rate: int, channel: Channel = "mean") -> Wave:
-    """Decode a recording into one channel at one rate.
+def inspect(path: str | os.PathLike[str], *, containers: Collection[str] = ()) -> AudioInfo:
+    """Read a recording's header and hold it against the file's size.
 
     Parameters
     ----------
     path
         A WAV or FLAC file.
+    containers
+        Others that are taken as well: ``"aiff"``, ``"au"``, ``"caf"``, ``"mp3"``, ``"ogg"``.
+
+    Raises
+    ------
+    BadAudio
+        Missing, not a regular file, no such container, without samples, cut short, or an absurd header.
+    """
+    with recording(path) as file:
+        return read_any_header(file, containers)
+
+
+def read(
+    path: str | os.PathLike[str], *, sample_rate: int, channel: Channel = "mean", containers: Collection[str] = ()
+) -> Wave:
+    """Decode a recording into one channel at one rate.
+
+    Parameters
+    ----------
+    path, containers
+        As for `inspect`.
     sample_rate
         Wanted rate [Hz]; another one is resampled (soxr, HQ).
     channel
@@ -45,15 +67,15 @@ def read(path: str | os.PathLike[str], *, sample_rate: int, channel: Channel = "
         without that channel.
     """
     with recording(path) as file:
-        info = read_header(file)
+        info = read_any_header(file, containers)
         wave = _decode(file, info, channel)
     return wave if info.sample_rate == sample_rate else resample(wave, info.sample_rate, sample_rate)
 
 
-def check(path: str | os.PathLike[str], *, channel: Channel = "mean") -> AudioInfo:
+def check(path: str | os.PathLike[str], *, channel: Channel = "mean", containers: Collection[str] = ()) -> AudioInfo:
     """Find all that is wrong with a recording, at the least cost.
 
-    A header tells all about integer WAV, where libsndfile understands it as we do; FLAC and float samples are decoded.
+    A header tells all about integer WAV, where libsndfile understands it as we do; all else is decoded.
 
     Raises
     ------
@@ -61,8 +83,8 @@ def check(path: str | os.PathLike[str], *, channel: Channel = "mean") -> AudioIn
         Whatever `read` would raise for this `channel`.
     """
     with recording(path) as file:
-        info = read_header(file)
-        if info.container == "FLAC" or info.subtype in ("FLOAT", "DOUBLE"):
+        info = read_any_header(file, containers)
+        if not _is_wav(info) or info.subtype in ("FLOAT", "DOUBLE"):
             _decode(file, info, channel)
         else:
             _require_channel(info, channel)
@@ -99,8 +121,12 @@ def _decode(file: FileIO, info: AudioInfo, channel: Channel) -> Wave:
     return wave
 
 
+def _is_wav(info: AudioInfo) -> bool:
+    return info.container in ("WAV", "RF64")
+
+
 def _is_plain(info: AudioInfo) -> bool:
-    return info.container != "FLAC" and info.subtype == "PCM_16"
+    return _is_wav(info) and info.subtype == "PCM_16"
 
 
 def _pcm16_frames(file: FileIO, info: AudioInfo) -> npt.NDArray[np.int16]:
@@ -135,8 +161,7 @@ def _opened(file: FileIO, info: AudioInfo) -> Iterator[Any]:
                 raise UnusableError("damaged header: it can be read in two ways")
             yield sound
     except soundfile.LibsndfileError as error:
-        detail = error.error_string.removeprefix("Error : ").rstrip(".")
-        raise UnusableError(f"damaged or cut short: {detail}") from None
+        raise UnusableError(f"damaged or cut short: {told(error)}") from None
 
 
 def one_channel(frames: npt.NDArray[Any], channel: Channel) -> Wave:

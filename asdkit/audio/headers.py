@@ -87,11 +87,11 @@ class AudioInfo:
     subtype
         Sample format, as libsndfile names it: ``"PCM_16"``, ``"FLOAT"``, ...
     container
-        ``"WAV"``, ``"RF64"`` or ``"FLAC"``.
+        ``"WAV"``, ``"RF64"``, ``"FLAC"``, or one that was asked for.
     streamed
         Whether the header leaves the length open (0xFFFFFFFF): all that follows is sound.
     data_offset
-        Where the samples begin [bytes]; 0 for FLAC.
+        Where the samples begin [bytes]; 0 but for WAV and RF64.
     """
 
     sample_rate: int
@@ -106,18 +106,6 @@ class AudioInfo:
     def seconds(self) -> float:
         """Duration [s]."""
         return self.samples / self.sample_rate
-
-
-def inspect(path: str | os.PathLike[str]) -> AudioInfo:
-    """Read a recording's header and hold it against the file's size.
-
-    Raises
-    ------
-    BadAudio
-        Missing, not a regular file, not WAV or FLAC, without samples, cut short, or an absurd header.
-    """
-    with recording(path) as file:
-        return read_header(file)
 
 
 @contextmanager
@@ -173,7 +161,8 @@ def read_header(file: FileIO) -> AudioInfo:
     return info
 
 
-def _require_sane(sample_rate: int, channels: int) -> None:
+def require_sane(sample_rate: int, channels: int) -> None:
+    """Refuse rates and numbers of channels that no recorder writes."""
     if not MIN_RATE <= sample_rate <= MAX_RATE:
         raise UnusableError(f"absurd header: sample rate of {sample_rate} Hz, expected {MIN_RATE} to {MAX_RATE}")
     if not 1 <= channels <= MAX_CHANNELS:
@@ -220,7 +209,7 @@ def read_format(chunk: bytes) -> tuple[int, int, int, str]:
     tag, channels, rate, _, block, bits = struct.unpack("<HHIIHH", chunk[:16])
     if tag == EXTENSIBLE and len(chunk) >= 26:
         (tag,) = struct.unpack("<H", chunk[24:26])  # the first two bytes of the GUID are the tag of old
-    _require_sane(rate, channels)
+    require_sane(rate, channels)
     width, rest = divmod(block, channels)
     if (subtype := SUBTYPES.get((tag, width))) is None:
         if tag not in (1, 3, 6, 7):
@@ -270,7 +259,7 @@ def _read_flac_header(file: FileIO, magic: bytes, file_size: int) -> AudioInfo:
     packed = int.from_bytes(block[10:18], "big")  # 20 bits rate, 3 channels - 1, 5 bits a sample - 1, 36 samples
     rate, channels = packed >> 44, (packed >> 41 & 0x7) + 1
     bits, samples = (packed >> 36 & 0x1F) + 1, packed & 0xFFFFFFFFF
-    _require_sane(rate, channels)
+    require_sane(rate, channels)
     if samples == 0:
         raise UnusableError("a FLAC header without a length: streamed, or the recorder crashed; encode it again")
     # A frame holds at most 65,535 samples and is never shorter than 10 bytes.

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from asdkit import audio
 from asdkit.api import Context, Features, FloatArray, Wave, Windows
-from asdkit.audio import resample
 from asdkit.bundle.archive import unpack
 from asdkit.bundle.calibration import Judge, Rule, Threshold
 from asdkit.bundle.description import Description, files_of, read_description
@@ -201,7 +201,7 @@ class Bundle:
             given = np.ascontiguousarray(given, np.float32)
             if not np.isfinite(given).all():
                 raise DataError("the wave holds NaN or infinite samples")
-        made: Wave = given if sample_rate == self.sample_rate else resample(given, sample_rate, self.sample_rate)
+        made: Wave = given if sample_rate == self.sample_rate else audio.resample(given, sample_rate, self.sample_rate)
         reason = self.too_short(len(made))
         if reason:
             raise DataError(f"the wave is {reason}")
@@ -216,6 +216,17 @@ class Bundle:
                 seconds = samples / self.sample_rate
                 return f"shorter than a window of {member.name}: {seconds:.2f} s gives {rows} of {frames} frames"
         return ""
+
+    def read(self, path: Path) -> Wave:
+        """Read a recording as this bundle hears it: at its rate, its channel, in the containers that its run took.
+
+        Raises
+        ------
+        BadAudio
+            As `asdkit.audio.read`.
+        """
+        heard = self.description
+        return audio.read(path, sample_rate=self.sample_rate, channel=heard.channel, containers=heard.containers)
 
     def score_waves(self, waves: Sequence[Wave], ids: Sequence[str | None]) -> list[Verdict]:
         """Score several recordings at the bundle's rate at once; see `score`. Each must be long enough."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from asdkit.api import Config
+from asdkit.audio import Container
 from asdkit.bundle.archive import MANIFEST
 from asdkit.errors import DataError
 from asdkit.naming import printable
@@ -103,6 +104,7 @@ class Description(Config):
     system: str
     sample_rate: int = Field(ge=1000, le=768_000)
     channel: Literal["mean"] | Annotated[int, Field(ge=0, le=63)]
+    containers: tuple[Container, ...] = ()
     clip_seconds: Annotated[float, Field(gt=0)] | None = None
     recorded: RecordedPart | None = None
     ids: tuple[IdPart, ...] = Field(min_length=1)

@@ -6,7 +6,7 @@ import glob
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -51,22 +51,22 @@ class _Found:
     info: AudioInfo
 
 
-def find_recordings(named: Sequence[str]) -> Iterator[str | Row]:
+def find_recordings(named: Sequence[str], containers: Collection[str] = ()) -> Iterator[str | Row]:
     """Recordings that files, folders, patterns and ``-`` (paths on standard input) stand for, in order.
 
-    A named file is taken whatever its ending is; in folders (searched through) and by patterns WAV and FLAC are. Where
-    nothing is found, a `Row` says so.
+    A named file is taken whatever its ending is; in folders (searched through) and by patterns WAV, FLAC and these
+    containers are. Where nothing is found, a `Row` says so.
     """
     for name in named:
         if name == "-":
             yield from _from_stdin()
         elif os.path.isdir(name):
-            yield from _some(_below(name), name, "no recording in this folder")
+            yield from _some(_below(name, containers), name, "no recording in this folder")
         elif os.path.lexists(name) or not _MAGIC.search(name):
             yield name
         else:
-            found = (p for p in sorted(glob.glob(name, recursive=True)) if is_recording(p) and os.path.isfile(p))
-            yield from _some(found, name, "no recording fits this pattern")
+            paths = (path for path in sorted(glob.glob(name, recursive=True)) if is_recording(path, containers))
+            yield from _some(filter(os.path.isfile, paths), name, "no recording fits this pattern")
 
 
 def _from_stdin() -> Iterator[str | Row]:
@@ -78,10 +78,11 @@ def _from_stdin() -> Iterator[str | Row]:
             yield path
 
 
-def _below(folder: str) -> Iterator[str]:
+def _below(folder: str, containers: Collection[str]) -> Iterator[str]:
     for path, folders, files in os.walk(folder):
         folders.sort()
-        yield from (os.path.join(path, name) for name in sorted(files) if is_recording(name) and name[0] != ".")
+        found = (name for name in sorted(files) if is_recording(name, containers) and name[0] != ".")
+        yield from (os.path.join(path, name) for name in found)
 
 
 def _some(found: Iterator[str], name: str, reason: str) -> Iterator[str | Row]:
@@ -125,7 +126,7 @@ def score_files(bundle: Bundle, paths: Iterable[str | Row], id_: str | None = No
     block: list[_Found | Row] = []
     samples = 0
     for path in paths:
-        found = path if isinstance(path, Row) else _look(path)
+        found = path if isinstance(path, Row) else _look(path, bundle.description.containers)
         block.append(found)
         samples += 0 if isinstance(found, Row) else audio.samples_at(found.info, bundle.sample_rate)
         if len(block) >= size or samples >= _SAMPLES:
@@ -135,9 +136,9 @@ def score_files(bundle: Bundle, paths: Iterable[str | Row], id_: str | None = No
         yield from _score_block(bundle, block, id_)
 
 
-def _look(path: str) -> _Found | Row:
+def _look(path: str, containers: Collection[str]) -> _Found | Row:
     try:
-        return _Found(path, audio.inspect(path))
+        return _Found(path, audio.inspect(path, containers=containers))
     except BadAudio as error:
         return Row(path, None, error.reason)
 
@@ -163,7 +164,7 @@ def _read(bundle: Bundle, found: _Found | Row) -> Wave | Row:
     if isinstance(found, Row):
         return found
     try:
-        wave = audio.read(Path(found.path), sample_rate=bundle.sample_rate, channel=bundle.description.channel)
+        wave = bundle.read(Path(found.path))
     except BadAudio as error:
         return Row(found.path, None, error.reason)
     reason = bundle.too_short(len(wave))

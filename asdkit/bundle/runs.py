@@ -91,6 +91,7 @@ def take(
         system=name,
         sample_rate=settings["data"]["sample_rate"],
         channel=settings["data"]["channel"],
+        containers=tuple(settings["data"].get("containers", ())),
         clip_seconds=first.clip_seconds(settings["data"]["sample_rate"]),
         recorded=first.recorded(settings["data"]["sample_rate"]),
         ids=tuple(ids),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -43,6 +43,8 @@ class FolderWatch:
         Where to look. It may vanish and come back.
     settle
         Seconds that a file must stay as it is.
+    containers
+        Taken beyond WAV and FLAC.
     existing
         Whether the files that are there at the first look are new.
     tell
@@ -56,11 +58,12 @@ class FolderWatch:
         folder: str,
         *,
         settle: float = 1.0,
+        containers: Collection[str] = (),
         existing: bool = False,
         tell: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.folder, self.settle = folder, settle
+        self.folder, self.settle, self.containers = folder, settle, containers
         self._tell, self._clock = tell, clock
         self._done: dict[str, State] = {}
         self._pending: dict[str, _Pending] = {}
@@ -100,7 +103,9 @@ class FolderWatch:
             self._pending[path] = _Pending(state, now)
             return False
         stayed = now - pending.since
-        return stayed >= self.settle * _PATIENCE or (stayed >= self.settle and _keeps_its_promise(path))
+        return stayed >= self.settle * _PATIENCE or (
+            stayed >= self.settle and _keeps_its_promise(path, self.containers)
+        )
 
     def _list(self) -> dict[str, State] | None:
         """Every recording and its state; None where the folder is away."""
@@ -148,7 +153,7 @@ class FolderWatch:
                 try:
                     if entry.is_dir(follow_symlinks=False):
                         below.append(entry.path)
-                    elif is_recording(entry.name):
+                    elif is_recording(entry.name, self.containers):
                         found[entry.path] = _state(entry)
                 except OSError as error:
                     _note(unlisted, entry.path, error)
@@ -206,10 +211,10 @@ def _state(entry: os.DirEntry[str]) -> State:
     return status.st_size, status.st_mtime_ns
 
 
-def _keeps_its_promise(path: str) -> bool:
+def _keeps_its_promise(path: str, containers: Collection[str]) -> bool:
     try:
-        if audio.inspect(path).container == "FLAC":  # its header cannot tell how many bytes there should be
-            audio.check(path)
+        if audio.inspect(path, containers=containers).container not in ("WAV", "RF64"):
+            audio.check(path, containers=containers)  # its header cannot tell how many bytes there should be
     except BadAudio:
         return False
     return True

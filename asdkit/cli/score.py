@@ -54,7 +54,7 @@ def score(
     opened = open_bundle(bundle, system, machine).deciding(false_alarm_rate, chosen(threshold))
     require_known(opened, id_)
     told = Told(opened.judge)
-    rows = told.watched(score_files(opened, find_recordings(files), id_))
+    rows = told.watched(score_files(opened, find_recordings(files, opened.description.containers), id_))
     write(format_, rows)
     told.summary()
     if not told.counts:

@@ -57,7 +57,11 @@ def watch(
     opened = open_bundle(bundle, system, machine).deciding(false_alarm_rate, chosen(threshold))
     require_known(opened, id_)
     watched = FolderWatch(
-        str(folder), settle=settle, existing=existing, tell=lambda line: typer.echo(f"note: {line}", err=True)
+        str(folder),
+        settle=settle,
+        containers=opened.description.containers,
+        existing=existing,
+        tell=lambda line: typer.echo(f"note: {line}", err=True),
     )
     passed = f"; recordings that are there already: {watched.passed_over} (--existing scores them)"
     typer.echo(f"watching {printable(str(folder))}{'' if existing else passed}", err=True)

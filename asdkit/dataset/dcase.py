@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from asdkit.dataset.clips import Clip, Split
 from asdkit.dataset.layout import LABELS, SPLITS, Folders, Layout
-from asdkit.dataset.survey import Survey, is_folder, is_recording
+from asdkit.dataset.survey import Survey, is_folder
 
 _PART = re.compile(r"(?:dev|eval)(?:_data)?(?:_.*)?")
 
@@ -42,7 +42,7 @@ class _Dcase(Layout):
         known = {"raw", *(name for *_, name in self._splits())}
         for inner in (folder, os.path.join(folder, "raw")):
             for entry in survey.entries(inner):
-                if entry.name not in known and (is_folder(entry) or is_recording(entry.name)):
+                if entry.name not in known and (is_folder(entry) or survey.is_recording(entry.name)):
                     survey.ignore(entry.path)
 
 

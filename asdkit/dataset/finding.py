@@ -19,7 +19,11 @@ NO_FOLDER = "there is no such folder"
 
 
 def find_clips(
-    layout: str, root: Path, machines: Sequence[str] | None = None, ground_truth: Sequence[Path] = ()
+    layout: str,
+    root: Path,
+    machines: Sequence[str] | None = None,
+    ground_truth: Sequence[Path] = (),
+    containers: Sequence[str] = (),
 ) -> list[Clip]:
     """Find the clips of a data folder. No recording is opened.
 
@@ -33,6 +37,8 @@ def find_clips(
         Only these; None: every machine found.
     ground_truth
         The organisers' CSV files, or folders of them, for test clips whose names tell no label.
+    containers
+        Beyond WAV and FLAC, for layouts whose names may end in any suffix.
 
     Returns
     -------
@@ -52,7 +58,7 @@ def find_clips(
     AsdkitWarning
         Once, with their number, where files or folders among the clips do not fit the layout.
     """
-    clips, survey = survey_clips(layout, root, machines, ground_truth)
+    clips, survey = survey_clips(layout, root, machines, ground_truth, containers)
     if survey.faults:
         raise DataError("\n".join(survey.faults), hint=f"The layout {layout} is {LAYOUTS[layout].shape}.")
     survey.tell_ignored()
@@ -60,7 +66,11 @@ def find_clips(
 
 
 def survey_clips(
-    layout: str, root: Path, machines: Sequence[str] | None = None, ground_truth: Sequence[Path] = ()
+    layout: str,
+    root: Path,
+    machines: Sequence[str] | None = None,
+    ground_truth: Sequence[Path] = (),
+    containers: Sequence[str] = (),
 ) -> tuple[list[Clip], Survey]:
     """As `find_clips`, with the faults and foreign files beside the clips instead of an error and a warning."""
     if layout not in LAYOUTS:
@@ -74,7 +84,7 @@ def survey_clips(
         raise DataError(
             f"{printable(str(given.absolute()))}: {what}", hint="Paths in a spec are relative to the spec's file."
         )
-    survey = Survey(folder, given)
+    survey = Survey(folder, given, containers)
     clips = _survey_machines(kind, survey, machines)
     return (_with_truth(clips, truth, survey) if truth is not None else clips), survey
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from asdkit.dataset.clips import Clip, Split
 from asdkit.dataset.layout import LABELS, ONLY_ID, SPLITS, Folders, Layout
-from asdkit.dataset.survey import Survey, is_folder, is_recording
+from asdkit.dataset.survey import Survey, is_folder
 from asdkit.naming import nearest, printable
 
 
@@ -26,7 +26,7 @@ class Folder(Layout):
         if _has_splits(root):
             return itself
         folders = survey.folders(root)
-        loose = [entry.path for entry in survey.entries(root) if is_recording(entry.name)]
+        loose = [entry.path for entry in survey.entries(root) if survey.is_recording(entry.name)]
         if loose and not any(_has_splits(entry.path) for entry in folders):
             return itself
         for path in loose:
@@ -66,7 +66,7 @@ class Folder(Layout):
     ) -> Iterator[Clip]:
         """Clips of a folder, and of the folders in it: first perhaps a label, then perhaps an id, then no more."""
         for entry in survey.entries(folder):
-            if is_recording(entry.name):
+            if survey.is_recording(entry.name):
                 yield survey.clip(entry.path, *place, label, machine_id or ONLY_ID)
             elif machine_id is not None or not is_folder(entry):
                 survey.ignore(entry.path)
@@ -81,4 +81,4 @@ def _has_splits(folder: str) -> bool:
 
 
 def _is_flat(survey: Survey, folder: str) -> bool:
-    return any(is_recording(entry.name) for entry in survey.entries(folder))
+    return any(survey.is_recording(entry.name) for entry in survey.entries(folder))

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from asdkit.audio.containers import SUFFIXES
 from asdkit.dataset.clips import Clip, Split
 from asdkit.errors import AsdkitWarning
 from asdkit.naming import printable
 
-SUFFIXES = (".wav", ".flac")
+WAV_OR_FLAC = (".wav", ".flac")
 EXAMPLES = 3
 
 
-def is_recording(name: str) -> bool:
-    """Whether a file name ends as a recording's does."""
-    return name.lower().endswith(SUFFIXES)
+def is_recording(name: str, containers: Collection[str] = ()) -> bool:
+    """Whether a file name ends as a recording's does, in WAV, FLAC or one of these containers."""
+    return name.lower().endswith(WAV_OR_FLAC + tuple(suffix for kind in containers for suffix in SUFFIXES[kind]))
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
@@ -36,12 +37,15 @@ class Survey:
         What the person named: that folder, or a table in it.
     faults
         What is wrong, one line each.
+    containers
+        Beyond WAV and FLAC.
     ignored
         Names of what is no clip of the layout, each once.
     """
 
-    def __init__(self, root: Path, given: Path | None = None) -> None:
+    def __init__(self, root: Path, given: Path | None = None, containers: Collection[str] = ()) -> None:
         self.root = root
+        self.containers = containers
         self.given = given or root
         self.faults: list[str] = []
         self._below = len(os.path.join(root, ""))
@@ -58,9 +62,13 @@ class Survey:
             self.faults.append(f"{printable(folder)}: cannot be listed: {error.strerror}")
             return []
         for entry in every:
-            if entry.name.startswith(".") and is_recording(entry.name):
+            if entry.name.startswith(".") and self.is_recording(entry.name):
                 self.ignore(entry.path)
         return [entry for entry in every if not entry.name.startswith(".")]
+
+    def is_recording(self, name: str) -> bool:
+        """Whether a file name ends as a recording's does, in a container that is taken."""
+        return is_recording(name, self.containers)
 
     def folders(self, folder: str) -> list[os.DirEntry[str]]:
         """Folders in a folder, by name."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from asdkit.dataset.clips import Clip
 from asdkit.dataset.layout import Folders, Layout
-from asdkit.dataset.survey import Survey, is_recording
+from asdkit.dataset.survey import Survey
 
 SPLIT_SEED = 0
 
@@ -48,7 +48,7 @@ class _Unsplit(Layout):
             files = []
             for path, label in recordings:
                 for entry in survey.entries(path):
-                    if is_recording(entry.name):
+                    if survey.is_recording(entry.name):
                         files.append((entry.path, label))
                     else:
                         survey.ignore(entry.path)

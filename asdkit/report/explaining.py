@@ -8,12 +8,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from asdkit import audio
 from asdkit.api import Features, FloatArray, Wave
 from asdkit.bundle import Bundle, WindowScores
 from asdkit.bundle.explaining import explain_clip
@@ -21,6 +19,7 @@ from asdkit.dataset import LAYOUTS
 from asdkit.errors import AsdkitError, BadAudio, DataError
 from asdkit.explain import Explanation, Grid, Usual
 from asdkit.report.choosing import Chosen, choose
+from asdkit.report.frequencies import frequencies_of
 from asdkit.report.reading import Run, Table
 
 BUDGET = 5.0
@@ -61,6 +60,8 @@ class Explained:
     ----------
     frames
         By the first member's featurizer [float32, ``[rows, bands]``].
+    frequencies
+        Of its bands [float64, ``[bands]``, Hz]; None where it does not say.
     heat
         [float64, ``[times, bands]``] None where none can be made, which `remark` gives the reason for.
     heard
@@ -75,6 +76,7 @@ class Explained:
 
     chosen: Chosen
     frames: FloatArray
+    frequencies: npt.NDArray[np.float64] | None
     seconds_per_frame: float
     heat: npt.NDArray[np.float64] | None
     remark: str
@@ -85,6 +87,15 @@ class Explained:
     supported_rate: float | None
     sound: Wave
     sample_rate: int
+
+    @property
+    def worst_frequency(self) -> float | None:
+        """Where the heat map is hottest [Hz]; None where there is none, or frequencies are not known."""
+        if self.heat is None or not self.heat.max() > 0 or self.frequencies is None:
+            return None
+        cell = int(self.heat.max(axis=0).argmax())
+        bands = len(self.frequencies)
+        return float(np.interp((cell + 0.5) / self.heat.shape[1] * bands, np.arange(bands) + 0.5, self.frequencies))
 
 
 def explain_worst(run: Run) -> tuple[list[Explained], list[str]]:
@@ -174,6 +185,7 @@ class _System:
         return Explained(
             chosen=chosen,
             frames=frames,
+            frequencies=frequencies_of(bundle.featurizers[bundle.members[0].featurizer], bundle.sample_rate),
             seconds_per_frame=per_frame,
             heat=None if found is None else found.heat,
             remark=remark,
@@ -197,15 +209,14 @@ class _System:
         begin = time.perf_counter()
         found = explain_clip(self.bundle, features, id_, usual, GRID)
         clock.count(time.perf_counter() - begin)
-        return found, ""
+        return found, "" if _is_hot(found) else "Nothing is hot: no part lowers the score where it is replaced."
 
     def _wave(self, name: str) -> Wave:
         """Read a recording, as it was when it was scored."""
         path = self.root / name
         if not path.exists():
             raise DataError(f"the recording is not at {path} any more")
-        channel: Any = self.bundle.description.channel
-        wave = audio.read(path, sample_rate=self.bundle.sample_rate, channel=channel)
+        wave = self.bundle.read(path)
         if hashlib.sha256(wave.data).hexdigest() != self.digests.get(name):
             raise DataError("the recording is not the one that was scored any more")
         return wave
@@ -220,9 +231,13 @@ class _System:
         return self._usual[id_]
 
 
+def _is_hot(found: Explanation) -> bool:
+    return bool(found.heat.max() > 0)
+
+
 def _worst(found: Explanation | None, heard: WindowScores | None, rows: int, per_frame: float) -> float:
     """When a clip is at its worst [s]: where its heat map is hottest, else its score highest, else its middle."""
-    if found is not None:
+    if found is not None and _is_hot(found):
         return float((found.hottest[0] + 0.5) / found.heat.shape[0] * rows * per_frame)
     if heard is not None:
         return float(heard.seconds[np.argmax(heard.scores)])

@@ -58,7 +58,7 @@ def check_audio(spec: Spec, clips: Sequence[Clip], registry: Registry) -> Checke
 
     def look(clip: Clip) -> int | str:
         try:
-            info = audio.check(clip.path, channel=spec.data.channel)
+            info = audio.check(clip.path, channel=spec.data.channel, containers=spec.data.containers)
         except BadAudio as error:
             return error.reason
         samples = audio.samples_at(info, spec.data.sample_rate)

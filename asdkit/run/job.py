@@ -189,7 +189,7 @@ class _Work:
     ) -> tuple[Features, str]:
         """Features of recordings, the first of which are `clips` as they are; and the digest of their content."""
         begin = time.perf_counter()
-        reader = Reader(recordings, self.job.sample_rate, self.job.channel)
+        reader = Reader(recordings, self.job.sample_rate, self.job.channel, self.job.containers)
         sources = reader.sources()
         features = fill_features(
             featurizer,

@@ -52,7 +52,8 @@ def list_jobs(spec: Spec, registry: Registry, machines: Sequence[str] | None = N
     """
     with warnings.catch_warnings(record=True) as caught, _uncollected():
         warnings.simplefilter("always", AsdkitWarning)
-        clips = find_clips(spec.data.layout, spec.data.root, machines or spec.data.machines, spec.data.ground_truth)
+        data = spec.data
+        clips = find_clips(data.layout, data.root, machines or data.machines, data.ground_truth, data.containers)
         _require_names(clips)
         jobs = make_jobs(spec, clips, registry)
     notes = [str(w.message) for w in caught if issubclass(w.category, AsdkitWarning)]

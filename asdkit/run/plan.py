@@ -61,6 +61,7 @@ class Job:
     seed: int
     sample_rate: int
     channel: str | int
+    containers: tuple[str, ...]
     plugins: tuple[Plugin, ...] = field(repr=False)
 
     @property
@@ -203,6 +204,7 @@ def _make_job(
         spec.seed,
         spec.data.sample_rate,
         spec.data.channel,
+        spec.data.containers,
         plugins,
     )
 

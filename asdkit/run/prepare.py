@@ -38,6 +38,7 @@ class Reader:
     recordings: Sequence[Recording]
     sample_rate: int
     channel: Any
+    containers: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self.digests: list[bytes] = [b""] * len(self.recordings)
@@ -53,7 +54,7 @@ class Reader:
 
     def _samples(self, index: int) -> int:
         recording = self.recordings[index]
-        info = audio.inspect(recording.clip.clip.path)
+        info = audio.inspect(recording.clip.clip.path, containers=self.containers)
         self.rates[index] = info.sample_rate
         samples = audio.samples_at(info, self.sample_rate)
         if recording.augmenter is None:
@@ -63,7 +64,8 @@ class Reader:
     def _read(self, index: int) -> Wave:
         recording = self.recordings[index]
         path = recording.clip.clip.path
-        wave = audio.read(path, sample_rate=self.sample_rate, channel=self.channel)
+        how = {"sample_rate": self.sample_rate, "channel": self.channel, "containers": self.containers}
+        wave = audio.read(path, **how)
         status = path.stat()
         if (status.st_size, status.st_mtime_ns) != (recording.clip.size, recording.clip.mtime_ns):
             raise BadAudio(str(path), "changed since the run began; run again to take it as it is now")

@@ -30,6 +30,7 @@ def settings_record(plan: Plan) -> dict[str, Any]:
             "ground_truth": [str(path) for path in spec.data.ground_truth],
             "sample_rate": spec.data.sample_rate,
             "channel": spec.data.channel,
+            "containers": list(spec.data.containers),
             "on_bad_audio": spec.data.on_bad_audio,
         },
         "compute": spec.compute.model_dump(mode="json"),

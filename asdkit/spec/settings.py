@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ValidationInfo, field_validator
 
 from asdkit.api import AugmenterConfig, Config, DetectorConfig, Field, JobOutline
+from asdkit.audio import Container
 from asdkit.spec.positions import shown
 
 RESERVED_NAMES = frozenset(
@@ -76,6 +77,9 @@ class DataSettings(Config):
     sample_rate: int = Field(16000, ge=1000, le=768_000, description="Hz; recordings of other rates are resampled")
     channel: Literal["mean"] | Annotated[int, Field(ge=0, le=63)] = Field(
         "mean", description="what to make of several channels: their mean, or the one of this index (from 0)"
+    )
+    containers: tuple[Container, ...] = Field(
+        (), description="beyond WAV and FLAC, under layouts that take any file name; decoded by libsndfile"
     )
     machines: tuple[str, ...] | None = Field(None, min_length=1, description="default: every machine found")
     on_bad_audio: Literal["stop", "skip"] = Field("stop", description="what to do with a recording that is unusable")

@@ -96,14 +96,14 @@ def test_a_file_that_lost_its_end_since_the_header_was_read_is_refused(
 ) -> None:
     path = tmp_path / "shrinking.wav"
     path.write_bytes(wav())
-    whole = audio.decoding.read_header
+    whole = audio.decoding.read_any_header
 
-    def read_header_then_shrink(file: object) -> audio.AudioInfo:
-        info = whole(file)
+    def read_header_then_shrink(file: object, containers: object) -> audio.AudioInfo:
+        info = whole(file, containers)
         path.write_bytes(wav()[:10_044])
         return info
 
-    monkeypatch.setattr(audio.decoding, "read_header", read_header_then_shrink)
+    monkeypatch.setattr(audio.decoding, "read_any_header", read_header_then_shrink)
     with pytest.raises(BadAudio, match="cut short: its header promises 16000 samples, 5000 could be read"):
         audio.read(path, sample_rate=RATE)
 
