@@ -40,6 +40,7 @@ from asdkit.sampling import Training
 if TYPE_CHECKING:
     from asdkit.kernels import gather, log_mel
     from asdkit.kernels.compiling import kernel
+    from asdkit.kernels.mel import mel_centres
     from asdkit.training import NetworkDetector, WindowNetwork
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "hookimpl",
     "kernel",
     "log_mel",
+    "mel_centres",
 ]
 
 PROJECT = "asdkit"
@@ -89,6 +91,7 @@ _LAZY = {
     "kernel": "asdkit.kernels.compiling",
     "log_mel": "asdkit.kernels",
     "gather": "asdkit.kernels",
+    "mel_centres": "asdkit.kernels.mel",
     "NetworkDetector": "asdkit.training",
     "WindowNetwork": "asdkit.training",
 }
@@ -138,7 +141,11 @@ class Entry:
 
 
 class Featurizer(Protocol):
-    """Turns a wave into frames. Made as ``Class(config)``; has no state."""
+    """Turns a wave into frames. Made as ``Class(config)``; has no state.
+
+    May have a method ``frequencies(sample_rate)``: the middle of each band in Hz [float64, ``[bands]``], ascending.
+    Drawings then have an axis in Hz; without it they number the bands.
+    """
 
     bands: int
     """Numbers in a frame."""

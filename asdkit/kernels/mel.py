@@ -43,6 +43,11 @@ def mel_edges(n_mels: int, fmin: float, fmax: float, htk: bool) -> npt.NDArray[n
     return mel_to_hz(np.linspace(low, high, n_mels + 2), htk=htk)
 
 
+def mel_centres(n_mels: int, *, fmin: float, fmax: float, htk: bool = False) -> npt.NDArray[np.float64]:
+    """Where each triangle is highest, in Hz [float64, ``[n_mels]``]: parameters as `mel_filters` has them."""
+    return mel_edges(n_mels, fmin, fmax, htk)[1:-1]
+
+
 def mel_filters(
     *,
     sample_rate: float,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from asdkit.report.reading import Run
 from asdkit.report.thresholds import thresholds
 
 _LINES = 30  # of one caution on the page
+_IDS = 12  # of a machine that a line names
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,14 @@ def _alike(rows: Iterable[dict[str, Any]], said: Callable[[dict[str, Any]], str]
     for row in rows:
         id_ = row["id"] if row.get("domain") is None else f"{row['id']} ({row['domain']})"
         places.setdefault(said(row), {}).setdefault(row["machine"], {})[id_] = None
-    lines = []
-    for what, by_machine in places.items():
-        where = "; ".join(f"{machine} id {', '.join(ids)}" for machine, ids in by_machine.items())
-        lines.append(f"{what} ({where})")
-    return lines
+    return [f"{what} ({named({m: list(ids) for m, ids in found.items()})})" for what, found in places.items()]
+
+
+def named(ids: Mapping[str, Sequence[str]]) -> str:
+    """Name the ids of each machine, the first of many alone."""
+
+    def some(its: Sequence[str]) -> str:
+        more = f" and {len(its) - _IDS} more" if len(its) > _IDS else ""
+        return f"{', '.join(its[:_IDS])}{more}"
+
+    return "; ".join(f"{machine} id {some(its)}" for machine, its in ids.items())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from asdkit.report.drawing import Drawing
 from asdkit.report.explaining import Explained, explain_worst
+from asdkit.report.frequencies import axis_of
 from asdkit.report.pictures import draw_clip, draw_nearest
 from asdkit.report.plotting import Plot
 from asdkit.report.reading import Run
@@ -50,7 +51,7 @@ def _closer(clip: Explained) -> Closer:
     drawings = {Plot(machine, heard.id, clip.chosen.name, heard.clip): draw_clip(clip)}
     if clip.nearest is not None:
         plot = Plot(machine, heard.id, clip.chosen.name, heard.clip, nearest=True)
-        drawings[plot] = draw_nearest(clip.nearest, clip.seconds_per_frame)
+        drawings[plot] = draw_nearest(clip.nearest, clip.seconds_per_frame, axis_of(clip.frequencies))
     rate = clip.sample_rate
     first, end = excerpt(len(clip.sound), rate, clip.worst)
     cut = None if end - first == len(clip.sound) else (first / rate, end / rate)

@@ -8,15 +8,17 @@ from typing import Any
 
 from asdkit import __version__
 from asdkit.bundle.calibration import percent
-from asdkit.report.cautions import cautions
+from asdkit.report.cautions import cautions, named
 from asdkit.report.closer import Closer
 from asdkit.report.drawing import MAX_CURVES, Drawing
+from asdkit.report.frequencies import told
 from asdkit.report.listening import agreement, disagreements, worth_hearing
 from asdkit.report.plotting import Plot
 from asdkit.report.reading import Run
 from asdkit.report.thresholds import thresholds
 
 DASH = "–"  # noqa: RUF001  what a table shows for no figure
+_COLUMNS = 12  # of figures in a table; of more its columns become rows
 
 
 def render(
@@ -83,7 +85,7 @@ def _overview(run: Run) -> dict[str, Any]:
     """Give the results table: a row for each name, a column for each machine, and their mean."""
     cells = {(m["name"], m["machine"]): m for m in run.means}
     columns = [*sorted(run.tables), None]
-    return {"header": [*sorted(run.tables), "mean"], "rows": _rows(run, columns, cells)}
+    return _table([(machine, "") for machine in sorted(run.tables)], _rows(run, columns, cells))
 
 
 def _by_id(run: Run, machine: str) -> dict[str, Any]:
@@ -93,8 +95,28 @@ def _by_id(run: Run, machine: str) -> dict[str, Any]:
     counts = {(r["id"], r.get("domain") or ""): (r["n_normal"], r["n_anomaly"]) for r in rows}
     cells: dict[tuple[str, Any], Any] = {(r["name"], (r["id"], r.get("domain") or "")): r for r in rows}
     cells |= {(m["name"], None): m for m in run.means if m["machine"] == machine}
-    header = [(f"id {id_} {domain}".strip(), counts[id_, domain]) for id_, domain in keys]
-    return {"header": header, "rows": _rows(run, [*keys, None], cells)}
+    header = []
+    for id_, domain in keys:
+        normal, anomaly = counts[id_, domain]
+        header.append((f"id {id_} {domain}".strip(), f"{normal} normal, {anomaly} anomalous"))
+    return _table(header, _rows(run, [*keys, None], cells))
+
+
+def _table(header: Sequence[tuple[str, str]], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Give a table of figures: a column for each title of `header`, and the mean; turned where these are many."""
+    columns = [*header, ("mean", "")]
+    if len(header) <= _COLUMNS:
+        return {"header": columns, "rows": rows, "empty": not header, "each": "column"}
+    turned = [
+        {
+            "name": title,
+            "kind": "member" if place < len(header) else "system",
+            "small": small,
+            "cells": [row["cells"][place] for row in rows],
+        }
+        for place, (title, small) in enumerate(columns)
+    ]
+    return {"header": [(row["name"], row["small"]) for row in rows], "rows": turned, "empty": False, "each": "row"}
 
 
 def _rows(run: Run, columns: Sequence[Any], cells: Mapping[tuple[str, Any], Any]) -> list[dict[str, Any]]:
@@ -107,7 +129,7 @@ def _rows(run: Run, columns: Sequence[Any], cells: Mapping[tuple[str, Any], Any]
         {
             "name": name,
             "kind": "system" if name in run.systems else "member",
-            "recipe": _recipe(run.systems.get(name)),
+            "small": _recipe(run.systems.get(name)) or "member",
             "cells": [
                 {
                     "text": figures(cells.get((name, c))),
@@ -190,6 +212,7 @@ def _closer(closer: Closer, inline: Mapping[Plot, Any]) -> dict[str, Any]:
         "score": clip.chosen.heard.score,
         "p_value": _p_value(clip.p_value, clip.supported_rate),
         "worst": None if clip.heat is None and clip.heard is None else clip.worst,
+        "around": None if clip.worst_frequency is None else told(clip.worst_frequency),
         "has_heat": clip.heat is not None,
         "remark": clip.remark,
         "picture": pictures[0],
@@ -220,7 +243,6 @@ def _left_out(run: Run, plots: Sequence[Plot]) -> list[str]:
         for plot in plots:
             if plot.name == name:
                 ids.setdefault(plot.machine, []).append(plot.id)
-        places = "; ".join(f"{machine} id {', '.join(its)}" for machine, its in ids.items())
         what = "ROC curves" if name is None else f"score histograms of {name}"
-        lines.append(f"{what}, to keep the page small: {places} (the scores are in scores.csv)")
+        lines.append(f"{what}, to keep the page small: {named(ids)} (the scores are in scores.csv)")
     return lines

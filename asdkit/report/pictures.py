@@ -10,6 +10,7 @@ import numpy.typing as npt
 from asdkit.features import FloatArray
 from asdkit.report.drawing import THEME, Drawing, axes_in, made_by, style
 from asdkit.report.explaining import Explained, Nearest
+from asdkit.report.frequencies import Axis, axis_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +20,7 @@ _LEVELS = 40  # of a picture: fewer make a smaller file
 _RANGE = (1.0, 99.7)  # per cent of the levels that are told apart
 _HEAT = 0.85  # opacity of the hottest place
 _FRAME = "#fefefe"  # white on dark screens too, unlike the panel's
+_LEFT = 0.58  # inches beside a picture, for its marks
 _COOL = 0.15  # share of the hottest below which nothing is shown
 
 
@@ -28,17 +30,19 @@ def draw_clip(clip: Explained) -> Drawing:
     def draw(figure: Figure) -> None:
         width, height = figure.get_size_inches()
         below = 0.0 if clip.heard is None else 0.62
-        axes = axes_in(figure, left=0.5, bottom=0.42 + below)
+        axes = axes_in(figure, left=_LEFT, bottom=0.42 + below)
         end = len(clip.frames) * clip.seconds_per_frame
         _picture(axes, clip.frames, (0.0, end))
         if clip.heat is not None:
             _heat(axes, clip.heat, end, clip.frames.shape[1])
-        axes.set_ylabel("band, low to high")
+        _label_bands(axes, axis_of(clip.frequencies))
         if clip.heard is None:
             axes.set_xlabel("time, s")
             return
         axes.tick_params(labelbottom=False)
-        over = figure.add_axes((0.5 / width, 0.42 / height, 1 - 0.6 / width, (below - 0.1) / height), sharex=axes)
+        over = figure.add_axes(
+            (_LEFT / width, 0.42 / height, 1 - (_LEFT + 0.1) / width, (below - 0.1) / height), sharex=axes
+        )
         style(over)
         over.plot(clip.heard.seconds, clip.heard.scores, color=THEME["anomaly"], linewidth=1.1)
         over.set(xlim=(0, end), xlabel="time, s", ylabel="score")
@@ -47,30 +51,38 @@ def draw_clip(clip: Explained) -> Drawing:
     return made_by(draw, (6.6, 3.1 if clip.heard is not None else 2.5))
 
 
-def draw_nearest(nearest: Nearest, seconds_per_frame: float) -> Drawing:
+def draw_nearest(nearest: Nearest, seconds_per_frame: float, axis: Axis | None) -> Drawing:
     """Draw the worst place, and beside it the healthy excerpt most like it, in the same levels."""
 
     def draw(figure: Figure) -> None:
         width, height = figure.get_size_inches()
         both = np.concatenate([nearest.here, nearest.there])
         levels = float(np.percentile(both, _RANGE[0])), float(np.percentile(both, _RANGE[1]))
-        panel = (width - 0.5 - 0.1 - 0.2) / 2
+        panel = (width - _LEFT - 0.1 - 0.2) / 2
         for place, (title, frames, begin) in enumerate(
             (("here", nearest.here, nearest.begin), ("nearest healthy excerpt", nearest.there, nearest.seconds))
         ):
-            left = 0.5 + place * (panel + 0.2)
+            left = _LEFT + place * (panel + 0.2)
             axes = figure.add_axes((left / width, 0.42 / height, panel / width, (height - 0.72) / height))
             style(axes)
             _picture(axes, frames, (begin, begin + len(frames) * seconds_per_frame), levels)
             axes.set_title(title, fontsize=7.5, color=THEME["ink"], loc="left", pad=3)
             axes.set_xlabel("time, s")
             axes.locator_params(axis="x", nbins=3)
-            if place == 0:
-                axes.set_ylabel("band, low to high")
-            else:
+            _label_bands(axes, axis)
+            if place > 0:
+                axes.set_ylabel("")
                 axes.tick_params(labelleft=False)
 
     return made_by(draw, (3.4, 2.5))
+
+
+def _label_bands(axes: Axes, axis: Axis | None) -> None:
+    if axis is None:
+        axes.set_ylabel("band, low to high")
+        return
+    axes.set_yticks(axis.places, axis.marks)
+    axes.set_ylabel(axis.label)
 
 
 def _picture(

@@ -50,11 +50,17 @@ class Plot:
 
 
 def plan_plots(run: Run) -> tuple[list[Plot], list[Plot]]:
-    """List the drawings that are made, and those left out to keep the page small: the later a name in the spec."""
+    """List the drawings that are made, and those left out to keep the page small.
+
+    Each id in turn has its ROC curves and the first name's histogram; then come the other names, as in the spec.
+    """
     ids = [(machine, id_) for machine in sorted(run.tables) for id_ in run.ids(machine)]
-    wanted = [Plot(machine, id_) for machine, id_ in ids if roc_curves(run, machine, id_)]
+    wanted = []
+    for machine, id_ in ids:
+        wanted += [Plot(machine, id_)] if roc_curves(run, machine, id_) else []
+        wanted += [Plot(machine, id_, name) for name in _drawn_in_order(run, machine)[:1]]
     for name in (*run.systems, *run.members):
-        wanted += [Plot(machine, id_, name) for machine, id_ in ids if name in run.drawn(machine)]
+        wanted += [Plot(machine, id_, name) for machine, id_ in ids if name in _drawn_in_order(run, machine)[1:]]
     return wanted[:MAX_DRAWINGS], wanted[MAX_DRAWINGS:]
 
 
@@ -72,8 +78,6 @@ def draw(run: Run, plot: Plot) -> Drawing:
 def roc_curves(run: Run, machine: str, id_: str) -> list[Curve]:
     """Find the curves of one machine id: none where its test clips are not of both classes."""
     table = run.tables[machine]
-    names = run.drawn(machine)
-    order = [n for n in (*run.systems, *run.members) if n in names] if run.systems else names
     chosen = table.where(id_, "test", 0, 1)
     labels = np.array([x for x, c in zip(table.labels, chosen, strict=True) if c], dtype=np.int64)
     areas = {
@@ -83,9 +87,14 @@ def roc_curves(run: Run, machine: str, id_: str) -> list[Curve]:
     }
     return [
         Curve(name, place, areas[name], labels, table.columns[name][chosen])
-        for place, name in enumerate(order[:MAX_CURVES])
+        for place, name in enumerate(_drawn_in_order(run, machine)[:MAX_CURVES])
         if name in areas
     ]
+
+
+def _drawn_in_order(run: Run, machine: str) -> list[str]:
+    names = run.drawn(machine)
+    return [n for n in (*run.systems, *run.members) if n in names]
 
 
 def write_plots(folder: Path, drawings: Mapping[Plot, Drawing]) -> None:

@@ -62,6 +62,9 @@ class Featurizer:
     def rows(self, n_samples):
         return n_samples // self.size
 
+    def frequencies(self, sample_rate):
+        return np.fft.rfftfreq(self.size, 1 / sample_rate)
+
     def plain(self, wave):
         return wave.astype(np.float32) / np.float32(32768) if wave.dtype == np.int16 else wave
 

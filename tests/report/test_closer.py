@@ -6,16 +6,21 @@ import base64
 import io
 import re
 import shutil
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import soundfile
 
 from asdkit.bundle import Bundle, Reference
+from asdkit.explain import Explanation
+from asdkit.kernels.mel import mel_edges
 from asdkit.report import write_report
 from asdkit.report.choosing import choose
 from asdkit.report.explaining import explain_worst
+from asdkit.report.frequencies import axis_of, frequencies_of
 from asdkit.report.listening import disagreements, odd_training_clips
+from asdkit.report.pictures import draw_clip
 from asdkit.report.reading import Run, read_run
 from asdkit.report.sounds import MAX_SECONDS, data_uri, excerpt
 from asdkit.report.thresholds import thresholds
@@ -55,13 +60,80 @@ def test_the_planted_burst_is_the_hottest_place_and_the_worst_time(made):
     assert seconds[1] > BEGIN
     assert abs(found.worst - (BEGIN + LENGTH / 2)) < 0.2
     # mel bands of 8 kHz audio: 64 up to 4 kHz; band of the pitch on Slaney's scale
-    from asdkit.kernels.mel import mel_edges
-
     edges = mel_edges(64, 0.0, RATE / 2, False)
     place = np.searchsorted(edges, PITCH) - 1
     assert abs(band * 64 / found.heat.shape[1] + 2 - place) <= 4
     assert found.p_value < 0.2
     assert found.nearest.clip.startswith("fan/train/")
+
+
+def test_the_axis_of_a_picture_is_in_khz_and_the_hottest_place_has_a_frequency(made, monkeypatch):
+    found = burst(read_run(made))
+    # the hottest cell is 4 of 64 mel bands high, about 300 Hz there
+    assert abs(found.worst_frequency - PITCH) < 300
+    svg = draw_clip(found).svg.decode()
+    assert ">frequency, kHz<" in svg
+    assert ">2<" in svg
+    assert "around 2.3 kHz" in Page(write_report(made)).shown
+    monkeypatch.delattr("asdkit_logmel.featurizer.LogMel.frequencies")
+    unknown = burst(read_run(made))
+    assert unknown.worst_frequency is None
+    assert "band, low to high" in draw_clip(unknown).svg.decode()
+
+
+def test_a_mark_stands_at_the_band_of_its_frequency():
+    frequencies = mel_edges(64, 0.0, 8000.0, False)[1:-1]
+    axis = axis_of(frequencies)
+    assert axis.label == "frequency, kHz"
+    assert axis.marks[:3] == ["4", "2", "1"]
+    for place, mark in zip(axis.places, axis.marks, strict=True):
+        below = int(place - 0.5)
+        assert frequencies[below] <= 1000 * float(mark) <= frequencies[below + 1]
+    assert min(a - b for a, b in pairwise(axis.places)) >= 0.1 * 64
+
+
+@pytest.mark.parametrize(
+    ("frequencies", "label", "marks"),
+    [
+        ([3100.0, 3200.0, 3300.0], "frequency, kHz", ["3.1", "3.2", "3.3"]),  # no octave of 1 kHz among them
+        ([440.0], "frequency, Hz", ["440"]),
+        ([100.0, 200.0, 300.0, 400.0, 500.0], "frequency, Hz", ["500", "250", "125"]),
+    ],
+)
+def test_bands_of_every_kind_have_marks(frequencies, label, marks):
+    axis = axis_of(np.array(frequencies))
+    assert (axis.label, axis.marks) == (label, marks)
+
+
+class Tuned:
+    """A featurizer of two bands that says of them what it is told to say."""
+
+    bands = 2
+
+    def __init__(self, said):
+        self.said = said
+
+    def frequencies(self, sample_rate):
+        return self.said(sample_rate)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [lambda r: [r, 2 * r, 3 * r], lambda r: [r, 0], lambda r: ["x", "y"], lambda r: [r, np.nan], lambda r: 1 / 0],
+)
+def test_frequencies_that_cannot_be_right_are_not_taken(said):
+    assert frequencies_of(Tuned(said), 8000) is None
+    assert frequencies_of(Tuned(lambda r: [r / 8, r / 4]), 8000).tolist() == [1000, 2000]
+
+
+def test_a_clip_without_a_hot_place_says_so(made, monkeypatch):
+    monkeypatch.setattr(
+        "asdkit.report.explaining.explain_clip", lambda *a: Explanation(1.0, -np.ones((16, 16)), (np.ones(3),))
+    )
+    found = burst(read_run(made))
+    assert found.remark == "Nothing is hot: no part lowers the score where it is replaced."
+    assert found.worst == found.heard.seconds[found.heard.scores.argmax()]
+    assert found.worst_frequency is None
 
 
 def test_the_page_shows_the_worst_clips_with_sound_and_pictures_and_names_as_text(made):

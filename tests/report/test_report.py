@@ -231,12 +231,20 @@ def test_a_page_of_many_ids_leaves_drawings_out_and_says_which(tmp_path, monkeyp
     folder = write_run(tmp_path / "run", [r for i in ids for r in clips("fan", i, train=1, normal=1, anomaly=1)])
     shown, left_out = plan_plots(read_run(folder))
     assert len(shown) == MAX_DRAWINGS
-    assert {(p.machine, p.id, p.name) for p in left_out} == {("fan", i, "both") for i in ids}
+    assert {(p.id, p.name) for p in shown} == {(i, n) for i in ids[: MAX_DRAWINGS // 2] for n in (None, "both")}
+    assert {(p.id, p.name) for p in left_out} == {(i, n) for i in ids[MAX_DRAWINGS // 2 :] for n in (None, "both")}
     monkeypatch.setattr("asdkit.report.plotting.MAX_DRAWINGS", 3)
     page = Page(write_report(folder))
     assert sum(tag == "svg" for tag, _ in page.elements) == 3
-    assert "ROC curves, to keep the page small: fan id 003, 004" in page.shown
-    assert "score histograms of both, to keep the page small: fan id 000, 001" in page.shown
+    named = ", ".join(ids[2:14])
+    assert f"ROC curves, to keep the page small: fan id {named} and 106 more (the scores" in page.shown
+    assert "score histograms of both, to keep the page small: fan id 001, 002" in page.shown
+    assert f"(fan id {', '.join(ids[:12])} and 108 more)" in page.shown  # few clips
+    # a row each, and one for their mean; a column for each name
+    assert page.row("AUC (pAUC), %", 1) == ["AUC (pAUC), %", "A", "B", "both"]
+    (first,) = [r for r in json.loads((folder / "results.json").read_text())["results"] if r["id"] == "000"][:1]
+    assert page.row("id 000")[1] == figures(first)
+    assert page.row("mean")[1:] == [page.row(name)[-1] for name in ("A", "B", "both")]
 
 
 def test_the_lists_name_the_first_mistakes_of_a_threshold(tmp_path):

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from asdkit.testing.listing import Failed, Inapplicable, check
-from asdkit.testing.machine import wave
+from asdkit.testing.machine import SAMPLE_RATE, wave
 from asdkit.testing.others import FeaturizerSubject
 
 _CLOSE = 1e-3  # dB, or of the largest power
@@ -29,6 +29,19 @@ def whole_numbers_are_scaled(subject: FeaturizerSubject) -> None:
     margin = _CLOSE if featurizer.scale == "db" else _CLOSE * np.abs(one).max()
     if np.abs(one - other).max() > margin:
         raise Failed(f"frames differ by up to {np.abs(one - other).max():g}; int16 means sample / 32768")
+
+
+@check("featurizer")
+def frequencies_are_those_of_the_bands(subject: FeaturizerSubject) -> None:
+    """Frequencies, where it has such a method, are one for each band, finite, ascending, up to half the sample rate."""
+    featurizer = subject.used().instance
+    if not hasattr(featurizer, "frequencies"):
+        raise Inapplicable("it does not say which frequencies its bands have")
+    found = np.asarray(featurizer.frequencies(SAMPLE_RATE))
+    if found.shape != (featurizer.bands,) or found.dtype != np.float64:
+        raise Failed(f"frequencies are {found.dtype} {list(found.shape)}; expected float64 [{featurizer.bands}]")
+    if not (np.isfinite(found).all() and (np.diff(found) > 0).all() and found[0] >= 0 and found[-1] <= SAMPLE_RATE / 2):
+        raise Failed(f"frequencies from {found.min():g} to {found.max():g} Hz; expected ascending, 0 to half the rate")
 
 
 @check("featurizer")

@@ -23,6 +23,9 @@ class Gammatone:
         hop = self.config.hop_length
         return frame_count(n_samples, n_fft=2 * hop, hop_length=hop, center=False)
 
+    def frequencies(self, sample_rate):
+        return centres(self.bands, self.config.fmin, self.config.fmax * sample_rate)
+
     def fill(self, wave, sample_rate, out):
         if wave.dtype == np.int16:
             wave = wave.astype(np.float32) / np.float32(32768)
@@ -36,11 +39,15 @@ class Gammatone:
             out[:, first : first + AT_ONCE] = 10 * np.log10(np.maximum(frames, 1e-10))
 
 
+def centres(bands, fmin, fmax):
+    """Centre frequencies [float64, ``[bands]``, Hz], on the ERB-rate scale of Glasberg and Moore 1990."""
+    low, high = (21.4 * np.log10(1 + 0.00437 * f) for f in (fmin, max(fmin, fmax)))
+    return (10 ** (np.linspace(low, high, bands) / 21.4) - 1) / 0.00437
+
+
 @lru_cache(maxsize=8)
 def filterbank(bands, fmin, fmax, sample_rate):
     """Impulse responses [float32, ``[bands, taps]``]; gain 1 at the centre frequencies."""
-    # ERB-rate scale of Glasberg and Moore 1990
-    low, high = (21.4 * np.log10(1 + 0.00437 * f) for f in (fmin, max(fmin, fmax)))
-    centres = (10 ** (np.linspace(low, high, bands) / 21.4) - 1) / 0.00437
     taps = round(FILTER_S * sample_rate)
-    return np.stack([signal.gammatone(f, "fir", numtaps=taps, fs=sample_rate)[0] for f in centres]).astype(np.float32)
+    found = [signal.gammatone(f, "fir", numtaps=taps, fs=sample_rate)[0] for f in centres(bands, fmin, fmax)]
+    return np.stack(found).astype(np.float32)
