@@ -95,8 +95,14 @@ class Backend:
             config = parallel_config("dask", client=self.client, n_jobs=-1)
             calls = [delayed(_on_cluster)(batch, place, run, **how) for batch in batches]
         else:  # two workers at least: with one, joblib runs the jobs in this process
-            config = parallel_config("loky", n_jobs=max(2, self.workers), inner_max_num_threads=self.threads)
-            calls = [delayed(_in_worker)(os.getpid(), batch, place, run, **how) for batch in batches]
+            config = parallel_config(
+                "loky",
+                n_jobs=max(2, self.workers),
+                inner_max_num_threads=self.threads,
+                initializer=_begin_worker,
+                initargs=(os.getpid(),),
+            )
+            calls = [delayed(_attempts)(batch, place, run, **how) for batch in batches]
         with config, warnings.catch_warnings():
             for text in _WARNINGS:
                 warnings.filterwarnings("ignore", text, UserWarning)
@@ -157,11 +163,14 @@ def _batches(jobs: Sequence[Job], workers: int) -> Iterator[list[Job]]:
         yield batch
 
 
-def _in_worker(driver: int, jobs: Sequence[Job], place: Place, run: str, **how: Any) -> list[Outcome]:
-    """Attempts in a worker of this machine: the driver alone answers signals, and a worker ends with its driver."""
+def _begin_worker(driver: int) -> None:
+    """In a worker of this machine, before any job: the driver alone answers signals, and it ends with its driver."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     follow(driver)
+
+
+def _attempts(jobs: Sequence[Job], place: Place, run: str, **how: Any) -> list[Outcome]:
     return [attempt(job, place, run, **how) for job in jobs]
 
 
@@ -170,4 +179,4 @@ def _on_cluster(jobs: Sequence[Job], place: Place, run: str, **how: Any) -> list
     from joblib import parallel_config
 
     with parallel_config("threading", n_jobs=1):
-        return [attempt(job, place, run, **how) for job in jobs]
+        return _attempts(jobs, place, run, **how)

@@ -30,16 +30,11 @@ def share(compute: ComputeSettings, cores: int) -> tuple[int, int, tuple[str, ..
     return workers, threads, (f"{asked} would be more than {cores} cores: {workers} of {threads} are used",)
 
 
-_following = threading.Lock()
-
-
 def follow(driver: int) -> None:
     """End this process with its driver, which may be killed without a chance to end it.
 
     On Linux the kernel does it at once; elsewhere, and should the driver be dead already, a thread notices.
     """
-    if not _following.acquire(blocking=False):
-        return  # an earlier job of this worker did so
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+from benchmarks.shows.rooms import processes
 from tests.run.conftest import job_folders, results_of
 
 
@@ -109,8 +111,6 @@ def asdkit_fusers():
 
 
 def start(spec, tmp_path, *more):
-    import os
-
     return subprocess.Popen(
         [sys.executable, "-m", "asdkit", "run", str(spec), *more],
         cwd=tmp_path,
@@ -118,6 +118,7 @@ def start(spec, tmp_path, *more):
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
 
 
@@ -184,3 +185,17 @@ def test_killed_at_any_moment_a_run_goes_on_and_ends_with_the_same_scores(asdkit
                 import shutil
 
                 shutil.rmtree(folder)
+
+
+def test_a_worker_that_never_got_a_job_dies_with_its_driver_too(faulty_spec, tmp_path):
+    one = ("--machine", "fan", "--set", 'detectors.F.how="slow"')
+    first = start(faulty_spec, tmp_path, *one)
+    wait_for(lambda: any(tmp_path.glob("runs/small/work/*/*/progress.json")))
+    first.kill()
+    first.communicate()
+    second = start(faulty_spec, tmp_path, *one)  # the job is suspect, so it is run alone: one of two workers is idle
+    wait_for(lambda: sum("LokyProcess" in line for line in processes(second.pid).values()) == 2)
+    second.kill()
+    second.wait()
+    wait_for(lambda: not processes(second.pid), seconds=3)
+    second.communicate()
