@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from asdkit import audio
 from asdkit.api import Context, Features, FloatArray, Wave, Windows
+from asdkit.audio.waves import as_rate, as_wave
 from asdkit.bundle.archive import unpack
 from asdkit.bundle.calibration import Judge, Rule, Threshold
 from asdkit.bundle.description import Description, files_of, read_description
@@ -188,20 +189,14 @@ class Bundle:
         DataError
             If the wave cannot be scored: too short for a window, or not finite.
         UsageError
-            If it is not mono, or of another type.
+            If it is not mono, or of another type; or the rate is none.
         """
         return self.score_waves([self.prepare(wave, sample_rate)], [id])[0]
 
     def prepare(self, wave: npt.ArrayLike, sample_rate: int) -> Wave:
         """Check a wave and bring it to the bundle's rate [int16 or float32, ``[samples]``]; raises as `score`."""
-        given = np.asarray(wave)
-        if given.ndim != 1 or not (given.dtype == np.int16 or np.issubdtype(given.dtype, np.floating)):
-            raise UsageError(f"a wave of {given.dtype} {given.shape}; expected one channel of int16 or floats")
-        if given.dtype != np.int16:
-            given = np.ascontiguousarray(given, np.float32)
-            if not np.isfinite(given).all():
-                raise DataError("the wave holds NaN or infinite samples")
-        made: Wave = given if sample_rate == self.sample_rate else audio.resample(given, sample_rate, self.sample_rate)
+        given, rate = as_wave(wave), as_rate(sample_rate)
+        made = given if rate == self.sample_rate else audio.resample(given, rate, self.sample_rate)
         reason = self.too_short(len(made))
         if reason:
             raise DataError(f"the wave is {reason}")

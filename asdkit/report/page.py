@@ -106,7 +106,7 @@ def _table(header: Sequence[tuple[str, str]], rows: list[dict[str, Any]]) -> dic
     """Give a table of figures: a column for each title of `header`, and the mean; turned where these are many."""
     columns = [*header, ("mean", "")]
     if len(header) <= _COLUMNS:
-        return {"header": columns, "rows": rows, "empty": not header, "each": "column"}
+        return {"header": columns, "rows": rows, "empty": not header}
     turned = [
         {
             "name": title,
@@ -116,7 +116,7 @@ def _table(header: Sequence[tuple[str, str]], rows: list[dict[str, Any]]) -> dic
         }
         for place, (title, small) in enumerate(columns)
     ]
-    return {"header": [(row["name"], row["small"]) for row in rows], "rows": turned, "empty": False, "each": "row"}
+    return {"header": [(row["name"], row["small"]) for row in rows], "rows": turned, "empty": False}
 
 
 def _rows(run: Run, columns: Sequence[Any], cells: Mapping[tuple[str, Any], Any]) -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from asdkit.api import Context, Detector, Features, Featurizer, Wave, cut_windows
-from asdkit.errors import UsageError
+from asdkit.audio.waves import as_wave
+from asdkit.errors import DataError, UsageError
 from asdkit.filling import Source, fill_features
 from asdkit.naming import nearest
 from asdkit.run.parts import score_parts
@@ -45,7 +46,7 @@ class FittedArrays:
         Parameters
         ----------
         waves
-            [float32 or int16, ``[samples]`` each] At the spec's sample rate.
+            [float, full scale 1, or int16, ``[samples]`` each] Of one channel, at the spec's sample rate.
         ids
             Id of each; one that was not in training gets the best score over the known ids.
 
@@ -53,14 +54,31 @@ class FittedArrays:
         -------
         scores
             [float64, ``[waves]``] Pooled as the spec says.
+
+        Raises
+        ------
+        UsageError
+            If a wave is not one channel, or of another type.
+        DataError
+            If a wave is shorter than a window, or not finite.
         """
         ids = _ids(waves, ids)
         if not ids:
             return np.zeros(0)
-        features = _features(self.featurizer, waves, self.sample_rate)
+        features = _features(self.featurizer, self.checked(waves), self.sample_rate)
         windows = cut_windows(features.offsets, self.settings.frames, self.settings.hop)
         scores = score_parts(self.detectors, self.settings.use, features, windows, ids, self.ctx)
         return pool_scores(scores, windows.offsets, self.settings.pool)
+
+    def checked(self, waves: Sequence[Wave]) -> list[Wave]:
+        """Waves as `as_wave` makes them, each at least as long as a window."""
+        made = [as_wave(wave, f"wave {i}") for i, wave in enumerate(waves)]
+        least = 1 if self.settings.frames == "clip" else self.settings.frames
+        for i, wave in enumerate(made):
+            rows = self.featurizer.rows(len(wave))
+            if rows < least:
+                raise DataError(f"wave {i} is shorter than a window: {len(wave)} samples give {rows} of {least} frames")
+        return made
 
 
 def fit_arrays(
@@ -81,7 +99,7 @@ def fit_arrays(
     detector
         Its name in the spec.
     waves
-        [float32 or int16, ``[samples]`` each] At the spec's sample rate.
+        [float, full scale 1, or int16, ``[samples]`` each] Of one channel, at the spec's sample rate.
     ids
         Id of each; None: all of one machine.
     registry
@@ -93,6 +111,8 @@ def fit_arrays(
     ------
     UsageError
         If the spec has no such detector, or it cannot learn from such waves.
+    DataError
+        If a wave is shorter than a window, or not finite.
     """
     from asdkit.plugins import discover
 
@@ -109,6 +129,7 @@ def fit_arrays(
     ctx = ctx or Context(seed=spec.seed)
     featurizer: Featurizer = registry.entry("featurizer", settings.featurizer.use).load()(settings.featurizer.config)
     made = FittedArrays(settings, spec.data.sample_rate, featurizer, {}, ctx)
+    waves = made.checked(waves)
     for part in [""] if settings.scope == "machine" else known:
         own = [i for i, id_ in enumerate(ids) if part in ("", id_)]
         made.detectors[part] = _fit(made, registry, [waves[i] for i in own], [ids[i] for i in own])

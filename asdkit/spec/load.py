@@ -41,7 +41,7 @@ _SECTIONS = ("data", "compute", "calibration", *NAMED, "machines")
 Keys = TypeVar("Keys", bound=Config)
 
 
-def load_spec(path: Path, *, sets: Sequence[str] = (), registry: Registry | None = None) -> Spec:
+def load_spec(path: str | Path, *, sets: Sequence[str] = (), registry: Registry | None = None) -> Spec:
     """Read, merge and check a spec.
 
     Parameters
@@ -62,6 +62,7 @@ def load_spec(path: Path, *, sets: Sequence[str] = (), registry: Registry | None
     PluginError
         If nothing is wrong but a plugin that it uses.
     """
+    path = Path(path)
     document = open_document(path, sets)
     version = document.tables.get("asdkit")
     if type(version) is int and version > FORMAT:
