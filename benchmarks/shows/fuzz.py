@@ -151,6 +151,7 @@ def drive(target: Target, seeds: list[bytes], seconds: int) -> None:
     """Let atheris (coverage-guided; libFuzzer) drive a target; it ends the process, with a code that tells."""
     import atheris
 
+    atheris.instrument_all()  # without it, nothing tells which mutants reach new code
     with tempfile.TemporaryDirectory() as corpus:
         for number, seed in enumerate(seeds):
             (Path(corpus) / str(number)).write_bytes(seed)
