@@ -59,13 +59,15 @@ def unpack(path: Path) -> dict[str, bytes]:
     """
     where = printable(str(path))
     try:
+        if path.exists() and not path.is_file():  # a device may have no end
+            raise _refused(where, "a folder or a device, not a file")
         if path.stat().st_size > MAX_BYTES:
             raise _refused(where, f"larger than {MAX_BYTES >> 30} GiB, so hardly a bundle")
         data = path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{where}: there is no such file") from None
-    except OSError as error:
-        raise _refused(where, f"cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
+        raise _refused(where, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     _check_seal(where, data)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

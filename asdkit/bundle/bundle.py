@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -162,11 +162,13 @@ class Bundle:
         Raises
         ------
         UsageError
-            If the rate is not between 0 and 1.
+            If the rate is not between 0 and 1, or there is no such threshold.
         """
         asked = self.judge.rule.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
         if not 0 < asked < 1:
             raise UsageError(f"a false-alarm rate of {asked:g}; expected a share between 0 and 1, such as 0.05")
+        if threshold not in (None, *get_args(Threshold)):
+            raise UsageError(f"no threshold {threshold!r}; expected one of {', '.join(get_args(Threshold))}")
         other = copy.copy(self)
         other.judge = Judge(self.judge.references, Rule(asked, threshold or self.judge.rule.threshold))
         return other

@@ -274,3 +274,10 @@ def test_exporting_again_gives_the_same_bytes(bundle, exported, registry):
 def test_a_bundle_says_which_package_brought_each_plugin(bundle):
     parts = [*bundle.description.featurizers, *bundle.description.members, bundle.description.fuser]
     assert {part.distribution for part in parts} == {"asdkit"}
+
+
+@pytest.mark.parametrize(("path", "told"), [("/dev/zero", "not a file"), (".", "not a file"), ("a\0b", "null byte")])
+def test_what_is_no_file_is_refused_without_reading_it(path, told):
+    with pytest.raises(DataError) as refused:
+        Bundle.load(path)
+    one_line(refused.value, told)

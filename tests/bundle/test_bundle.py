@@ -115,6 +115,8 @@ def test_another_rule_decides_otherwise_and_leaves_the_bundle_as_it_is(run, bund
     assert strict.deciding(threshold="gamma").score(wave, 8000, "00").verdict == "anomalous"
     with pytest.raises(UsageError, match="expected a share between 0 and 1"):
         bundle.deciding(5)
+    with pytest.raises(UsageError, match="expected one of conformal, gamma"):
+        bundle.deciding(threshold="foo")
 
 
 def test_a_verdict_cannot_be_changed(bundle):
