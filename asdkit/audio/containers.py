@@ -30,6 +30,7 @@ SUFFIXES: dict[str, tuple[str, ...]] = {
 }
 
 
+WAV_OR_FLAC = (".wav", ".flac")
 DENSEST = 4096  # samples a byte: beyond what any of these makes of silence
 
 
@@ -52,6 +53,11 @@ def read_any_header(file: FileIO, containers: Collection[str] = ()) -> AudioInfo
         if kind not in containers:
             raise UnusableError(f'{fault}; data.containers = ["{kind}"] in a spec takes it') from None
     return _read_foreign_header(file, kind)
+
+
+def suffixes(containers: Collection[str] = ()) -> tuple[str, ...]:
+    """Endings of recordings, lower case: WAV, FLAC, and the containers that were asked for."""
+    return WAV_OR_FLAC + tuple(suffix for kind in containers for suffix in SUFFIXES[kind])
 
 
 def _read_foreign_header(file: FileIO, kind: str) -> AudioInfo:

@@ -117,7 +117,7 @@ def _decode(file: FileIO, info: AudioInfo, channel: Channel) -> Wave:
         raise UnusableError(f"cut short: its header promises {info.samples} samples, {len(frames)} could be read")
     wave = one_channel(frames, channel)
     if wave.dtype != np.int16:
-        _require_finite(wave)
+        require_finite(wave)
     return wave
 
 
@@ -178,7 +178,10 @@ def one_channel(frames: npt.NDArray[Any], channel: Channel) -> Wave:
     return wave
 
 
-def _require_finite(wave: Wave) -> None:
+def require_finite(wave: Wave) -> None:
+    """Refuse samples that are NaN, infinite, or beyond any sound's size [float32, ``[samples]``]."""
+    if not wave.size:
+        return
     # Two passes without a temporary; a NaN makes both of them NaN, and so the comparison false.
     if wave.min() > -LOUDEST and wave.max() < LOUDEST:
         return

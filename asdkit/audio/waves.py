@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
+from numbers import Real
 
 import numpy as np
 import numpy.typing as npt
 
-from asdkit.audio.decoding import LOUDEST, Wave
-from asdkit.audio.headers import MAX_RATE, MIN_RATE
+from asdkit.audio.decoding import Wave, require_finite
+from asdkit.audio.headers import MAX_RATE, MIN_RATE, UnusableError
 from asdkit.errors import DataError, UsageError
 
 
@@ -42,10 +42,10 @@ def as_wave(given: npt.ArrayLike, what: str = "the wave") -> Wave:
         return np.ascontiguousarray(wave, np.int16)
     with np.errstate(over="ignore", under="ignore"):
         made = np.ascontiguousarray(wave, np.float32)
-    if not np.isfinite(wave).all():
-        raise DataError(f"{what} holds NaN or infinite samples")
-    if not (np.abs(made) < LOUDEST).all():
-        raise DataError(f"{what} holds samples beyond {LOUDEST:g} times full scale")
+    try:
+        require_finite(made)
+    except UnusableError as fault:
+        raise DataError(f"{what}: {fault}") from None
     return made
 
 
@@ -57,10 +57,7 @@ def as_rate(given: object) -> int:
     UsageError
         If it is no whole number of Hz that recordings have.
     """
-    try:
-        rate = int(given) if isinstance(given, float) and given.is_integer() else operator.index(given)  # type: ignore[arg-type]
-    except TypeError:
-        rate = 0
+    rate = int(float(given)) if isinstance(given, Real) and float(given).is_integer() else 0
     if not MIN_RATE <= rate <= MAX_RATE:
         raise UsageError(f"a sample rate of {given!r}; expected whole Hz from {MIN_RATE} to {MAX_RATE}")
     return rate

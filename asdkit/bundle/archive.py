@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import re
+import stat
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,9 +60,10 @@ def unpack(path: Path) -> dict[str, bytes]:
     """
     where = printable(str(path))
     try:
-        if path.exists() and not path.is_file():  # a device may have no end
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a device may have no end
             raise _refused(where, "a folder or a device, not a file")
-        if path.stat().st_size > MAX_BYTES:
+        if status.st_size > MAX_BYTES:
             raise _refused(where, f"larger than {MAX_BYTES >> 30} GiB, so hardly a bundle")
         data = path.read_bytes()
     except FileNotFoundError:

@@ -227,6 +227,8 @@ class Bundle:
 
     def score_waves(self, waves: Sequence[Wave], ids: Sequence[str | None]) -> list[Verdict]:
         """Score several recordings at the bundle's rate at once; see `score`. Each must be long enough."""
+        if len(waves) != len(ids):
+            raise UsageError(f"{len(waves)} waves, but {len(ids)} ids; expected one for each, or None")
         only = self.ids[0] if len(self.ids) == 1 else None
         named = [only if id_ is None else id_ for id_ in ids]
         known = [i for i, id_ in enumerate(named) if id_ in self.ids]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from asdkit import audio
 from asdkit.audio import AudioInfo, Wave
+from asdkit.audio.containers import suffixes
 from asdkit.bundle.bundle import Bundle
 from asdkit.bundle.likeness import SILENT, differences
 from asdkit.bundle.verdict import Verdict
@@ -57,15 +58,16 @@ def find_recordings(named: Sequence[str], containers: Collection[str] = ()) -> I
     A named file is taken whatever its ending is; in folders (searched through) and by patterns WAV, FLAC and these
     containers are. Where nothing is found, a `Row` says so.
     """
+    endings = suffixes(containers)
     for name in named:
         if name == "-":
             yield from _from_stdin()
         elif os.path.isdir(name):
-            yield from _some(_below(name, containers), name, "no recording in this folder")
+            yield from _some(_below(name, endings), name, "no recording in this folder")
         elif os.path.lexists(name) or not _MAGIC.search(name):
             yield name
         else:
-            paths = (path for path in sorted(glob.glob(name, recursive=True)) if is_recording(path, containers))
+            paths = (path for path in sorted(glob.glob(name, recursive=True)) if is_recording(path, endings))
             yield from _some(filter(os.path.isfile, paths), name, "no recording fits this pattern")
 
 
@@ -78,10 +80,10 @@ def _from_stdin() -> Iterator[str | Row]:
             yield path
 
 
-def _below(folder: str, containers: Collection[str]) -> Iterator[str]:
+def _below(folder: str, endings: tuple[str, ...]) -> Iterator[str]:
     for path, folders, files in os.walk(folder):
         folders.sort()
-        found = (name for name in sorted(files) if is_recording(name, containers) and name[0] != ".")
+        found = (name for name in sorted(files) if is_recording(name, endings) and name[0] != ".")
         yield from (os.path.join(path, name) for name in found)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,26 +58,8 @@ def take(
     source = partial(_distribution, printable(str(folder)), registry)
     fused = _fused(folder, made_of["fuser"], members, registry)
     files: dict[str, bytes] = {}
-    ids = []
-    for number, id_ in enumerate(sorted(set(first.ids_of("train")))):
-        reference = fused.reference.get(id_)
-        file = None if reference is None else f"references/{number}.safetensors"
-        if reference is not None and file is not None:
-            files[file] = encode_state({"scores": reference})
-        counts = first.ids_of("train").count(id_), first.ids_of("held").count(id_)
-        ids.append(IdPart(name=id_, learnt=counts[0], held_out=counts[1], reference=file))
-    featurizers: list[dict[str, Any]] = []
-    parts = []
-    for number, (member, job) in enumerate(members.items()):
-        its = job.settings["featurizer"]
-        if its not in featurizers:
-            featurizers.append(its)
-        states = {}
-        for place, (id_, data) in enumerate(job.states().items()):
-            states[id_] = f"members/{number}/{place}.safetensors"
-            files[states[id_]] = data
-        brought = source("detector", job.settings["use"])
-        parts.append(_member(member, job.settings, brought, featurizers.index(its), states))
+    ids = _take_ids(first, fused, files)
+    featurizers, parts = _take_members(members, source, files)
     fuser = None
     if fused.fuser is not None:
         files["fuser.safetensors"] = encode_state(fused.fuser.state())
@@ -94,14 +76,47 @@ def take(
         containers=tuple(settings["data"].get("containers", ())),
         clip_seconds=first.clip_seconds(settings["data"]["sample_rate"]),
         recorded=first.recorded(settings["data"]["sample_rate"]),
-        ids=tuple(ids),
-        featurizers=tuple(Plugin(**f, distribution=source("featurizer", f["use"])) for f in featurizers),
-        members=tuple(parts),
+        ids=ids,
+        featurizers=featurizers,
+        members=parts,
         fuser=fuser,
         rule=RulePart(false_alarm_rate=rule["false_alarm_rate"], threshold=rule["threshold"]),
         versions=first.record["versions"],
     )
     return description, files
+
+
+def _take_ids(job: _Job, fused: Fused, files: dict[str, bytes]) -> tuple[IdPart, ...]:
+    """Each id, and into `files` the scores of its clips held out."""
+    ids = []
+    for number, id_ in enumerate(sorted(set(job.ids_of("train")))):
+        file = None
+        if id_ in fused.reference:
+            file = f"references/{number}.safetensors"
+            files[file] = encode_state({"scores": fused.reference[id_]})
+        learnt, held_out = (job.ids_of(split).count(id_) for split in ("train", "held"))
+        ids.append(IdPart(name=id_, learnt=learnt, held_out=held_out, reference=file))
+    return tuple(ids)
+
+
+def _take_members(
+    jobs: Mapping[str, _Job], source: Callable[[Kind, str], str], files: dict[str, bytes]
+) -> tuple[tuple[Plugin, ...], tuple[MemberPart, ...]]:
+    """Featurizers, each once, and members; into `files` what these learnt."""
+    featurizers: list[dict[str, Any]] = []
+    members = []
+    for number, (name, job) in enumerate(jobs.items()):
+        its = job.settings["featurizer"]
+        if its not in featurizers:
+            featurizers.append(its)
+        states = {}
+        for place, (id_, data) in enumerate(job.states().items()):
+            states[id_] = f"members/{number}/{place}.safetensors"
+            files[states[id_]] = data
+        brought = source("detector", job.settings["use"])
+        members.append(_member(name, job.settings, brought, featurizers.index(its), states))
+    made = tuple(Plugin(**table, distribution=source("featurizer", table["use"])) for table in featurizers)
+    return made, tuple(members)
 
 
 class _Job:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from asdkit import audio
+from asdkit.audio.containers import suffixes
 from asdkit.bundle.bundle import Bundle
 from asdkit.bundle.files import Row, score_files
 from asdkit.dataset.survey import is_recording
@@ -64,7 +65,7 @@ class FolderWatch:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.folder, self.settle, self.containers = folder, settle, containers
-        self._tell, self._clock = tell, clock
+        self._tell, self._clock, self._endings = tell, clock, suffixes(containers)
         self._done: dict[str, State] = {}
         self._pending: dict[str, _Pending] = {}
         self._away = False
@@ -153,7 +154,7 @@ class FolderWatch:
                 try:
                     if entry.is_dir(follow_symlinks=False):
                         below.append(entry.path)
-                    elif is_recording(entry.name, self.containers):
+                    elif is_recording(entry.name, self._endings):
                         found[entry.path] = _state(entry)
                 except OSError as error:
                     _note(unlisted, entry.path, error)

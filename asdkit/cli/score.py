@@ -128,10 +128,10 @@ class Told:
             text = f"note: {self.counts['guessed']} of an unknown id; scored as the id that each fits best"
             typer.echo(text, err=True)
         done = self._done()
-        seconds = max(self._clock() - self._begin, 1e-9)
+        rate = f"; {done / max(self._clock() - self._begin, 1e-9):.1f} a second" if self._progressing else ""
         what = ", ".join(f"{self.counts[k]} {k}" for k in ("anomalous", "normal", "undecided", "bad") if self.counts[k])
         if what:
-            typer.echo(f"{done} scored: {what}; {done / seconds:.1f} a second", err=True)
+            typer.echo(f"{done} scored: {what}{rate}", err=True)
 
     def _note(self, note: str, path: str) -> None:
         """Count it; all are told in the end, and the first at once where there is no end."""

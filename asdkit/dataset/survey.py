@@ -7,18 +7,17 @@ import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from asdkit.audio.containers import SUFFIXES
+from asdkit.audio.containers import WAV_OR_FLAC, suffixes
 from asdkit.dataset.clips import Clip, Split
 from asdkit.errors import AsdkitWarning
 from asdkit.naming import printable
 
-WAV_OR_FLAC = (".wav", ".flac")
 EXAMPLES = 3
 
 
-def is_recording(name: str, containers: Collection[str] = ()) -> bool:
-    """Whether a file name ends as a recording's does, in WAV, FLAC or one of these containers."""
-    return name.lower().endswith(WAV_OR_FLAC + tuple(suffix for kind in containers for suffix in SUFFIXES[kind]))
+def is_recording(name: str, endings: tuple[str, ...] = WAV_OR_FLAC) -> bool:
+    """Whether a file name ends as a recording's does; `asdkit.audio.containers.suffixes` gives other endings."""
+    return name.lower().endswith(endings)
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
@@ -37,16 +36,14 @@ class Survey:
         What the person named: that folder, or a table in it.
     faults
         What is wrong, one line each.
-    containers
-        Beyond WAV and FLAC.
     ignored
         Names of what is no clip of the layout, each once.
     """
 
     def __init__(self, root: Path, given: Path | None = None, containers: Collection[str] = ()) -> None:
         self.root = root
-        self.containers = containers
         self.given = given or root
+        self._endings = suffixes(containers)
         self.faults: list[str] = []
         self._below = len(os.path.join(root, ""))
         self.ignored: dict[str, None] = {}
@@ -68,7 +65,7 @@ class Survey:
 
     def is_recording(self, name: str) -> bool:
         """Whether a file name ends as a recording's does, in a container that is taken."""
-        return is_recording(name, self.containers)
+        return is_recording(name, self._endings)
 
     def folders(self, folder: str) -> list[os.DirEntry[str]]:
         """Folders in a folder, by name."""

@@ -68,8 +68,8 @@ def compare(first: Run, second: Run) -> list[Difference]:
     for name in names:
         rows += _of_name(first, second, name, _scored(first, second, name, machines))
     if not rows:
-        reasons = [*passed_over(first, second), "no id has labelled test clips of both classes"]
-        raise DataError("there is no AUC to compare", hint="\n".join(reasons[:1]))
+        reasons = passed_over(first, second) or ["no id has labelled test clips of both classes"]
+        raise DataError("there is no AUC to compare", hint="\n".join(reasons))
     return rows
 
 

@@ -38,7 +38,7 @@ class Reader:
     recordings: Sequence[Recording]
     sample_rate: int
     channel: Any
-    containers: Sequence[str] = ()
+    containers: Sequence[str]
 
     def __post_init__(self) -> None:
         self.digests: list[bytes] = [b""] * len(self.recordings)
@@ -64,8 +64,7 @@ class Reader:
     def _read(self, index: int) -> Wave:
         recording = self.recordings[index]
         path = recording.clip.clip.path
-        how = {"sample_rate": self.sample_rate, "channel": self.channel, "containers": self.containers}
-        wave = audio.read(path, **how)
+        wave = audio.read(path, sample_rate=self.sample_rate, channel=self.channel, containers=self.containers)
         status = path.stat()
         if (status.st_size, status.st_mtime_ns) != (recording.clip.size, recording.clip.mtime_ns):
             raise BadAudio(str(path), "changed since the run began; run again to take it as it is now")

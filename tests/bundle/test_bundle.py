@@ -97,11 +97,16 @@ def test_int16_and_floats_of_other_rates_are_taken(run, bundle):
 def test_a_wave_that_cannot_be_scored_is_told_so(bundle):
     with pytest.raises(DataError, match="shorter than a window of K"):
         bundle.score(np.zeros(100, np.int16), 8000)
-    with pytest.raises(DataError, match="NaN or infinite"):
+    with pytest.raises(DataError, match="sample 0 is nan, not a finite number"):
         bundle.score(np.full(8000, np.nan), 8000)
     for odd in (np.zeros((8000, 2), np.int16), np.zeros(8000, np.int64), np.array(["a"])):
         with pytest.raises(UsageError, match="expected one channel"):
             bundle.score(odd, 8000)
+
+
+def test_as_many_ids_as_waves_are_needed(bundle):
+    with pytest.raises(UsageError, match="2 waves, but 1 ids"):
+        bundle.score_waves([np.zeros(8000, np.float32)] * 2, [None])
 
 
 def test_another_rule_decides_otherwise_and_leaves_the_bundle_as_it_is(run, bundle):

@@ -59,7 +59,7 @@ def test_nothing_to_score_has_no_scores(fitted):
         (np.zeros((4000, 2), np.float32), UsageError, "wave 1 is float32 .4000, 2.; expected one channel"),
         (np.zeros(4000, np.int32), UsageError, "wave 1 is int32"),
         ("a.wav", UsageError, "wave 1 is <U5"),
-        (np.full(4000, np.nan), DataError, "wave 1 holds NaN"),
+        (np.full(4000, np.nan), DataError, "wave 1: sample 0 is nan"),
         (np.zeros(300, np.float32), DataError, "wave 1 is shorter than a window: 300 samples give 3 of 5 frames"),
     ],
 )

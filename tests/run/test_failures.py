@@ -190,7 +190,7 @@ def test_killed_at_any_moment_a_run_goes_on_and_ends_with_the_same_scores(asdkit
 def test_a_worker_that_never_got_a_job_dies_with_its_driver_too(faulty_spec, tmp_path):
     one = ("--machine", "fan", "--set", 'detectors.F.how="slow"')
     first = start(faulty_spec, tmp_path, *one)
-    wait_for(lambda: any(tmp_path.glob("runs/small/work/*/*/progress.json")))
+    wait_for(lambda: any((tmp_path / "runs" / "small").glob("work/*/*/progress.json")))
     first.kill()
     first.communicate()
     second = start(faulty_spec, tmp_path, *one)  # the job is suspect, so it is run alone: one of two workers is idle
