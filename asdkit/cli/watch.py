@@ -47,7 +47,8 @@ def watch(
     from asdkit.bundle.watching import FolderWatch
     from asdkit.bundle.watching import watch as rows_of
     from asdkit.cli.opening import chosen, open_bundle, require_known
-    from asdkit.cli.score import Told, write
+    from asdkit.cli.score import write
+    from asdkit.cli.score_told import Told
     from asdkit.cli.stopping import Stopping
 
     if not folder.is_dir():
