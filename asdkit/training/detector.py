@@ -90,7 +90,9 @@ class NetworkDetector:
         standard = Standard.fit(training.features, learn)
         with surroundings(ctx, "network") as device:
             network = self.build(frames, training.features.bands, classes).to(device)
-            Fit(network, training, learn, watch, standard, self.config, ctx).run()
+            fit = Fit(network, training, learn, watch, standard, self.config, ctx)
+            fit.run()
+            fit.settle()
         network.cpu().eval()
         self._learnt = _Learnt(network, standard, list(training.real_ids), frames, classes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from asdkit.context import Context, State
 from asdkit.errors import AsdkitError, Stopped
 from asdkit.features import IntArray
 from asdkit.sampling import Draw, Sampler, Training
-from asdkit.training.batches import HostBatches, Source, generator
+from asdkit.training.batches import Batch, HostBatches, Source, generator
 from asdkit.training.device import DeviceBatches
 from asdkit.training.network import WindowNetwork, from_state, to_state
 from asdkit.training.schedule import rate
@@ -59,6 +60,7 @@ class Fit:
         self.sampler = Sampler(training, learn)
         self.batch_size = _batch_size(self.sampler, config)
         self.watch = _windows_of(training, watch, self.batch_size)
+        self.all = _windows_of(training, np.arange(training.real), self.batch_size)
         assert training.windows.frames != "clip"  # NetworkConfig.problems refuses it
         frames, classes = training.windows.frames, len(training.class_names)
         source = Source(training.features, frames, classes, standard, self.sampler.transforms)
@@ -94,6 +96,19 @@ class Fit:
             self.ctx.save_checkpoint(self._state())
         if self.best:
             self.network.load_state_dict(self.best)
+
+    def settle(self) -> None:
+        """Let the network learn what it scores with beside its weights, from all windows of the real training clips."""
+        self.network.eval()
+        with torch.inference_mode():
+            self.network.settle(self._plain(self.all))
+
+    def _plain(self, draw: Draw) -> Iterator[Batch]:
+        """Windows as they are, in order."""
+        for batch in self.batches.epoch(draw, 0, 0):
+            if self.ctx.should_stop():
+                raise Stopped("training was stopped")
+            yield batch
 
     def _epoch(self, draw: Draw) -> None:
         """One pass over the windows drawn; the host waits for the device at its end alone."""
@@ -145,9 +160,7 @@ class Fit:
         self.network.eval()
         total = 0.0
         with torch.inference_mode():
-            for batch in self.batches.epoch(self.watch, 0, 0):
-                if self.ctx.should_stop():
-                    raise Stopped("training was stopped")
+            for batch in self._plain(self.watch):
                 total += self.network.loss(batch.windows, batch.targets).item() * len(batch.windows)
         if total < self.lowest:
             self.lowest = total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -39,6 +39,19 @@ class WindowNetwork(nn.Module):
             [float32] ``[batch]`` where the id does not matter; else ``[batch, ids]``, as heard from each real id.
         """
         raise NotImplementedError
+
+    def settle(self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Learn what scores need beside the weights, once these are final; here, nothing.
+
+        Called in evaluation mode and without gradients. What is learnt belongs into buffers (`register_buffer`), which
+        are kept and loaded with the weights.
+
+        Parameters
+        ----------
+        batches
+            Windows and targets, as `loss` gets them: all windows of the real training clips, as they are. Both live in
+            memory that the next batch is written to.
+        """
 
 
 def to_state(prefix: str, tensors: Mapping[str, torch.Tensor]) -> State:

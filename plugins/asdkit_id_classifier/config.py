@@ -16,8 +16,10 @@ class IdClassifierConfig(NetworkConfig):
     )
     margin: float = Field(0.5, ge=0, lt=3.15, description="arcface: angle added to the target's, radians (0.5: paper)")
     scale: float = Field(30.0, gt=0, description="arcface: norm of the features (30: STgram-MFN; the paper has 64)")
-    score: Literal["negative-softmax", "negative-log"] = Field(
-        "negative-softmax", description="minus the softmax at the clip's own id (the report), or minus its logarithm"
+    score: Literal["negative-softmax", "negative-log", "mahalanobis"] = Field(
+        "negative-softmax",
+        description="minus the softmax at the clip's own id (the report), minus its logarithm, or the distance of the "
+        "window's features from those of the id's training windows",
     )
     epochs: int = Field(15, ge=1, description="passes over the training clips")
     windows_per_clip: int = Field(8, ge=1, description="windows drawn at random from each clip in an epoch")

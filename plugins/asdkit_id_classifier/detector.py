@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch.nn import functional
 
 from asdkit.api import NetworkDetector, WindowNetwork
 from asdkit_id_classifier import mobilenet, resnet
 from asdkit_id_classifier.config import IdClassifierConfig
+from asdkit_id_classifier.distance import Distance
 from asdkit_id_classifier.heads import ArcFace, Softmax
 
 
@@ -18,6 +21,8 @@ class IdClassifier(NetworkDetector):
 
     ``negative-softmax`` is ``1 - p``, the report's ``-p`` moved by one: a confident network's ``-p`` is -1 for most
     windows in float32, ``1 - p`` keeps their ranking. ``negative-log`` is ``-log p``, to the same precision.
+
+    ``mahalanobis`` asks no class: it is the distance of the network's features from the id's own (`Distance`).
     """
 
     config: IdClassifierConfig
@@ -45,6 +50,7 @@ class ClassifierNetwork(WindowNetwork):
             self.head = ArcFace(features, classes, config.margin, config.scale)
         else:
             self.head = Softmax(features, classes)
+        self.distance = Distance(features, classes) if config.score == "mahalanobis" else None
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def features(self, windows: torch.Tensor) -> torch.Tensor:
@@ -59,7 +65,11 @@ class ClassifierNetwork(WindowNetwork):
 
     def score(self, windows: torch.Tensor) -> torch.Tensor:
         """Score windows as heard from each class [float32, ``[batch, classes]``]; the first classes are the ids."""
-        logits = self.head(self.features(windows)).double()
+        features = self.features(windows)
+        if self.distance is not None:
+            distances: torch.Tensor = self.distance(features)
+            return distances
+        logits = self.head(features).double()
         own_class = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
         others = logits[:, None].masked_fill(own_class, -torch.inf).logsumexp(2)
         # p = 1 / (1 + exp(others - own)): both scores are exact however close p is to 1.
@@ -67,3 +77,8 @@ class ClassifierNetwork(WindowNetwork):
         if self.config.score == "negative-log":
             return functional.softplus(odds_against).float()
         return torch.sigmoid(odds_against).float()
+
+    def settle(self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Learn the ids' features, where distance from them is the score."""
+        if self.distance is not None:
+            self.distance.fit((self.features(windows).float(), targets) for windows, targets in batches)

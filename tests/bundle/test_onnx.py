@@ -42,8 +42,14 @@ featurizer = "mel"
 frames = 32
 {FEW}
 
+[detectors.D]
+extends = "M"
+score = "mahalanobis"
+epochs = 3                               # of features that hardly vary yet, distances are rounding
+least_batches = 20
+
 [systems.nets]
-members = ["G", "A", "M"]
+members = ["G", "A", "M", "D"]
 fuser = {{ use = "z-score" }}
 
 [systems.mixed]
@@ -73,7 +79,7 @@ def test_graphs_score_as_torch_does_at_any_number_of_windows(trained, registry):
         for id_ in ("00", "02"):
             expected, found = by_torch.score(wave, 8000, id_), by_graph.score(wave, 8000, id_)
             assert found.members == pytest.approx(expected.members, rel=1e-4)
-            for name in ("G", "A", "M"):
+            for name in ("G", "A", "M", "D"):
                 np.testing.assert_allclose(
                     found.windows[name].scores, expected.windows[name].scores, rtol=1e-4, atol=1e-6
                 )
@@ -98,7 +104,7 @@ def test_graphs_name_no_file_of_the_machine_that_wrote_them(trained):
     folder, _ = trained
     files = unpack(folder / "nets.asdkit")
     graphs = [data for name, data in files.items() if name.endswith(".onnx")]
-    assert len(graphs) == 1 + 2 + 1
+    assert len(graphs) == 1 + 2 + 1 + 1
     assert not any(b".py" in data or str(folder).encode() in data for data in graphs)
 
 

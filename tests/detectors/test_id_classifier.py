@@ -10,6 +10,7 @@ import torch
 from asdkit_augment.config import MixConfig, ResampleConfig, WarpConfig
 from asdkit_id_classifier.config import IdClassifierConfig
 from asdkit_id_classifier.detector import ClassifierNetwork, IdClassifier
+from asdkit_id_classifier.distance import Distance
 from asdkit_id_classifier.heads import ArcFace, Softmax, divergence
 from asdkit_id_classifier.mobilenet import Bottleneck, mobilenet_v2
 from asdkit_id_classifier.resnet import resnet_50
@@ -185,3 +186,28 @@ def test_an_unknown_id_gets_the_best_score_of_the_real_ids_never_of_a_pseudo_id(
     detector.fit(training, Context(seed=1))
     unknown, a, b = (detector.score(features, windows, [i] * 4, Context()) for i in "?ab")
     np.testing.assert_array_equal(unknown, np.minimum(a, b))
+
+
+def test_distances_are_mahalanobis_by_the_covariance_that_ids_share() -> None:
+    rng = np.random.default_rng(0)
+    classes = rng.integers(2, size=900)
+    rows = rng.normal(size=(900, 6)) @ rng.normal(size=(6, 6)) + np.array([[0.0] * 6, [5.0] * 6])[classes]
+    means = np.stack([rows[classes == known].mean(axis=0) for known in (0, 1)])
+    about = rows - means[classes]
+    inverse = np.linalg.inv(about.T @ about / len(rows))
+    steps = rows[:, None] - means
+    expected = np.sqrt(np.einsum("nci,ij,ncj->nc", steps, inverse, steps))
+    distance = Distance(6, 3)  # the third class is a pseudo-id: no window is of it
+    targets = nn.functional.one_hot(torch.from_numpy(classes), 3).float()
+    features = torch.from_numpy(rows).float()
+    distance.fit((features[part], targets[part]) for part in torch.arange(900).split(70))
+    np.testing.assert_allclose(distance(features)[:, :2], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("rows", [torch.zeros(1, 5), torch.ones(7, 5), torch.rand(3, 200)], ids=["one", "equal", "few"])
+def test_distances_by_few_or_equal_windows_are_finite_and_grow(rows) -> None:
+    distance = Distance(rows.shape[1], 2)
+    distance.fit([(rows, torch.tensor([[1.0, 0.0]]).expand(len(rows), 2))])
+    near, far = distance(rows)[:, 0], distance(rows + 10)[:, 0]
+    assert far.isfinite().all()
+    assert (near < far).all()

@@ -179,6 +179,33 @@ def test_variants_of_window_augmenters_get_the_class_that_the_core_sets() -> Non
         assert (targets[:, 2:].sum(dim=1) == 1).all()
 
 
+class Settling(Probe):
+    """Remembers what it is settled with, and the weight that it has by then."""
+
+    def settle(self, batches) -> None:
+        assert not self.training
+        assert not torch.is_grad_enabled()
+        for windows, targets in batches:
+            self.seen.append((windows.clone(), targets.clone(), self.guess.clone()))
+
+
+def test_a_network_settles_once_trained_with_all_windows_of_real_clips_as_they_are() -> None:
+    features, warp = clips(IDS), Augmentation("warp", WarpConfig(), Warp(WarpConfig()), probability=1.0)
+    detector = Probing(validation=0.3)
+    detector.build = lambda frames, bands, classes: Settling(classes, [])
+    data = training(features, IDS, 5, augmentations=(warp,))
+    detector.fit(data, Context())
+    network = detector._learnt.network
+    settled = [seen for seen in network.seen if len(seen) == 3]
+    standard = detector._learnt.standard
+    expected = np.stack([features.frames[start : start + 5] for start in data.windows.starts])
+    standard.apply(expected)
+    np.testing.assert_allclose(torch.cat([windows for windows, _, _ in settled]), expected, rtol=1e-5, atol=1e-5)
+    classes = torch.cat([targets for _, targets, _ in settled]).argmax(dim=1)
+    np.testing.assert_array_equal(classes, data.classes[data.windows.clip_of()])
+    assert all(torch.equal(weight, network.guess) for _, _, weight in settled)
+
+
 def test_standardisation_is_fitted_on_the_clips_learnt_from_alone() -> None:
     features = clips(IDS)
     detector = Probing(validation=0.5)
