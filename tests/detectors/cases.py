@@ -40,7 +40,9 @@ CASES = [
     Case("group-made-causal", "group-made", {**_FEW, "hidden": [32, 32], "components": 2, "order": "causal"}),
     Case("id-classifier", "id-classifier", {**_FEW, "batch_size": 16, "least_batches": 6}, frames=16),
     Case("arcface", "id-classifier", {**_FEW, "batch_size": 16, "least_batches": 6, "loss": "arcface"}, frames=16),
-    Case("distances", "id-classifier", {**_FEW, "batch_size": 16, "score": "mahalanobis"}, frames=16),
+    Case(
+        "distances", "id-classifier", {**_FEW, "batch_size": 16, "least_batches": 16, "score": "mahalanobis"}, frames=16
+    ),
     Case("knn", "knn", frames="clip", network=False),
     Case("knn-windows", "knn", {"neighbours": 2}, frames=8, network=False),
     Case("mahalanobis", "mahalanobis", frames="clip", network=False),
