@@ -18,8 +18,8 @@ class IdClassifierConfig(NetworkConfig):
     scale: float = Field(30.0, gt=0, description="arcface: norm of the features (30: STgram-MFN; the paper has 64)")
     score: Literal["negative-softmax", "negative-log", "mahalanobis"] = Field(
         "negative-softmax",
-        description="minus the softmax at the clip's own id (the report), minus its logarithm, or the distance of the "
-        "window's features from those of the id's training windows",
+        description="minus the softmax at the clip's own id (the report), minus its logarithm, or the log of the "
+        "Mahalanobis distance of the window's features from those of the id's training windows (Lee et al. 2018)",
     )
     epochs: int = Field(15, ge=1, description="passes over the training clips")
     windows_per_clip: int = Field(8, ge=1, description="windows drawn at random from each clip in an epoch")

@@ -22,7 +22,9 @@ class IdClassifier(NetworkDetector):
     ``negative-softmax`` is ``1 - p``, the report's ``-p`` moved by one: a confident network's ``-p`` is -1 for most
     windows in float32, ``1 - p`` keeps their ranking. ``negative-log`` is ``-log p``, to the same precision.
 
-    ``mahalanobis`` asks no class: it is the distance of the network's features from the id's own (`Distance`).
+    ``mahalanobis`` asks no class: it is the logarithm of the distance of the network's features from the id's own
+    (`Distance`; of the root of one plus its square, to be exact). Far from all that it heard, a network's features say
+    little of how far; as they are, such distances outweigh all other members of a system.
     """
 
     config: IdClassifierConfig
@@ -67,8 +69,7 @@ class ClassifierNetwork(WindowNetwork):
         """Score windows as heard from each class [float32, ``[batch, classes]``]; the first classes are the ids."""
         features = self.features(windows)
         if self.distance is not None:
-            distances: torch.Tensor = self.distance(features)
-            return distances
+            return torch.log1p(self.distance(features).square()) / 2
         logits = self.head(features).double()
         own_class = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
         others = logits[:, None].masked_fill(own_class, -torch.inf).logsumexp(2)
