@@ -11,8 +11,8 @@ from asdkit_fusion.z_score import ZScore
 
 from asdkit.api import AsdkitWarning, NotFitted
 
-IDS = ["id_00"] * 4 + ["id_02"] * 4
-TRAIN = np.array([[1, 10], [3, 10], [1, 30], [3, 30], [100, -1], [104, -1], [100, -3], [104, -3]], float)
+IDS = ["id_00"] * 8 + ["id_02"] * 8
+TRAIN = np.repeat([[1.0, 10], [3, 10], [1, 30], [3, 30], [100, -1], [104, -1], [100, -3], [104, -3]], 2, axis=0)
 
 
 def fitted(combine: str) -> ZScore:
@@ -31,7 +31,7 @@ def test_training_scores_become_standard_for_each_id() -> None:
     one = ZScore(ZScoreConfig())
     one.fit(TRAIN[:, :1], IDS)
     fused = one.fuse(TRAIN[:, :1], IDS)
-    for part in (fused[:4], fused[4:]):
+    for part in (fused[:8], fused[8:]):
         assert part.mean() == pytest.approx(0, abs=1e-12)
         assert part.std() == pytest.approx(1)
 
@@ -53,13 +53,13 @@ def test_an_id_without_training_clips_gets_the_statistics_of_all_and_that_is_sai
 
 def test_a_member_whose_scores_do_not_vary_gets_the_spread_of_the_other_ids_and_that_is_said() -> None:
     train = TRAIN.copy()
-    train[:4, 0] = 7
+    train[:8, 0] = 7
     fuser = ZScore(ZScoreConfig())
     with pytest.warns(AsdkitWarning, match=r"id 'id_00' do not vary \(member 1\)"):
         fuser.fit(train, IDS)
-    # id_02's scores deviate by 2, id_00's by 0: over all clips, each about its own mean, sqrt(2).
+    # Of 16 clips about two means, eight deviate by 2 and eight by 0.
     fused = fuser.fuse(np.array([[9.0, 20.0]]), ["id_00"])
-    assert fused == pytest.approx((2 / np.sqrt(2) + 0) / 2)
+    assert fused == pytest.approx((2 / np.sqrt(8 * 2**2 / (16 - 2)) + 0) / 2)
 
 
 def test_scores_that_never_vary_do_not_divide_by_zero() -> None:
@@ -69,10 +69,29 @@ def test_scores_that_never_vary_do_not_divide_by_zero() -> None:
     assert fuser.fuse(np.array([[0.0, 1.0]]), ["a"]) == pytest.approx(1.5)
 
 
+def test_an_id_of_fewer_than_eight_clips_gets_its_own_mean_and_the_deviation_of_all_ids() -> None:
+    few = np.array([[5.0, 7.0], [5.5, 7.5]])
+    fuser = ZScore(ZScoreConfig(combine="max"))
+    fuser.fit(np.vstack([TRAIN, few]), [*IDS, "few", "few"])
+    about = np.vstack([TRAIN[:8] - TRAIN[:8].mean(0), TRAIN[8:] - TRAIN[8:].mean(0), few - few.mean(0)])
+    deviation = np.sqrt((about**2).sum(0) / (18 - 3))
+    fused = fuser.fuse(np.array([[6.25, 7.25]]), ["few"])
+    assert fused == pytest.approx(1 / deviation[0])
+    np.testing.assert_allclose(fuser.fuse(TRAIN, IDS), fitted("max").fuse(TRAIN, IDS))  # the others have enough
+
+
+def test_a_member_that_varies_little_among_few_clips_does_not_outweigh_the_others() -> None:
+    """Two clips of an id may happen to score alike; the other ids tell how much a member's scores vary."""
+    train = np.array([[0.0, 0], [1, 1], [10, 0], [10.001, 1]])
+    fuser = ZScore(ZScoreConfig())
+    fuser.fit(train, ["a", "a", "b", "b"])
+    first, second = fuser.fuse(np.array([[11.0, 0.5], [10.0005, 1.5]]), ["b", "b"])
+    assert first == pytest.approx(np.sqrt(2) * second, rel=0.01)
+
+
 def test_one_training_clip_of_an_id_is_enough() -> None:
     fuser = ZScore(ZScoreConfig())
-    with pytest.warns(AsdkitWarning, match="'lone'"):
-        fuser.fit(np.vstack([TRAIN, [[5.0, 5.0]]]), [*IDS, "lone"])
+    fuser.fit(np.vstack([TRAIN, [[5.0, 5.0]]]), [*IDS, "lone"])
     assert np.isfinite(fuser.fuse(np.array([[6.0, 6.0]]), ["lone"])).all()
 
 

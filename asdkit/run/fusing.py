@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DoubleArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-ENOUGH: Final = 8
+ENOUGH: Final = 2
 """Clips held out of an id from which on its fuser learns from them alone."""
 _FOLDS = 20
 
@@ -49,8 +49,9 @@ class Fused:
 def learns_fuser(ids: Sequence[str], train: BoolArray, held: BoolArray) -> BoolArray:
     """Which clips a fuser learns from [bool, ``[clips]``].
 
-    Detectors score the clips that they learnt from lower than others, some of them much lower. So of an id with
-    `ENOUGH` clips held out it is those; of another one all its training clips, those held out included.
+    Detectors score the clips that they learnt from lower than others and more alike, some of them much: beside those
+    clips a network's score of any new one is far off. So of an id with `ENOUGH` clips held out it is those; of another
+    one all its training clips, those held out included.
     """
     counts = Counter(id_ for id_, kept in zip(ids, held, strict=True) if kept)
     few = np.array([counts[id_] < ENOUGH for id_ in ids], dtype=bool)
@@ -95,7 +96,7 @@ def fuse_members(
     for fold in _folds(ids, held):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AsdkitWarning)  # said already, of the fuser itself
-            without = _fitted(fuser, members, ids, learnt & ~fold, registry)
+            without = _fitted(fuser, members, ids, learns_fuser(ids, train, held & ~fold), registry)
             apart[fold] = fuse_checked(without, fuser.use, members[fold], _where(ids, fold))
     return Fused(scores, _by_id(apart[held], ids, held), made)
 

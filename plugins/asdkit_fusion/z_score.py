@@ -14,13 +14,18 @@ from asdkit_fusion.config import ZScoreConfig
 DoubleArray = npt.NDArray[np.float64]
 
 
+_ENOUGH = 8
+"""Clips of an id from which on their deviation is taken for the id's own."""
+
+
 class ZScore:
     """Fuser ``z-score``.
 
     Each member's clip score becomes ``(score - mean) / deviation`` with the mean and deviation of its scores of the
-    training clips of the same id. An id that had no training clips gets those of all training clips together. A
-    member whose scores of an id's training clips are all the same (to rounding), or that has one such clip, gets
-    the deviation of all ids together (each about its own mean), or 1 where that is zero too.
+    training clips of the same id. The deviation of a handful of clips is mostly chance, and a member with too small a
+    one would outweigh all others: an id with fewer than 8 training clips gets the deviation of all ids together, each
+    about its own mean. So does an id whose scores by a member are all the same (to rounding); where those of all ids
+    are, it is 1. An id that had no training clips gets mean and deviation of all training clips together.
     """
 
     def __init__(self, config: ZScoreConfig) -> None:
@@ -38,21 +43,18 @@ class ZScore:
         own = [train_scores[names == name] for name in known]
         mean = np.array([scores.mean(axis=0) for scores in own])
         deviation = np.array([scores.std(axis=0) for scores in own])
-        everything, spread = train_scores.mean(axis=0), train_scores.std(axis=0)
-        counts = np.array([len(scores) for scores in own])[:, None]
-        within = np.sqrt((counts * deviation**2).sum(axis=0) / len(train_scores))
-        flat = deviation <= 1e-9 * np.maximum(1e-300, np.abs(mean))
-        for name, members in zip(known, flat, strict=True):
-            if members.any():
-                which = ", ".join(str(member + 1) for member in np.flatnonzero(members))
-                message = (
-                    f"z-score: training scores of id {name!r} do not vary (member {which}); other ids' spread is used"
-                )
-                warnings.warn(message, AsdkitWarning, stacklevel=2)
-        stand_in = np.where(within > 0, within, 1.0)
+        counts = np.array([len(scores) for scores in own])
+        squares = (counts[:, None] * deviation**2).sum(axis=0)
+        within = np.sqrt(squares / max(1, len(train_scores) - len(known)))
+        level = np.abs(mean)
+        flat = deviation <= 1e-9 * np.maximum(1e-300, level)
+        _warn_of(flat & ((counts >= _ENOUGH)[:, None] | (within <= 1e-9 * np.maximum(1e-300, level))), known)
+        stand_in = np.where(within > 1e-9 * np.maximum(1e-300, level.max(axis=0)), within, 1.0)
+        spread = train_scores.std(axis=0)
         self._ids = known
-        self._mean = np.vstack([mean, everything])
-        self._deviation = np.vstack([np.where(flat, stand_in, deviation), np.where(spread > 0, spread, 1.0)])
+        self._mean = np.vstack([mean, train_scores.mean(axis=0)])
+        few = (counts < _ENOUGH)[:, None]
+        self._deviation = np.vstack([np.where(flat | few, stand_in, deviation), np.where(spread > 0, spread, 1.0)])
 
     def fuse(self, scores: DoubleArray, ids: Sequence[str]) -> DoubleArray:
         """Combine the members' z-scores of each clip; see `asdkit.api.Fuser`."""
@@ -83,3 +85,12 @@ class ZScore:
         if self._ids is None:
             raise NotFitted("a fuser must be fitted or loaded before it can fuse")
         return self._ids
+
+
+def _warn_of(flat: npt.NDArray[np.bool_], ids: Sequence[str]) -> None:
+    """Say which members' scores of which ids [bool, ``[ids, members]``] do not vary."""
+    for name, members in zip(ids, flat, strict=True):
+        if members.any():
+            which = ", ".join(str(member + 1) for member in np.flatnonzero(members))
+            message = f"z-score: training scores of id {name!r} do not vary (member {which}); other ids' spread is used"
+            warnings.warn(message, AsdkitWarning, stacklevel=3)

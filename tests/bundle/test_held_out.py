@@ -95,7 +95,7 @@ def test_what_a_detector_learns_does_not_depend_on_the_sound_of_clips_held_out(t
 
 def test_a_fuser_learns_from_clips_held_out_where_there_are_enough_else_from_all():
     ids = ["a"] * (ENOUGH + 3) + ["b"] * 5
-    held = np.array([True] * ENOUGH + [False] * 3 + [True] * 2 + [False] * 3)
+    held = np.array([True] * ENOUGH + [False] * 3 + [True] * (ENOUGH - 1) + [False] * (6 - ENOUGH))
     train = ~held
     train[-1] = False  # a test clip
     learnt = learns_fuser(ids, train, held)
