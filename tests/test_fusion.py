@@ -89,6 +89,21 @@ def test_a_member_that_varies_little_among_few_clips_does_not_outweigh_the_other
     assert first == pytest.approx(np.sqrt(2) * second, rel=0.01)
 
 
+def test_where_each_id_has_one_clip_members_count_alike() -> None:
+    fuser = ZScore(ZScoreConfig())
+    fuser.fit(np.array([[100.0, 1], [300, 2], [500, 3]]), ["a", "b", "c"])
+    first, second = fuser.fuse(np.array([[300.0, 1], [100, 2]]), ["a", "a"])
+    assert first == pytest.approx(second)  # 200 of the one member is as far as 1 of the other
+
+
+def test_rounding_is_no_spread() -> None:
+    fuser = ZScore(ZScoreConfig())
+    with pytest.warns(AsdkitWarning, match="do not vary"):
+        fuser.fit(np.full((3, 1), 0.1), ["a"] * 3)
+    with pytest.warns(AsdkitWarning, match="no training clips"):
+        assert fuser.fuse(np.array([[0.2]]), ["new"]) == pytest.approx(0.1)
+
+
 def test_one_training_clip_of_an_id_is_enough() -> None:
     fuser = ZScore(ZScoreConfig())
     fuser.fit(np.vstack([TRAIN, [[5.0, 5.0]]]), [*IDS, "lone"])

@@ -53,7 +53,7 @@ class Reference:
         highest = self.scores[-1]
         if score <= highest:
             return float((1 + np.count_nonzero(self.scores >= score)) * least)
-        return float(least / (1 + (score - highest) / self.spread))
+        return float(least * (self.spread / (self.spread + (score - highest))))
 
     @cached_property
     def spread(self) -> float:

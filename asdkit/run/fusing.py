@@ -36,7 +36,8 @@ class Fused:
         [float64, ``[clips]``] Of all clips, by the fuser fitted on all that it may learn from.
     reference
         Of each id, scores of the clips held out [float64, ``[held out]``], sorted, each by a fuser that was fitted
-        without it: how a new healthy clip may be expected to score. Ids without such clips are left out.
+        without it: how a new healthy clip may be expected to score. Ids without such clips are left out, and a machine
+        that has two of them in all.
     fuser
         None where the system is one member.
     """
@@ -92,24 +93,32 @@ def fuse_members(
     learnt = learns_fuser(ids, train, held)
     made = _fitted(fuser, members, ids, learnt, registry)
     scores = fuse_checked(made, fuser.use, members, ids)
-    apart = np.empty(len(ids))
+    apart = np.full(len(ids), np.nan)
     for fold in _folds(ids, held):
+        if (learnt & ~fold).sum() < ENOUGH:
+            continue  # of one clip no fuser can learn how scores are spread: nothing to hold new clips against
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AsdkitWarning)  # said already, of the fuser itself
-            without = _fitted(fuser, members, ids, learns_fuser(ids, train, held & ~fold), registry)
+            without = _fitted(fuser, members, ids, learnt & ~fold, registry)
             apart[fold] = fuse_checked(without, fuser.use, members[fold], _where(ids, fold))
-    return Fused(scores, _by_id(apart[held], ids, held), made)
+    known = held & np.isfinite(apart)
+    return Fused(scores, _by_id(apart[known], ids, known), made)
 
 
 def _folds(ids: Sequence[str], held: BoolArray) -> list[BoolArray]:
-    """Part the clips held out into folds, each id evenly: one clip of an id each where it has few of them."""
+    """Part the clips held out of each id into folds, one clip each where there are few.
+
+    Ids have folds of their own: a fuser may learn of few clips of one id by those of the others.
+    """
     place: Counter[str] = Counter()
-    fold = np.full(len(ids), -1)
+    folds: dict[tuple[str, int], BoolArray] = {}
     for index, id_ in enumerate(ids):
-        if held[index]:
-            fold[index] = place[id_] % _FOLDS
-            place[id_] += 1
-    return [fold == number for number in range(fold.max(initial=-1) + 1)]
+        if not held[index]:
+            continue
+        fold = folds.setdefault((id_, place[id_] % _FOLDS), np.zeros(len(ids), dtype=bool))
+        fold[index] = True
+        place[id_] += 1
+    return list(folds.values())
 
 
 def _fitted(fuser: FuserSettings, members: DoubleArray, ids: Sequence[str], of: BoolArray, registry: Registry) -> Fuser:

@@ -24,8 +24,9 @@ class ZScore:
     Each member's clip score becomes ``(score - mean) / deviation`` with the mean and deviation of its scores of the
     training clips of the same id. The deviation of a handful of clips is mostly chance, and a member with too small a
     one would outweigh all others: an id with fewer than 8 training clips gets the deviation of all ids together, each
-    about its own mean. So does an id whose scores by a member are all the same (to rounding); where those of all ids
-    are, it is 1. An id that had no training clips gets mean and deviation of all training clips together.
+    about its own mean. So does an id whose scores by a member are all the same (to rounding). Where those of each id
+    are, or each has one clip, it is the deviation of all clips about their common mean, and 1 where that is zero too.
+    An id that had no training clips gets mean and deviation of all training clips together.
     """
 
     def __init__(self, config: ZScoreConfig) -> None:
@@ -44,17 +45,17 @@ class ZScore:
         mean = np.array([scores.mean(axis=0) for scores in own])
         deviation = np.array([scores.std(axis=0) for scores in own])
         counts = np.array([len(scores) for scores in own])
-        squares = (counts[:, None] * deviation**2).sum(axis=0)
+        flat = _flat(deviation, mean)
+        squares = (counts[:, None] * np.where(flat, 0, deviation) ** 2).sum(axis=0)
         within = np.sqrt(squares / max(1, len(train_scores) - len(known)))
-        level = np.abs(mean)
-        flat = deviation <= 1e-9 * np.maximum(1e-300, level)
-        _warn_of(flat & ((counts >= _ENOUGH)[:, None] | (within <= 1e-9 * np.maximum(1e-300, level))), known)
-        stand_in = np.where(within > 1e-9 * np.maximum(1e-300, level.max(axis=0)), within, 1.0)
-        spread = train_scores.std(axis=0)
-        self._ids = known
-        self._mean = np.vstack([mean, train_scores.mean(axis=0)])
+        everything, spread = train_scores.mean(axis=0), train_scores.std(axis=0)
+        spread = np.where(_flat(spread, everything), 1.0, spread)
         few = (counts < _ENOUGH)[:, None]
-        self._deviation = np.vstack([np.where(flat | few, stand_in, deviation), np.where(spread > 0, spread, 1.0)])
+        _warn_of(flat & (~few | (within == 0)) & (counts > 1)[:, None], known)
+        self._ids = known
+        self._mean = np.vstack([mean, everything])
+        stand_in = np.where(within > 0, within, spread)
+        self._deviation = np.vstack([np.where(flat | few, stand_in, deviation), spread])
 
     def fuse(self, scores: DoubleArray, ids: Sequence[str]) -> DoubleArray:
         """Combine the members' z-scores of each clip; see `asdkit.api.Fuser`."""
@@ -87,10 +88,16 @@ class ZScore:
         return self._ids
 
 
+def _flat(deviation: DoubleArray, mean: DoubleArray) -> npt.NDArray[np.bool_]:
+    """Whether scores are all the same, to rounding."""
+    made: npt.NDArray[np.bool_] = deviation <= 1e-9 * np.maximum(1e-300, np.abs(mean))
+    return made
+
+
 def _warn_of(flat: npt.NDArray[np.bool_], ids: Sequence[str]) -> None:
     """Say which members' scores of which ids [bool, ``[ids, members]``] do not vary."""
     for name, members in zip(ids, flat, strict=True):
         if members.any():
             which = ", ".join(str(member + 1) for member in np.flatnonzero(members))
-            message = f"z-score: training scores of id {name!r} do not vary (member {which}); other ids' spread is used"
+            message = f"z-score: training scores of id {name!r} do not vary (member {which}); all ids' spread is used"
             warnings.warn(message, AsdkitWarning, stacklevel=3)

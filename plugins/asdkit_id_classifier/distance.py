@@ -10,13 +10,15 @@ from torch import nn
 _DIRECTIONS = 64  # 16 to 128 score alike on the tuning recordings
 _LEAST_VARIANCE = 1e-3  # of the mean over directions: what a direction that hardly varies is given
 _LEAST_DEVIATION = 1e-3  # of the features' own length: variation below that is the rounding of a network's sums
+_NONE = 1e-5  # of that length: a direction of less deviation is one that no window went, and anybody's choice
+_FARTHEST = 1e18  # its square is a float32
 
 
 class Distance(nn.Module):
     """Mahalanobis distance from each id's mean, all ids sharing one covariance (Lee et al. 2018, equation 2).
 
-    The covariance is that of training windows about their id's mean, in its principal directions alone: the rest of
-    it cannot be told from noise.
+    The covariance is that of training windows about their id's mean, in its principal directions alone, those that
+    windows went at all: the rest of it cannot be told from noise.
 
     Parameters
     ----------
@@ -54,7 +56,7 @@ class Distance(nn.Module):
         variances, directions = variances[-kept:].clamp(min=0), directions[:, -kept:]
         length = (products.trace() / counts.sum()).item()  # squared
         least = max(_LEAST_VARIANCE * variances.mean().item(), _LEAST_DEVIATION**2 * length) or 1.0
-        directions = directions / variances.clamp(min=least).sqrt()
+        directions = directions / variances.clamp(min=least).sqrt() * (variances > _NONE**2 * length)
         origin = sums.sum(0) / counts.sum()
         self.origin.copy_(origin)
         self.directions.copy_(directions)
@@ -65,4 +67,4 @@ class Distance(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             steps = ((features.float() - self.origin) @ self.directions)[:, None] - self.centres
             distances: torch.Tensor = torch.linalg.vector_norm(steps, dim=2)
-            return distances
+            return distances.clamp(max=_FARTHEST)

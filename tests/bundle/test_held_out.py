@@ -124,6 +124,22 @@ def test_each_clip_held_out_is_fused_by_a_fuser_that_did_not_see_it():
     np.testing.assert_allclose(fused.scores, whole.mean(axis=1), rtol=1e-12)
 
 
+def test_two_clips_held_out_are_fused_by_the_spread_of_other_ids_and_alone_by_nothing():
+    registry = discover()
+    members = np.array([[1.0, 10], [3, 20], [5, 50], [9, 40], [-9, -9], [-9.5, -9.1], [-9, -9], [-9.2, -9.4]])
+    ids = ["a", "a", "b", "b"] * 2
+    held = np.array([True] * 4 + [False] * 4)
+    fused = fuse_members(fuser(registry), members, ids, ~held, held, registry)
+    # Without the first clip: the other one's mean, and two clips of b about theirs, one degree of freedom.
+    expected = ((members[0] - members[1]) / np.sqrt(2 * ((members[3] - members[2]) / 2) ** 2)).mean()
+    assert fused.reference["a"][0] == pytest.approx(expected)
+    assert {id_: len(scores) for id_, scores in fused.reference.items()} == {"a": 2, "b": 2}
+    alone = np.array([id_ == "a" for id_ in ids])
+    lone = fuse_members(fuser(registry), members[alone], ["a"] * 4, ~held[alone], held[alone], registry)
+    assert lone.reference == {}
+    assert np.isfinite(lone.scores).all()
+
+
 def test_forty_clips_held_out_are_fused_in_twenty_folds(monkeypatch):
     registry = discover()
     entry = registry.entry("fuser", "z-score")

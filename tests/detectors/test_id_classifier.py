@@ -204,10 +204,29 @@ def test_distances_are_mahalanobis_by_the_covariance_that_ids_share() -> None:
     np.testing.assert_allclose(distance(features)[:, :2], expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("rows", [torch.zeros(1, 5), torch.ones(7, 5), torch.rand(3, 200)], ids=["one", "equal", "few"])
-def test_distances_by_few_or_equal_windows_are_finite_and_grow(rows) -> None:
+def distances(rows: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+    """Distances of `new` from the one id that `rows` are of."""
     distance = Distance(rows.shape[1], 2)
     distance.fit([(rows, torch.tensor([[1.0, 0.0]]).expand(len(rows), 2))])
-    near, far = distance(rows)[:, 0], distance(rows + 10)[:, 0]
+    return distance(new)[:, 0]
+
+
+@pytest.mark.parametrize("rows", [torch.zeros(1, 5), torch.ones(7, 5)], ids=["one", "equal"])
+def test_windows_that_do_not_differ_give_no_direction_and_no_distance(rows) -> None:
+    assert (distances(rows, torch.cat([rows, rows + 10])) == 0).all()
+
+
+def test_distances_by_fewer_windows_than_directions_do_not_depend_on_their_order() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows, new = torch.rand(10, 128, generator=generator), torch.rand(3, 128, generator=generator)
+    made = distances(rows, new)
+    assert (made > 0).all()
+    for order in (torch.arange(9, -1, -1), torch.randperm(10, generator=generator)):
+        torch.testing.assert_close(distances(rows[order], new), made, rtol=1e-4, atol=0)
+
+
+def test_distances_and_scores_stay_finite_however_far() -> None:
+    rows = torch.rand(200, 8, generator=torch.Generator().manual_seed(0))
+    far = distances(rows, torch.full((1, 8), 1e30))
     assert far.isfinite().all()
-    assert (near < far).all()
+    assert torch.log1p(far.square()).isfinite().all()
