@@ -36,8 +36,8 @@ class Fused:
         [float64, ``[clips]``] Of all clips, by the fuser fitted on all that it may learn from.
     reference
         Of each id, scores of the clips held out [float64, ``[held out]``], sorted, each by a fuser that was fitted
-        without it: how a new healthy clip may be expected to score. Ids without such clips are left out, and a machine
-        that has two of them in all.
+        without it: how a new healthy clip may be expected to score. Where a machine has two such clips in all, by the
+        fuser fitted on both. Ids without such clips are left out.
     fuser
         None where the system is one member.
     """
@@ -93,16 +93,16 @@ def fuse_members(
     learnt = learns_fuser(ids, train, held)
     made = _fitted(fuser, members, ids, learnt, registry)
     scores = fuse_checked(made, fuser.use, members, ids)
-    apart = np.full(len(ids), np.nan)
+    apart = np.empty(len(ids))
     for fold in _folds(ids, held):
-        if (learnt & ~fold).sum() < ENOUGH:
-            continue  # of one clip no fuser can learn how scores are spread: nothing to hold new clips against
+        rest = learnt & ~fold
+        if rest.sum() < ENOUGH:
+            rest = learnt  # of one clip no fuser can learn how scores are spread
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AsdkitWarning)  # said already, of the fuser itself
-            without = _fitted(fuser, members, ids, learnt & ~fold, registry)
+            without = _fitted(fuser, members, ids, rest, registry)
             apart[fold] = fuse_checked(without, fuser.use, members[fold], _where(ids, fold))
-    known = held & np.isfinite(apart)
-    return Fused(scores, _by_id(apart[known], ids, known), made)
+    return Fused(scores, _by_id(apart[held], ids, held), made)
 
 
 def _folds(ids: Sequence[str], held: BoolArray) -> list[BoolArray]:
