@@ -6,16 +6,17 @@ from typing import Literal
 
 from asdkit.api import DetectorConfig, Field
 
-Statistic = Literal["mean", "deviation", "change"]
+Statistic = Literal["mean", "power", "deviation", "change"]
 
 
 class StatisticsConfig(DetectorConfig):
     """What a clip or window is summarised by."""
 
     statistics: list[Statistic] = Field(
-        ["mean", "change"],
+        ["power", "change"],
         min_length=1,
-        description="of each band: mean, standard deviation, standard deviation of the steps from frame to frame",
+        description="of each band: mean; mean power, on the scale of the features; standard deviation; standard "
+        "deviation of the steps from frame to frame",
     )
 
 

@@ -22,7 +22,7 @@ class Gmm(StatisticsDetector):
         from sklearn.mixture import GaussianMixture
 
         mixture = GaussianMixture(
-            min(self.config.components, len(summaries)),
+            min(self.config.components, len(np.unique(summaries, axis=0))),
             covariance_type="diag",
             reg_covar=_LEAST_VARIANCE,
             random_state=seed,

@@ -13,20 +13,31 @@ _RIDGE = 1e-6  # keeps a covariance of one window, which is zero, invertible
 
 
 class Mahalanobis(StatisticsDetector):
-    """Detector ``mahalanobis``: distance under the covariance of training windows, shrunk by Ledoit and Wolf 2004."""
+    """Detector ``mahalanobis``: distance under the covariance of training windows, shrunk by Ledoit and Wolf 2004.
+
+    Each statistic has a covariance, and thus a shrinkage, of its own; their squared distances add up. Of few clips the
+    covariance between statistics is mostly noise, and one shrinkage for all suits none of them.
+    """
 
     config: MahalanobisConfig
 
     def learn(self, summaries: FloatArray, seed: int) -> State:
-        """Fit the covariance; keep a square root of its inverse."""
+        """Fit the covariances; keep a square root of the inverse of each [float32, ``[statistics, bands, bands]``]."""
         from sklearn.covariance import ledoit_wolf
 
         several = summaries if len(summaries) > 1 else np.repeat(summaries, 2, axis=0)  # scikit-learn warns of one
-        covariance = ledoit_wolf(several.astype(np.float64), assume_centered=True)[0]
-        root = np.linalg.cholesky(covariance + _RIDGE * np.eye(len(covariance)))
-        return {"whiten": np.linalg.inv(root).astype(np.float32)}
+        roots = []
+        for block in self._blocks(several.astype(np.float64)):
+            covariance = ledoit_wolf(block, assume_centered=True)[0]
+            roots.append(np.linalg.cholesky(covariance + _RIDGE * np.eye(len(covariance))))
+        return {"whiten": np.linalg.inv(roots).astype(np.float32)}
 
     def judge(self, summaries: FloatArray, model: State) -> npt.NDArray[np.floating]:
         """Length of the whitened summaries; they are centred already."""
-        lengths: npt.NDArray[np.floating] = np.linalg.norm(summaries @ array(model, "whiten").T, axis=1)
+        whitened = np.matmul(np.stack(self._blocks(summaries)), array(model, "whiten").transpose(0, 2, 1))
+        lengths: npt.NDArray[np.floating] = np.linalg.norm(whitened, axis=(0, 2))
         return lengths
+
+    def _blocks(self, summaries: npt.NDArray[np.floating]) -> list[npt.NDArray[np.floating]]:
+        """The columns of each statistic."""
+        return np.split(summaries, len(set(self.config.statistics)), axis=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from asdkit.api import Context, Features, FloatArray, Stopped, Windows, gather
 from asdkit_statistics.config import Statistic
@@ -22,28 +23,40 @@ def summarise(features: Features, windows: Windows, statistics: Sequence[Statist
     if windows.frames == "clip":
         for clip in range(features.clips):
             _check(ctx)
-            made[clip] = _of_frames(features.clip(clip)[None], wanted)[0]
+            made[clip] = _of_frames(features.clip(clip)[None], wanted, features.scale)[0]
     else:
         at_once = max(1, _AT_ONCE // (windows.frames * features.bands))
         buffer = np.empty((min(at_once, len(windows)), windows.frames, features.bands), np.float32)
         for first in range(0, len(windows), at_once):
             _check(ctx)
             starts = windows.starts[first : first + at_once]
-            made[first : first + at_once] = _of_frames(gather(features.frames, starts, windows.frames, buffer), wanted)
+            frames = gather(features.frames, starts, windows.frames, buffer)
+            made[first : first + at_once] = _of_frames(frames, wanted, features.scale)
     return made.reshape(len(windows), -1)
 
 
-def _of_frames(frames: FloatArray, statistics: Sequence[Statistic]) -> FloatArray:
+def _of_frames(frames: FloatArray, statistics: Sequence[Statistic], scale: str) -> FloatArray:
     """Statistics [float32, ``[windows, statistics, bands]``] of [float32, ``[windows, frames, bands]``]."""
     made = np.empty((len(frames), len(statistics), frames.shape[2]), np.float32)
     for place, statistic in enumerate(statistics):
-        if statistic == "mean":
-            made[:, place] = frames.mean(axis=1, dtype=np.float64)
-        elif statistic == "deviation":
-            made[:, place] = frames.std(axis=1, dtype=np.float64)
-        else:
-            steps = np.diff(frames, axis=1)
-            made[:, place] = steps.std(axis=1, dtype=np.float64) if steps.shape[1] else 0
+        made[:, place] = _of_bands(frames, statistic, scale)
+    return made
+
+
+def _of_bands(frames: FloatArray, statistic: Statistic, scale: str) -> npt.NDArray[np.floating]:
+    """One statistic [float, ``[windows, bands]``] of [float32, ``[windows, frames, bands]``]."""
+    made: npt.NDArray[np.floating]
+    if statistic == "deviation":
+        made = frames.std(axis=1, dtype=np.float64)
+    elif statistic == "change":
+        steps = np.diff(frames, axis=1)
+        made = steps.std(axis=1, dtype=np.float64) if steps.shape[1] else np.zeros(frames.shape[::2])
+    elif statistic == "power" and scale == "db":
+        loudest = frames.max(axis=1)
+        powers = np.power(10, (frames - loudest[:, None]) / 10)
+        made = loudest + 10 * np.log10(powers.mean(axis=1, dtype=np.float64))
+    else:
+        made = frames.mean(axis=1, dtype=np.float64)
     return made
 
 
