@@ -32,7 +32,7 @@ def stacked(features: Features, windows: Windows, standard: Standard, classes: t
     assert isinstance(windows.frames, int)
     views = np.lib.stride_tricks.sliding_window_view(features.frames, windows.frames, axis=0)
     copied = views[windows.starts].transpose(0, 2, 1).copy()
-    standard.apply(copied)
+    standard.apply(copied, classes.argmax(dim=1).numpy())
     return TensorDataset(torch.from_numpy(copied), classes)
 
 

@@ -59,7 +59,7 @@ def _graph(name: str, module: Any, frames: int, bands: int) -> tuple[bytes, list
     import torch
 
     rng = np.random.default_rng(0)
-    mean, scale = module.mean.numpy(), module.scale.numpy()
+    mean, scale = module.mean.numpy().mean(axis=0), module.scale.numpy()
 
     def windows(count: int) -> torch.Tensor:
         noise = rng.standard_normal((count, frames, bands), np.float32)

@@ -21,6 +21,7 @@ def gather(
     out: FloatArray,
     mean: FloatArray | None = None,
     scale: FloatArray | None = None,
+    groups: IntArray | None = None,
 ) -> FloatArray:
     """Copy windows, runs of consecutive rows, into a batch; standardise them in the same pass if asked to.
 
@@ -37,7 +38,10 @@ def gather(
     out
         [float32, ``[at least batch, length, bands]``, C-contiguous] Where to write; the caller's own.
     mean, scale
-        [float32, ``[bands]``] Both or neither: what is written is ``(frames - mean) * scale``.
+        [float32, ``[bands]``] Both or neither: what is written is ``(frames - mean) * scale``. There may be several
+        means [``[groups, bands]``].
+    groups
+        [int64, ``[batch]``] Which of several means each window is taken about.
 
     Returns
     -------
@@ -49,7 +53,7 @@ def gather(
     ValueError
         If shapes do not fit together.
     IndexError
-        If a window reaches beyond the matrix.
+        If a window reaches beyond the matrix, or has a group that there is no mean of.
     """
     if frames.ndim != 2 or starts.ndim != 1 or starts.dtype != np.int64:
         raise ValueError(f"frames must be 2-d, starts 1-d int64; not {frames.ndim}-d, {starts.ndim}-d {starts.dtype}")
@@ -66,13 +70,25 @@ def gather(
     if mean is None or scale is None:
         beyond = _gather(frames, starts, length, out)
     else:
-        if mean.shape != (bands,) or scale.shape != (bands,):
+        if mean.shape[-1:] != (bands,) or mean.ndim != (1 if groups is None else 2) or scale.shape != (bands,):
             raise ValueError(f"mean and scale must have shape ({bands},), not {mean.shape} and {scale.shape}")
-        beyond = _gather_standardised(frames, starts, length, out, mean, scale)
+        means = np.ascontiguousarray(np.atleast_2d(mean))
+        of = _groups(groups, batch, len(means))
+        beyond = _gather_standardised(frames, starts, length, out, means, scale, of)
     if beyond >= 0:
         first = int(starts[beyond])
         raise IndexError(f"window {beyond} is rows {first} to {first + length} of a matrix of {len(frames)} rows")
     return out[:batch]
+
+
+def _groups(groups: IntArray | None, batch: int, means: int) -> IntArray:
+    if groups is None:
+        return np.zeros(batch, np.int64)
+    if groups.shape != (batch,) or groups.dtype != np.int64:
+        raise ValueError(f"groups must be int64 of shape ({batch},), not {groups.dtype} of {groups.shape}")
+    if batch and not 0 <= groups.min() <= groups.max() < means:
+        raise IndexError(f"groups must be 0 to {means - 1}, not {groups.min()} to {groups.max()}")
+    return np.ascontiguousarray(groups)
 
 
 def draw(offsets: IntArray, rng: np.random.Generator, per_clip: int | None = None) -> IntArray:
@@ -130,22 +146,29 @@ def _gather(frames: FloatArray, starts: IntArray, length: int, out: FloatArray) 
 
 @kernel
 def _gather_standardised(
-    frames: FloatArray, starts: IntArray, length: int, out: FloatArray, mean: FloatArray, scale: FloatArray
+    frames: FloatArray,
+    starts: IntArray,
+    length: int,
+    out: FloatArray,
+    mean: FloatArray,
+    scale: FloatArray,
+    of: IntArray,
 ) -> int:
-    """As `_gather`, and standardise: `LANES` bands at a time, those left over one by one."""
+    """As `_gather`, and standardise about a row of `mean`: `LANES` bands at a time, those left over one by one."""
     bands = frames.shape[1]
     ahead = max(1, _AHEAD // max(length * bands, 1))
     for b in range(len(starts)):
         if starts[b] < 0 or starts[b] > len(frames) - length:
             return b
         later = starts[min(b + ahead, len(starts) - 1)]
+        its = of[b] * bands
         for t in range(length):
             row, to = (starts[b] + t) * bands, (b * length + t) * bands
             for k in range(0, bands - LANES + 1, LANES):
                 prefetch(frames, (later + t) * bands + k)
-                store_at(out, to + k, (load_at(frames, row + k) - load_at(mean, k)) * load_at(scale, k))
+                store_at(out, to + k, (load_at(frames, row + k) - load_at(mean, its + k)) * load_at(scale, k))
             for k in range(bands // LANES * LANES, bands):
-                out[b, t, k] = (frames[starts[b] + t, k] - mean[k]) * scale[k]
+                out[b, t, k] = (frames[starts[b] + t, k] - mean[of[b], k]) * scale[k]
     return -1
 
 

@@ -47,7 +47,7 @@ class Source:
     ) -> None:
         """Gather the windows `rows` of a draw, all of one transform, change them, and standardise them."""
         transform = self.transforms[draw.transforms[rows.start]]
-        self._gather(draw.starts[rows], windows)
+        gather(self.features.frames, draw.starts[rows], self.frames, windows)
         if self.features.scale == "power":
             np.log10(np.maximum(windows, 1e-10, out=windows), out=windows)
             windows *= 10
@@ -58,14 +58,12 @@ class Source:
             one_hot(draw.classes[rows] + transform.class_shift, targets)
         if self.features.scale == "power":
             np.power(10, windows * 0.1, out=windows)
-        self.standard.apply(windows)
+        self.standard.apply(windows, draw.classes[rows])
 
     def plain(self, rows: slice, draw: Draw, windows: FloatArray) -> None:
         """Gather and standardise, in one pass, windows that no transform changes."""
-        self._gather(draw.starts[rows], windows, self.standard.mean, self.standard.scale)
-
-    def _gather(self, starts: IntArray, out: FloatArray, *standard: FloatArray) -> None:
-        gather(self.features.frames, starts, self.frames, out, *standard)
+        mean, scale, groups = self.standard.mean, self.standard.scale, self.standard.groups(draw.classes[rows])
+        gather(self.features.frames, draw.starts[rows], self.frames, windows, mean, scale, groups)
 
 
 def one_hot(classes: IntArray, out: FloatArray) -> None:

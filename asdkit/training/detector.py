@@ -56,8 +56,15 @@ class ScoringModule(nn.Module):
 
     def forward(self, windows: torch.Tensor) -> torch.Tensor:
         """Score windows [float32, ``[batch, frames, bands]``]."""
-        scores = self.network.score((windows - self.mean) * self.scale)
-        return scores if scores.ndim == 1 else scores[:, : len(self.ids)]
+        ids = len(self.ids)
+        if len(self.mean) == 1:
+            scores = self.network.score((windows - self.mean) * self.scale)
+            return scores if scores.ndim == 1 else scores[:, :ids]
+        about_each = (windows[:, None] - self.mean[:, None]) * self.scale
+        scores = self.network.score(about_each.flatten(0, 1))
+        if scores.ndim == 1:
+            return scores.reshape(-1, ids)
+        return scores[:, :ids].reshape(-1, ids, ids).diagonal(dim1=1, dim2=2)
 
 
 class NetworkDetector:
@@ -70,6 +77,11 @@ class NetworkDetector:
     def __init__(self, config: NetworkConfig) -> None:
         self.config = config
         self._learnt: _Learnt | None = None
+
+    @property
+    def about_own_mean(self) -> bool:
+        """Whether bands are taken about their mean over the id's training frames, not over the machine's."""
+        return False
 
     def build(self, frames: int, bands: int, classes: int) -> WindowNetwork:
         """Make the network, with fresh weights, for windows of `frames` x `bands` and so many classes.
@@ -87,7 +99,8 @@ class NetworkDetector:
         learn, watch = hold_out(training, self.config.validation, ctx.rng("hold out"))
         if not len(learn):
             raise DataError(f"no training clip is as long as a window of {frames} frames", hint="Use fewer frames.")
-        standard = Standard.fit(training.features, learn)
+        ids = training.classes[: training.real] if self.about_own_mean else None
+        standard = Standard.fit(training.features, learn, ids)
         with surroundings(ctx, "network") as device:
             network = self.build(frames, training.features.bands, classes).to(device)
             fit = Fit(network, training, learn, watch, standard, self.config, ctx)
@@ -100,18 +113,33 @@ class NetworkDetector:
         """Score windows; see `asdkit.api.Detector`."""
         learnt = self._known()
         assert windows.frames == learnt.frames
-        source = Source(features, learnt.frames, 1, learnt.standard, [])
-        draw = Draw.plain(windows.starts, np.zeros(len(windows), np.int64), self.config.batch_size)
+        own = _columns(learnt.ids, ids)[windows.clip_of()]
+        if len(learnt.standard.mean) == 1:
+            return self._score(features, windows.starts, own, ctx)
+        scores = np.full(len(windows), np.inf, np.float32)
+        strange = np.flatnonzero(own < 0)
+        known = np.flatnonzero(own >= 0)
+        scores[known] = self._score(features, windows.starts[known], own[known], ctx)
+        for index in range(len(learnt.ids) if len(strange) else 0):
+            as_its = self._score(features, windows.starts[strange], np.full(len(strange), index), ctx)
+            scores[strange] = np.minimum(scores[strange], as_its)
+        return scores
+
+    def _score(self, features: Features, starts: IntArray, own: IntArray, ctx: Context) -> FloatArray:
+        """Score windows that begin at rows `starts` as those of ids `own` [int64, ``[windows]``], -1 for none known."""
+        learnt = self._known()
+        source = Source(features, learnt.frames, max(1, len(learnt.ids)), learnt.standard, [])
+        draw = Draw.plain(starts, np.maximum(own, 0), self.config.batch_size)
         with surroundings(ctx, "scoring") as device, torch.inference_mode():
             network = learnt.folded.to(device)
-            own = torch.from_numpy(_columns(learnt.ids, ids)[windows.clip_of()]).to(device)
-            scores = torch.empty(len(windows), device=device)
+            column = torch.from_numpy(own).to(device)
+            scores = torch.empty(len(starts), device=device)
             first = 0
             for batch in batches_on(device, source, draw.batch_size, ctx.threads).epoch(draw, 0, 0):
                 if ctx.should_stop():
                     raise Stopped("scoring was stopped")
                 rows = slice(first, first + len(batch.windows))
-                scores[rows] = _own_score(network.score(batch.windows), own[rows], len(learnt.ids))
+                scores[rows] = _own_score(network.score(batch.windows), column[rows], len(learnt.ids))
                 first = rows.stop
             made: FloatArray = scores.cpu().numpy().copy()
         return made
@@ -136,7 +164,7 @@ class NetworkDetector:
         assert isinstance(ids, list)
         frames, classes = int(str(state["frames"])), int(str(state["classes"]))
         with torch.random.fork_rng(devices=[]):
-            network = self.build(frames, len(mean), classes)
+            network = self.build(frames, mean.shape[1], classes)
         load_network(network, "network.", state)
         self._learnt = _Learnt(network.eval(), Standard(mean, scale), list(ids), frames, classes)
 

@@ -18,14 +18,14 @@ class Matrix:
     """A packed matrix and its standardisation on a device."""
 
     def __init__(self, frames: FloatArray, standard: Standard, length: int, device: torch.device) -> None:
-        self.frames = torch.from_numpy(np.require(frames, requirements="W")).to(device)
-        self.mean = torch.from_numpy(standard.mean).to(device)
-        self.scale = torch.from_numpy(standard.scale).to(device)
+        self._frames = torch.from_numpy(np.require(frames, requirements="W")).to(device)
+        self._mean = torch.from_numpy(standard.mean).to(device)
+        self._scale = torch.from_numpy(standard.scale).to(device)
         self._steps = torch.arange(length, device=device)
 
-    def gather(self, starts: torch.Tensor) -> torch.Tensor:
-        """Standardised windows [float32, ``[batch, frames, bands]``] that begin at rows `starts`."""
-        return (self.frames[starts[:, None] + self._steps] - self.mean) * self.scale
+    def gather(self, starts: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
+        """Windows [float32, ``[batch, frames, bands]``] that begin at rows `starts`, about the means of `groups`."""
+        return (self._frames[starts[:, None] + self._steps] - self._mean[groups, None]) * self._scale
 
 
 class _Made(NamedTuple):
@@ -46,7 +46,7 @@ class DeviceBatches:
 
     def epoch(self, draw: Draw, seed: int, epoch: int) -> Iterator[Batch]:
         """Batches of an epoch, in order; the host never waits for the device."""
-        starts = self._moved(draw.starts)
+        starts, groups = self._moved(draw.starts), self._moved(self.source.standard.groups(draw.classes))
         classes = torch.nn.functional.one_hot(self._moved(draw.classes), self.source.classes).float()
 
         def make(batch: int) -> _Made:
@@ -55,7 +55,7 @@ class DeviceBatches:
         for batch, made in enumerate(ahead(make, draw.batches, self.threads)):
             rows = slice(batch * draw.batch_size, (batch + 1) * draw.batch_size)
             plain = slice(rows.start, rows.start + made.first)
-            windows, targets = self.matrix.gather(starts[plain]), classes[rows]
+            windows, targets = self.matrix.gather(starts[plain], groups[plain]), classes[rows]
             if len(made.windows):
                 windows = torch.cat([windows, made.windows.to(self.device, non_blocking=True)])
                 targets = torch.cat([classes[plain], made.targets.to(self.device, non_blocking=True)])

@@ -27,6 +27,9 @@ class GroupMadeConfig(NetworkConfig):
     hidden: list[Annotated[int, Field(ge=1)]] = Field(
         [128, 128, 128], min_length=1, description="units of the hidden layers, all groups together"
     )
+    centre: Literal["machine", "id"] = Field(
+        "id", description="what a band is taken about: its mean over the training frames of the machine, or of the id"
+    )
     epochs: int = Field(15, ge=1, description="passes over the training clips")
 
     @property

@@ -20,6 +20,11 @@ class GroupMade(NetworkDetector):
 
     config: GroupMadeConfig
 
+    @property
+    def about_own_mean(self) -> bool:
+        """As configured: what differs between ids is mostly their mean spectrum, which then need not be learnt."""
+        return self.config.centre == "id"
+
     def build(self, frames: int, bands: int, classes: int) -> GroupMadeNetwork:
         """Make the network; classes do not matter to it."""
         return GroupMadeNetwork(self.config.groups(frames), bands, self.config)

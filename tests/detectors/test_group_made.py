@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asdkit.api import Context, Features, JobOutline, cut_windows
-from tests.detectors.rooms import training
+from tests.detectors.rooms import clips, training
 
 BANDS = 6
 ORDERS = ["middle", "causal", "reverse", [[0, 1, 3, 4], [2]], [[4, 1], [0], [3, 2]], [[2], [0, 1, 3, 4]]]
@@ -251,6 +251,21 @@ def test_a_linear_gaussian_process_is_learnt_and_a_wrong_order_loses_what_theory
     spread = 3 * made.std() / math.sqrt(len(made))
     assert own_units == pytest.approx(truth + excess, abs=0.02)
     assert spread < 0.02
+
+
+@pytest.mark.parametrize(("centre", "same"), [("id", True), ("machine", False)])
+def test_a_window_is_judged_by_where_it_lies_about_its_own_ids_mean(centre, same) -> None:
+    ids = ["id_00", "id_01"] * 6
+    data = training(clips(ids), ids, 5)
+    detector = GroupMade(GroupMadeConfig(centre=centre, epochs=2, hidden=[8], least_batches=2))
+    detector.fit(data, Context())
+    by_clip = data.features.frames.reshape(12, -1, data.features.bands)
+    step = by_clip[1::2].mean(axis=(0, 1)) - by_clip[::2].mean(axis=(0, 1))
+    swapped = by_clip + np.where(np.arange(12) % 2, -1, 1)[:, None, None] * step
+    moved = Features(swapped.reshape(-1, data.features.bands).astype(np.float32), data.features.offsets)
+    own = detector.score(data.features, data.windows, ids, Context())
+    others = detector.score(moved, data.windows, ids[1:] + ids[:1], Context())
+    assert np.allclose(own, others, rtol=1e-4, atol=1e-4) == same
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,8 @@ def decibel(power):
     return 10 * np.log10(np.maximum(power, 1e-10))
 
 
-def gather(frames, starts, length, mean=None, scale=None):
+def gather(frames, starts, length, mean=None, scale=None, groups=None):
     windows = np.stack([frames[s : s + length] for s in starts]).astype(np.float64)
-    return windows if mean is None else (windows - mean) * scale
+    if mean is None:
+        return windows
+    return (windows - (mean if groups is None else mean[groups][:, None])) * scale

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from asdkit.kernels import draw, gather
 from tests.kernels import naive
 
+STATS = {"mean": np.zeros(40, np.float32), "scale": np.ones(40, np.float32)}
+
 
 def matrix(rows=300, bands=40, seed=0):
     return np.random.default_rng(seed).standard_normal((rows, bands)).astype(np.float32)
@@ -18,17 +20,21 @@ def matrix(rows=300, bands=40, seed=0):
     bands=st.integers(1, 150),
     length=st.integers(1, 70),
     starts=st.lists(st.integers(0, 30), max_size=6),
-    standardise=st.booleans(),
+    means=st.none() | st.integers(0, 3),
 )
-def test_windows_are_those_rows(bands, length, starts, standardise):
+def test_windows_are_those_rows(bands, length, starts, means):
     frames = matrix(100, bands)
-    mean, scale = matrix(2, bands, 1) if standardise else (None, None)
+    mean, scale = (None, None) if means is None else matrix(2, bands, 1)
+    groups = np.arange(len(starts)) % means if means else None
+    if means:
+        mean = matrix(means, bands, 2)
     out = np.full((len(starts) + 1, length, bands), 7, np.float32)
-    found = gather(frames, np.array(starts, np.int64), length, out, mean, scale)
+    found = gather(frames, np.array(starts, np.int64), length, out, mean, scale, groups)
     assert found.base is out
     assert np.all(out[len(starts) :] == 7)
     if starts:
-        np.testing.assert_allclose(found, naive.gather(frames, starts, length, mean, scale), rtol=1e-5, atol=1e-6)
+        expected = naive.gather(frames, starts, length, mean, scale, groups)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_without_standardising_windows_are_exact_copies_nan_included():
@@ -65,12 +71,21 @@ def test_a_window_beyond_the_matrix_is_an_error(start, standardise):
         ({"frames": matrix(300, 80)[:, ::2]}, "frames must be"),
         ({"mean": np.zeros(40, np.float32)}, "both"),
         ({"mean": np.zeros(40, np.float32), "scale": np.zeros(39, np.float32)}, "shape"),
+        ({**STATS, "mean": np.zeros((2, 40), np.float32)}, "shape"),
+        ({**STATS, "mean": np.zeros((2, 40), np.float32), "groups": np.zeros(3, np.int64)}, "groups must be"),
     ],
 )
 def test_what_does_not_fit_is_refused(change, message):
     arguments = {"frames": matrix(), "starts": np.array([0, 1]), "length": 64, "out": np.empty((2, 64, 40), np.float32)}
     with pytest.raises(ValueError, match=message):
         gather(**(arguments | change))
+
+
+@pytest.mark.parametrize("group", [-1, 2])
+def test_a_group_without_a_mean_is_an_error(group):
+    means, scale = np.zeros((2, 40), np.float32), np.ones(40, np.float32)
+    with pytest.raises(IndexError, match="groups must be 0 to 1"):
+        gather(matrix(), np.array([0, 1]), 8, np.empty((2, 8, 40), np.float32), means, scale, np.array([0, group]))
 
 
 @settings(deadline=None)  # the first example compiles

@@ -126,16 +126,16 @@ def test_batches_are_the_same_whatever_the_number_of_threads(threads) -> None:
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("scale", ["db", "power"])
-def test_batches_gathered_on_a_device_are_those_gathered_in_main_memory(threads, scale) -> None:
+@pytest.mark.parametrize("about", ["machine", "id"])
+def test_batches_gathered_on_a_device_are_those_gathered_in_main_memory(threads, scale, about) -> None:
     """The device here is the CPU: the same operations run on a GPU."""
     plain = clips(IDS)
     frames = plain.frames if scale == "db" else (10 ** (plain.frames / 10)).astype(np.float32)
     data = training(Features(frames, plain.offsets, scale), IDS, 5, augmentations=AUGMENTATIONS)
     sampler = Sampler(data, np.arange(len(IDS)))
     draw = sampler.draw(8, 16, 3, np.random.default_rng(0))
-    source = Source(
-        data.features, 5, len(data.class_names), Standard.fit(data.features, np.arange(6)), sampler.transforms
-    )
+    standard = Standard.fit(data.features, np.arange(6), data.classes if about == "id" else None)
+    source = Source(data.features, 5, len(data.class_names), standard, sampler.transforms)
     host = HostBatches(source, 16, threads).epoch(draw, 7, 0)
     device = DeviceBatches(source, torch.device("cpu"), threads).epoch(draw, 7, 0)
     count = 0
@@ -156,19 +156,21 @@ def test_the_last_batch_may_be_smaller_when_all_windows_are_wanted() -> None:
         assert sizes == [100, 100, 40]
 
 
-def test_windows_are_gathered_augmented_then_standardised() -> None:
+@pytest.mark.parametrize("about", ["machine", "id"])
+def test_windows_are_gathered_augmented_then_standardised(about) -> None:
     """Mixing in decibels commutes with standardising; mixing powers does not: the order shows."""
     power = Augmentation("mix", MixConfig(domain="power"), Mix(MixConfig(domain="power")), probability=1.0)
     data = training(clips(IDS), IDS, 5, augmentations=(power,))
     sampler = Sampler(data, np.arange(len(IDS)))
     draw = sampler.draw(8, 16, 1, np.random.default_rng(0))
-    standard = Standard.fit(data.features, np.arange(12))
+    standard = Standard.fit(data.features, np.arange(12), data.classes if about == "id" else None)
     source = Source(data.features, 5, 2, standard, sampler.transforms)
     batch = next(iter(HostBatches(source, 16, 1).epoch(draw, 7, 0)))
     rows = np.stack([data.features.frames[start : start + 5] for start in draw.starts[:16]])
     targets = np.eye(2, dtype=np.float32)[draw.classes[:16]]
     blended, shares = Mix(MixConfig(domain="power")).transform(rows, targets, np.random.default_rng([7, 0, 0]), 0)
-    np.testing.assert_allclose(batch.windows, (blended - standard.mean) * standard.scale, rtol=1e-4, atol=1e-4)
+    means = standard.mean[draw.classes[:16] % len(standard.mean), None]
+    np.testing.assert_allclose(batch.windows, (blended - means) * standard.scale, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(batch.targets, shares)
 
 
@@ -199,7 +201,7 @@ def test_a_network_settles_once_trained_with_all_windows_of_real_clips_as_they_a
     settled = [seen for seen in network.seen if len(seen) == 3]
     standard = detector._learnt.standard
     expected = np.stack([features.frames[start : start + 5] for start in data.windows.starts])
-    standard.apply(expected)
+    standard.apply(expected, np.zeros(len(expected), np.int64))
     np.testing.assert_allclose(torch.cat([windows for windows, _, _ in settled]), expected, rtol=1e-5, atol=1e-5)
     classes = torch.cat([targets for _, targets, _ in settled]).argmax(dim=1)
     np.testing.assert_array_equal(classes, data.classes[data.windows.clip_of()])
@@ -233,12 +235,25 @@ def test_standardised_bands_have_mean_zero_and_deviation_one_and_constant_ones_s
     features.frames[:, 2] = -80
     standard = Standard.fit(features, np.arange(12))
     frames = features.frames.copy()
-    standard.apply(frames)
+    standard.apply(frames[None], np.zeros(1, np.int64))
     np.testing.assert_allclose(frames.mean(axis=0), 0, atol=1e-3)
     np.testing.assert_allclose(np.delete(frames.std(axis=0), 2), 1, rtol=1e-3)
     assert np.abs(frames[:, 2]).max() < 1
     silent = Features(np.full((10, 3), -100, np.float32), np.array([0, 10]))
     np.testing.assert_array_equal(Standard.fit(silent, np.array([0])).scale, 1)
+
+
+def test_each_id_may_have_a_mean_of_its_own() -> None:
+    features, of = clips(IDS), np.array([IDS.index(name) for name in IDS])
+    standard = Standard.fit(features, np.arange(12), of)
+    frames = features.frames.reshape(12, -1, features.bands).copy()
+    standard.apply(frames, of)
+    for index in (0, 1):
+        np.testing.assert_allclose(frames[of == index].mean(axis=(0, 1)), 0, atol=1e-3)
+    np.testing.assert_allclose((frames**2).mean(axis=(0, 1)), 1, rtol=1e-3)
+    np.testing.assert_array_equal(standard.groups(np.array([0, 1, 2, 3])), [0, 1, 0, 1])  # variants: their id's
+    one = Standard.fit(features, np.flatnonzero(of == 0), of)  # nothing to learn from of the other id
+    np.testing.assert_array_equal(one.mean[1], one.mean[0])
 
 
 def test_the_epoch_with_the_lowest_loss_on_held_out_clips_is_kept() -> None:
