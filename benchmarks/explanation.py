@@ -4,8 +4,7 @@
 room with the settings of `asdkit demo`; in healthy test clips of every id a tone burst of a quarter of a second is
 planted, 18 dB above the clip at its peak, anywhere in time and from 500 Hz to 7 kHz. A hit: the hottest of 16 by 16
 cells overlaps the burst in time and frequency. A heat map explains the score, not the sound: a burst counts where it
-raised the score by more than three standard deviations of the scores of the id's other healthy test clips. (A detector
-of a whole clip's statistics hardly notices so short a sound.)
+raised the score by more than three standard deviations of the scores of the id's other healthy test clips.
 """
 
 from __future__ import annotations
