@@ -202,6 +202,8 @@ class Sampler:
         if len(windows) >= batch_size:
             windows = windows[: len(windows) // batch_size * batch_size]
         starts, classes, transforms = self._augment(windows, rng)
+        if not self.transforms:
+            return Draw(starts, classes, transforms, batch_size)  # in order already
         batch = np.arange(len(windows)) // batch_size
         order = np.lexsort((transforms, batch))
         return Draw(starts[order], classes[order], transforms[order], batch_size)

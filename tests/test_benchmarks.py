@@ -3,12 +3,15 @@
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import report
 from benchmarks.harness import Case, NotEqual, run, summary
+from benchmarks.suites import gpu
 
 ROOT = Path(__file__).parents[1]
 
@@ -70,3 +73,77 @@ def test_compare_works_as_a_command_and_a_wrong_file_is_one_line(tmp_path):
     done = subprocess.run([*command, str(new)], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == f"{new}: not a benchmark file\n"
+
+
+CPU = torch.device("cpu")
+MEMBERS = {member.name: member for member in gpu.MEMBERS}
+
+
+def test_without_a_cuda_device_its_suite_says_so_in_a_line_and_measures_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert list(gpu.measure(quick=True)) == []
+    assert capsys.readouterr().err == "gpu: there is no CUDA device here, so nothing is measured\n"
+
+
+def test_members_of_table_1_are_those_of_its_spec():
+    spec = tomllib.loads((ROOT / "specs/dcase2020_table1.toml").read_text())
+    assert list(spec["detectors"]) == list(MEMBERS)
+    for name, table in spec["detectors"].items():
+        stated = spec["detectors"][table["extends"]] | table if "extends" in table else table
+        member = MEMBERS[name]
+        assert (stated["use"], stated["frames"], stated.get("hop", 1)) == (member.use, member.frames, member.hop)
+        used = tuple(spec["augmenters"][augmenter]["use"] for augmenter in stated.get("augmenters", ()))
+        assert used == member.augmenters
+        asked, made = member.make().config.model_dump(), member.make(**_own_options(stated)).config.model_dump()
+        assert asked == made
+
+
+def _own_options(table):
+    core = {"use", "extends", "featurizer", "frames", "hop", "augmenters"}
+    return {key: value for key, value in table.items() if key not in core}
+
+
+def test_the_gpu_suite_measures_epochs_and_computes_table_1_from_them():
+    """On the CPU, at toy size: the same code runs on a GPU."""
+    limits = gpu.measured_limits(CPU, 64, 2**12)
+    assert min(limits.float32, limits.bfloat16, limits.memory) > 0
+    few = {"batch_size": 4, "windows_per_clip": 4, "least_batches": 2}
+    results = list(gpu.table_1(CPU, limits, 2, 1, (MEMBERS["G"], MEMBERS["M"]), **few))
+    found = {(r.case, r.parameters.get("precision", "")): r.median for r in results}
+    assert min(found.values()) > 0
+    epoch = found["G: epoch", "float32"] / 4 * gpu.counted(MEMBERS["G"].make(**few), 5, 2, CPU).flops / limits.float32
+    assert found["G: share of the limit of products", "float32"] == pytest.approx(100 * epoch)
+    expected = 0
+    for name, windows in (("G", 309), ("M", 32)):  # of a clip
+        expected += 15 * 2 * 4 / found[f"{name}: epoch as in Table 1", ""]
+        expected += 3 * windows / found[f"{name}: scoring", ""]  # two clips to train with, one to test
+    assert found["Table 1, computed", ""] == pytest.approx(6 * expected)
+    assert [r.unit for r in gpu.limit_results(limits, "a card")] == ["TFLOP/s", "TFLOP/s", "GB/s"]
+
+
+def test_operations_and_bytes_of_a_step_of_group_made_are_those_of_its_layers():
+    step = gpu.counted(MEMBERS["G"].make(batch_size=8, precision="float32"), 5, 2, CPU)
+    known, bins, mixtures = 4 * 128, 128, 3 * 10 * 128
+    first, others = known * (128 + bins), 128 * (128 + 128 + mixtures)
+    # What is known needs no gradient: the layers that see it have two products, the others three.
+    assert step.flops == 2 * 8 * (2 * first + 3 * others)
+    weights, windows = first + others + 3 * 128 + mixtures + bins, 8 * 5 * 128
+    kept = 8 * (known + 3 * 128 + mixtures + bins)  # inputs of layers, gradients of mixtures and shifts
+    assert not step.bfloat16
+    assert step.moved == 4 * (11 * weights + 4 * windows + 2 * kept)
+
+
+def test_operations_of_a_step_of_a_classifier_are_those_of_its_convolutions():
+    """Most are of one channel each, which torch's own count of the pass backward takes for full ones."""
+    detector = MEMBERS["M"].make(batch_size=2)
+    network = detector.build(64, 128, 2)
+    counts = []
+
+    def count(layer, inputs, output):
+        counts.append(2 * output.numel() * layer.weight[0].numel())
+
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+            layer.register_forward_hook(count)
+    network.loss(torch.randn(2, 64, 128), torch.eye(2))
+    assert gpu.counted(detector, 64, 2, CPU).flops == 3 * sum(counts) - counts[0]  # windows need no gradient

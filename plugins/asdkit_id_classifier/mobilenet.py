@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 FEATURES = 1280
 
@@ -60,4 +61,12 @@ class Bottleneck(nn.Module):
 def _conv(before: int, after: int, size: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
     """Convolution, batch normalisation, ReLU6."""
     convolution = nn.Conv2d(before, after, size, stride, padding=size // 2, groups=groups, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(after), nn.ReLU6(inplace=True))
+    return nn.Sequential(convolution, nn.BatchNorm2d(after), ReLU6())
+
+
+class ReLU6(nn.Module):
+    """ReLU cut at 6; in place in evaluation alone: in training torch would copy its input first, for the gradient."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Cut images at 0 and 6."""
+        return functional.relu6(images, inplace=not self.training)
