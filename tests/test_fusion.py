@@ -27,6 +27,13 @@ def test_scores_are_standardised_by_their_ids_training_scores_and_combined() -> 
     np.testing.assert_allclose(fitted("max").fuse(scores, ["id_00", "id_02"]), [2, 2])
 
 
+def test_the_median_follows_most_members_however_far_one_is_off() -> None:
+    fuser = ZScore(ZScoreConfig(combine="median"))
+    fuser.fit(np.column_stack([TRAIN, TRAIN[:, 0]]), IDS)
+    scores = np.array([[3.0, 40.0, 1e9], [3.0, 30.0, -1e9]])  # deviations of id_00: 1, 2, very many; 1, 1, very few
+    np.testing.assert_allclose(fuser.fuse(scores, ["id_00", "id_00"]), [2, 1])
+
+
 def test_training_scores_become_standard_for_each_id() -> None:
     one = ZScore(ZScoreConfig())
     one.fit(TRAIN[:, :1], IDS)

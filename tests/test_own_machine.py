@@ -57,7 +57,7 @@ def test_what_is_written_is_a_valid_spec_whatever_the_folder_is_called(tmp_path,
 
 @pytest.mark.parametrize(
     ("clips", "ids", "detectors"),
-    [(4, 1, {"L", "K"}), (30, 1, {"L", "G"}), (30, 2, {"L", "G", "M"}), (20, 2, {"L", "K"})],
+    [(4, 1, {"L", "K"}), (30, 1, {"L", "K", "G"}), (30, 2, {"L", "K", "G", "M"}), (20, 2, {"L", "K"})],
 )
 def test_detectors_are_chosen_by_how_many_clips_and_ids_there_are(tmp_path, clips, ids, detectors):
     for number in range(ids):

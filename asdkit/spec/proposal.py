@@ -100,7 +100,7 @@ def propose(inventory: Inventory, root: Path, folder: Path) -> Proposal:
         learnt=learnt,
         least_for_network=LEAST_FOR_NETWORK,
         ids=seen.most_ids,
-        members=json.dumps(["L", "G" if density else "K", *(["M"] if classifier else [])]),
+        members=json.dumps(["L", "K", *(["G"] if density else []), *(["M"] if classifier else [])]),
     )
     return Proposal(name, text, seen.machines, notes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from asdkit_fusion.config import ZScoreConfig
 
 DoubleArray = npt.NDArray[np.float64]
 
+_COMBINE: dict[str, Callable[..., DoubleArray]] = {"mean": np.mean, "max": np.max, "median": np.median}
 
 _ENOUGH = 8
 """Clips of an id from which on their deviation is taken for the id's own."""
@@ -67,7 +68,7 @@ class ZScore:
             message = f"z-score: no training clips of {', '.join(map(repr, unseen))}; statistics of all ids are used"
             warnings.warn(message, AsdkitWarning, stacklevel=2)
         standardised = (scores - self._mean[rows]) / self._deviation[rows]
-        fused: DoubleArray = standardised.mean(axis=1) if self.config.combine == "mean" else standardised.max(axis=1)
+        fused: DoubleArray = _COMBINE[self.config.combine](standardised, axis=1)
         return fused
 
     def state(self) -> State:

@@ -31,6 +31,7 @@ class GroupMadeConfig(NetworkConfig):
         "id", description="what a band is taken about: its mean over the training frames of the machine, or of the id"
     )
     epochs: int = Field(15, ge=1, description="passes over the training clips")
+    least_batches: int = Field(12, ge=1, description="batches that an epoch has at least, of small sets too")
 
     @property
     def terms(self) -> Literal["conditional", "joint"]:

@@ -6,17 +6,17 @@ from typing import Literal
 
 from asdkit.api import DetectorConfig, Field
 
-Statistic = Literal["mean", "power", "deviation", "change"]
+Statistic = Literal["mean", "power", "deviation", "change", "median-change"]
 
 
 class StatisticsConfig(DetectorConfig):
     """What a clip or window is summarised by."""
 
     statistics: list[Statistic] = Field(
-        ["power", "change"],
+        ["power", "change", "median-change"],
         min_length=1,
-        description="of each band: mean; mean power, on the scale of the features; standard deviation; standard "
-        "deviation of the steps from frame to frame",
+        description="of each band: mean; mean power, on the scale of the features; standard deviation; of the steps "
+        "from frame to frame, their standard deviation, and the median of their sizes",
     )
 
 

@@ -52,6 +52,10 @@ class StatisticsDetector(ABC):
     def judge(self, summaries: FloatArray, model: State) -> npt.NDArray[np.floating]:
         """Score standardised summaries [float32, ``[windows, numbers]``] by a model; each on its own."""
 
+    def blocks(self, summaries: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        """Summaries statistic by statistic [``[statistics, windows, bands]``]."""
+        return np.stack(np.split(summaries, len(set(self.config.statistics)), axis=1))
+
     def fit(self, training: Training, ctx: Context) -> None:
         """Learn from the real training clips; see `asdkit.api.Detector`."""
         self._learnt = None
@@ -138,6 +142,16 @@ class StatisticsDetector(ABC):
     def load(self, state: State) -> None:
         """Take back what `state` gave; see `asdkit.api.Detector`."""
         self._learnt = dict(state)
+
+
+def pooled_logs(distances: npt.NDArray[np.floating], bands: int) -> npt.NDArray[np.floating]:
+    """Pool distances [``[statistics, windows]``] into ``mean(log(1 + distance**2 / bands))`` [``[windows]``].
+
+    Healthy recordings of another day may lie far off in one statistic, and a sum of squares would be all that one's;
+    of near ones, about 1 a band in standardised units, the logarithm makes no more than they are.
+    """
+    pooled: npt.NDArray[np.floating] = np.log1p(np.square(distances.astype(np.float64)) / bands).mean(axis=0)
+    return pooled
 
 
 def array(model: State, name: str) -> npt.NDArray[np.float32]:

@@ -7,11 +7,14 @@ import numpy.typing as npt
 
 from asdkit.api import FloatArray, State
 from asdkit_statistics.config import KnnConfig
-from asdkit_statistics.detector import StatisticsDetector, array
+from asdkit_statistics.detector import StatisticsDetector, array, pooled_logs
 
 
 class Knn(StatisticsDetector):
-    """Detector ``knn``: mean Euclidean distance to the nearest training windows."""
+    """Detector ``knn``: mean Euclidean distance to the nearest training windows.
+
+    Each statistic has nearest windows of its own; `pooled_logs` of their distances is the score.
+    """
 
     config: KnnConfig
 
@@ -20,10 +23,11 @@ class Knn(StatisticsDetector):
         return {"neighbours": summaries}
 
     def judge(self, summaries: FloatArray, model: State) -> npt.NDArray[np.floating]:
-        """Mean distance to the nearest neighbours."""
+        """Mean distances to the nearest neighbours."""
         from sklearn.neighbors import NearestNeighbors
 
         kept = array(model, "neighbours")
-        search = NearestNeighbors(n_neighbors=min(self.config.neighbours, len(kept))).fit(kept)
-        distances: npt.NDArray[np.floating] = search.kneighbors(summaries)[0].mean(axis=1)
-        return distances
+        search = NearestNeighbors(n_neighbors=min(self.config.neighbours, len(kept)))
+        near, far = self.blocks(kept), self.blocks(summaries)
+        distances = [search.fit(own).kneighbors(new)[0].mean(axis=1) for own, new in zip(near, far, strict=True)]
+        return pooled_logs(np.array(distances), near.shape[2])

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from asdkit.api import FloatArray, State
 from asdkit_statistics.config import MahalanobisConfig
-from asdkit_statistics.detector import StatisticsDetector, array
+from asdkit_statistics.detector import StatisticsDetector, array, pooled_logs
 
 _RIDGE = 1e-6  # keeps a covariance of one window, which is zero, invertible
 
@@ -15,8 +15,8 @@ _RIDGE = 1e-6  # keeps a covariance of one window, which is zero, invertible
 class Mahalanobis(StatisticsDetector):
     """Detector ``mahalanobis``: distance under the covariance of training windows, shrunk by Ledoit and Wolf 2004.
 
-    Each statistic has a covariance, and thus a shrinkage, of its own; their squared distances add up. Of few clips the
-    covariance between statistics is mostly noise, and one shrinkage for all suits none of them.
+    Each statistic has a covariance, and thus a shrinkage, of its own; `pooled_logs` of their distances is the score. Of
+    few clips the covariance between statistics is mostly noise, and one shrinkage for all suits none of them.
     """
 
     config: MahalanobisConfig
@@ -27,17 +27,12 @@ class Mahalanobis(StatisticsDetector):
 
         several = summaries if len(summaries) > 1 else np.repeat(summaries, 2, axis=0)  # scikit-learn warns of one
         roots = []
-        for block in self._blocks(several.astype(np.float64)):
+        for block in self.blocks(several.astype(np.float64)):
             covariance = ledoit_wolf(block, assume_centered=True)[0]
             roots.append(np.linalg.cholesky(covariance + _RIDGE * np.eye(len(covariance))))
         return {"whiten": np.linalg.inv(roots).astype(np.float32)}
 
     def judge(self, summaries: FloatArray, model: State) -> npt.NDArray[np.floating]:
-        """Length of the whitened summaries; they are centred already."""
-        whitened = np.matmul(np.stack(self._blocks(summaries)), array(model, "whiten").transpose(0, 2, 1))
-        lengths: npt.NDArray[np.floating] = np.linalg.norm(whitened, axis=(0, 2))
-        return lengths
-
-    def _blocks(self, summaries: npt.NDArray[np.floating]) -> list[npt.NDArray[np.floating]]:
-        """The columns of each statistic."""
-        return np.split(summaries, len(set(self.config.statistics)), axis=1)
+        """Lengths of the whitened summaries, which are centred already."""
+        whitened = np.matmul(self.blocks(summaries), array(model, "whiten").transpose(0, 2, 1))
+        return pooled_logs(np.linalg.norm(whitened, axis=2), whitened.shape[2])

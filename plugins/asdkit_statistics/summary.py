@@ -48,9 +48,14 @@ def _of_bands(frames: FloatArray, statistic: Statistic, scale: str) -> npt.NDArr
     made: npt.NDArray[np.floating]
     if statistic == "deviation":
         made = frames.std(axis=1, dtype=np.float64)
-    elif statistic == "change":
+    elif statistic in ("change", "median-change"):
         steps = np.diff(frames, axis=1)
-        made = steps.std(axis=1, dtype=np.float64) if steps.shape[1] else np.zeros(frames.shape[::2])
+        if not steps.shape[1]:
+            made = np.zeros(frames.shape[::2])
+        elif statistic == "change":
+            made = steps.std(axis=1, dtype=np.float64)
+        else:
+            made = np.median(np.abs(steps), axis=1)
     elif statistic == "power" and scale == "db":
         loudest = frames.max(axis=1)
         powers = np.power(10, (frames - loudest[:, None]) / 10)

@@ -125,7 +125,7 @@ def test_a_plugin_that_imports_torch_at_its_top_fails_its_check_with_the_seconds
 
 def test_check_plugin_takes_options_and_refuses_names_it_does_not_know(asdkit_command):
     assert asdkit_command("check-plugin", "z-score", "--set", "combine=max").returncode == 0
-    wrong = asdkit_command("check-plugin", "z-score", "--set", "combine=median")
+    wrong = asdkit_command("check-plugin", "z-score", "--set", "combine=product")
     assert wrong.returncode == 2
     assert "combine" in wrong.stderr
     assert "Traceback" not in wrong.stderr
@@ -191,7 +191,7 @@ def test_specs_that_are_right_are_right_to_the_schema(validator, path):
         'detectors.G = { use = "group-mad" }',
         'detectors.G = { use = "group-made", hop = 0 }',
         'featurizers.f = { use = "log-mel", n_fft = 3.5 }',
-        'systems.s = { members = ["G"], fuser = { use = "z-score", combine = "median" } }',
+        'systems.s = { members = ["G"], fuser = { use = "z-score", combine = "product" } }',
         'data = { layout = "dcase2020" }',
         "colour = 3",
     ],
