@@ -35,7 +35,9 @@ class ResampleConfig(AugmenterConfig):
     """The wave played faster or slower; each rate is a new class for each id."""
 
     rates: list[Annotated[float, Field(ge=0.25, le=4)]] = Field(
-        [0.9, 1.1], min_length=1, description="factors of speed and so of all frequencies: 1.1 is faster and higher"
+        [0.8, 0.9, 1.1, 1.2],
+        min_length=1,
+        description="factors of speed and so of all frequencies: 1.1 is faster and higher",
     )
 
     @property
