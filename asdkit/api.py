@@ -270,7 +270,12 @@ class Detector(Protocol):
 
 
 class Fuser(Protocol):
-    """Combines the clip scores of several detectors. Made as ``Class(config)``."""
+    """Combines the clip scores of several detectors. Made as ``Class(config)``.
+
+    It may have ``fuse_some(scores, ids, members)``, which fuses the scores [float64, ``[clips, some]``] of some members
+    alone, given by their places. A clip's score over time is then that of the members that cut it into windows; without
+    it, the others take part with their score of the whole clip, and may hide what the rest hear.
+    """
 
     def fit(self, train_scores: npt.NDArray[np.float64], ids: Sequence[str]) -> None:
         """Learn from training clips how each member's scores are distributed.

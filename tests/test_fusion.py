@@ -32,6 +32,15 @@ def test_the_median_follows_most_members_however_far_one_is_off() -> None:
     fuser.fit(np.column_stack([TRAIN, TRAIN[:, 0]]), IDS)
     scores = np.array([[3.0, 40.0, 1e9], [3.0, 30.0, -1e9]])  # deviations of id_00: 1, 2, very many; 1, 1, very few
     np.testing.assert_allclose(fuser.fuse(scores, ["id_00", "id_00"]), [2, 1])
+    other = ZScore(ZScoreConfig(combine="median"))
+    other.load(fuser.state())
+    np.testing.assert_array_equal(other.fuse(scores, ["id_00", "id_00"]), fuser.fuse(scores, ["id_00", "id_00"]))
+
+
+def test_the_median_of_two_members_is_their_mean() -> None:
+    scores = np.array([[4.0, 20.0], [102.0, 0.0]])
+    two = [fitted(combine).fuse(scores, ["id_00", "id_02"]) for combine in ("median", "mean")]
+    np.testing.assert_array_equal(*two)
 
 
 def test_training_scores_become_standard_for_each_id() -> None:
@@ -132,3 +141,13 @@ def test_before_fit_it_says_that_it_is_not_fitted() -> None:
         ZScore(ZScoreConfig()).state()
     with pytest.raises(ValueError, match="need training clips"):
         ZScore(ZScoreConfig()).fit(np.empty((0, 2)), [])
+
+
+@pytest.mark.parametrize("combine", ["mean", "max", "median"])
+def test_some_members_are_fused_as_a_system_of_them_alone_would_be(combine) -> None:
+    members = np.column_stack([TRAIN, TRAIN[:, 0] ** 2])
+    whole, alone = ZScore(ZScoreConfig(combine=combine)), ZScore(ZScoreConfig(combine=combine))
+    whole.fit(members, IDS)
+    alone.fit(members[:, [0, 2]], IDS)
+    made = whole.fuse_some(members[:, [0, 2]], IDS, [0, 2])
+    np.testing.assert_array_equal(made, alone.fuse(members[:, [0, 2]], IDS))

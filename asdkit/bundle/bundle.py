@@ -311,10 +311,17 @@ class Bundle:
         return WindowScores(middles * self.seconds_per_frame(member.featurizer), scored.window_scores[place][its])
 
     def over_time(self, windows: Sequence[WindowScores], id_: str) -> WindowScores:
-        """Score of the system over time: members' window scores are fused as clip scores are, moment by moment."""
+        """Score of the system over time: members' window scores are fused as clip scores are, moment by moment.
+
+        Members that judge whole clips say nothing of when: the fuser leaves them out, if it can fuse some alone.
+        """
         moments = max((w.seconds for w in windows), key=len)
-        heard = np.stack([np.interp(moments, w.seconds, w.scores) for w in windows], axis=1)
-        return WindowScores(moments, self.fused(heard, [id_] * len(moments)).astype(np.float32))
+        heard = np.stack([np.interp(moments, w.seconds, w.scores) for w in windows], axis=1).astype(np.float64)
+        ids = [id_] * len(moments)
+        cut = [place for place, member in enumerate(self.members) if member.frames != "clip"]
+        fuse_some = getattr(self.fuser, "fuse_some", None)
+        fused = fuse_some(heard[:, cut], ids, cut) if cut and fuse_some is not None else self.fused(heard, ids)
+        return WindowScores(moments, np.asarray(fused, np.float32))
 
     def _worst(self, windows: Sequence[WindowScores], id_: str) -> float | None:
         """When the clip is at its worst; no member may know, if all judge whole clips."""

@@ -36,15 +36,24 @@ def _whole_float32() -> Iterator[None]:
     Scores of such rounded products are apart from those of a CPU by up to a hundredth. Matrix products, which torch
     rounds only where asked to, are left as they are.
     """
-    conv = getattr(torch.backends.cudnn, "conv", None)  # of torch 2.9 and later, which refuse to mix old and new names
-    old, new = (torch.backends.cudnn, "allow_tf32", False), (conv, "fp32_precision", "ieee")
-    place, name, whole = old if conv is None else new
-    before = getattr(place, name)
-    setattr(place, name, whole)
+    cudnn = torch.backends.cudnn
+    named = [getattr(cudnn, name) for name in ("conv", "rnn") if hasattr(cudnn, name)]  # torch 2.9 and later
+    before = [place.fp32_precision for place in named]
+    try:
+        rounds: bool | None = cudnn.allow_tf32
+    except RuntimeError:  # the old name cannot tell what the new ones were set to
+        rounds = None
+    cudnn.allow_tf32 = False  # both: torch has `cudnn.flags` fail where they disagree
+    if named:
+        named[0].fp32_precision = "ieee"
     try:
         yield
     finally:
-        setattr(place, name, before)
+        if rounds is not None:
+            cudnn.allow_tf32 = rounds
+        else:
+            for place, precision in zip(named, before, strict=True):
+                place.fp32_precision = precision
 
 
 def autocast(device: torch.device, precision: Precision, pays: Collection[str]) -> AbstractContextManager[object]:

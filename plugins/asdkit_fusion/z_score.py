@@ -60,14 +60,19 @@ class ZScore:
 
     def fuse(self, scores: DoubleArray, ids: Sequence[str]) -> DoubleArray:
         """Combine the members' z-scores of each clip; see `asdkit.api.Fuser`."""
+        return self.fuse_some(scores, ids, range(scores.shape[1]))
+
+    def fuse_some(self, scores: DoubleArray, ids: Sequence[str], members: Sequence[int]) -> DoubleArray:
+        """Combine the z-scores of some members; see `asdkit.api.Fuser`."""
         known = self._known()
         place = {name: index for index, name in enumerate(known)}
         rows = np.array([place.get(name, len(known)) for name in ids], np.int64)
         unseen = sorted(set(ids) - set(known))
         if unseen:
             message = f"z-score: no training clips of {', '.join(map(repr, unseen))}; statistics of all ids are used"
-            warnings.warn(message, AsdkitWarning, stacklevel=2)
-        standardised = (scores - self._mean[rows]) / self._deviation[rows]
+            warnings.warn(message, AsdkitWarning, stacklevel=3)
+        mean, deviation = self._mean[:, members], self._deviation[:, members]
+        standardised = (scores - mean[rows]) / deviation[rows]
         fused: DoubleArray = _COMBINE[self.config.combine](standardised, axis=1)
         return fused
 

@@ -23,7 +23,7 @@ class StatisticsConfig(DetectorConfig):
 class KnnConfig(StatisticsConfig):
     """Nearest neighbours."""
 
-    neighbours: int = Field(1, ge=1, description="how many nearest training windows; their mean distance is the score")
+    neighbours: int = Field(1, ge=1, description="how many nearest training windows of each statistic")
 
 
 class MahalanobisConfig(StatisticsConfig):

@@ -54,7 +54,7 @@ class StatisticsDetector(ABC):
 
     def blocks(self, summaries: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
         """Summaries statistic by statistic [``[statistics, windows, bands]``]."""
-        return np.stack(np.split(summaries, len(set(self.config.statistics)), axis=1))
+        return np.stack(np.split(summaries, len(self._statistics()), axis=1))
 
     def fit(self, training: Training, ctx: Context) -> None:
         """Learn from the real training clips; see `asdkit.api.Detector`."""
@@ -73,6 +73,7 @@ class StatisticsDetector(ABC):
         own = self._cross_fit(summaries, clips, of, ctx)[first]
         self._learnt = {
             "ids": list(training.real_ids),
+            "statistics": self._statistics(),
             "training.marks": known,
             "training.scores": own,
             **self._model(summaries, of, ctx),
@@ -141,14 +142,20 @@ class StatisticsDetector(ABC):
 
     def load(self, state: State) -> None:
         """Take back what `state` gave; see `asdkit.api.Detector`."""
+        learnt, expected = state.get("statistics"), self._statistics()
+        if learnt != expected:  # or of a version before these were kept, whose scores were others
+            raise ValueError(f"it learnt of the statistics {learnt}; expected {expected}")
         self._learnt = dict(state)
+
+    def _statistics(self) -> list[str]:
+        return list(dict.fromkeys(self.config.statistics))
 
 
 def pooled_logs(distances: npt.NDArray[np.floating], bands: int) -> npt.NDArray[np.floating]:
     """Pool distances [``[statistics, windows]``] into ``mean(log(1 + distance**2 / bands))`` [``[windows]``].
 
-    Healthy recordings of another day may lie far off in one statistic, and a sum of squares would be all that one's;
-    of near ones, about 1 a band in standardised units, the logarithm makes no more than they are.
+    Healthy recordings of another day may lie far off in one statistic, and a sum of squares would be all that one's.
+    In standardised units a usual ``distance**2`` is about 1 a band; one that is nearly 0 takes off no more than log 2.
     """
     pooled: npt.NDArray[np.floating] = np.log1p(np.square(distances.astype(np.float64)) / bands).mean(axis=0)
     return pooled

@@ -169,3 +169,24 @@ def test_the_ten_lines_of_the_documents_run(run, exported, tmp_path):
     verdict, reason = ran.stdout.splitlines()
     assert verdict.split()[0] == "anomalous"
     assert "support no rate below 1 in 11" in reason
+
+
+@pytest.mark.parametrize("combine", ["mean", "max", "median"])
+def test_the_worst_time_is_that_of_members_that_hear_moments(tmp_path, registry, combine):
+    """Beside them, members that judge whole clips say nothing of when, and hide it from a median or a maximum."""
+    from asdkit.run import make_plan, run_plan
+    from asdkit.spec import load_spec
+    from tests.bundle.conftest import SPEC, make_room
+
+    make_room(tmp_path / "room", train=8, test=1)
+    wholes = '[detectors.L]\nuse = "mahalanobis"\nfeaturizer = "mel"\n\n[detectors.N]\nextends = "L"\nuse = "knn"\n'
+    system = f'[systems.all]\nmembers = ["L", "N", "K"]\nfuser = {{ use = "z-score", combine = "{combine}" }}\n'
+    (tmp_path / "spec.toml").write_text(SPEC.partition("[systems.both]")[0] + wholes + system)
+    run_plan(make_plan(load_spec(tmp_path / "spec.toml", registry=registry), tmp_path / "run", registry))
+    bundle = Bundle.of_run(tmp_path / "run", "all", registry=registry)
+    wave, rate = soundfile.read(tmp_path / "room" / "fan" / "test" / "normal_id_00_00000000.wav")
+    wave[int(0.7 * rate) : int(0.75 * rate)] *= 3
+    verdict = bundle.score(wave, rate, "00")
+    assert verdict.worst_seconds == pytest.approx(0.725, abs=0.1)
+    over_time = bundle.over_time(list(verdict.windows.values()), "00").scores
+    assert np.count_nonzero(over_time == over_time.max()) == 1

@@ -235,6 +235,15 @@ def rounded_convolutions() -> bool:
     return torch.backends.cudnn.allow_tf32 if conv is None else conv.fp32_precision == "tf32"
 
 
+def test_a_network_may_set_flags_of_cudnn_while_it_works() -> None:
+    before = torch.backends.cudnn.allow_tf32
+    with surroundings(Context(), "network"):
+        assert not torch.backends.cudnn.allow_tf32
+        with torch.backends.cudnn.flags(enabled=False):
+            assert not torch.backends.cudnn.enabled
+    assert torch.backends.cudnn.allow_tf32 == before
+
+
 class Counting(TorchDispatchMode):
     """Counts the operations that reach a device."""
 
