@@ -39,7 +39,7 @@ def same_scores(ours: Any, theirs: Any) -> str:
 
 def _group_made(threads: int, samples: int) -> Iterator[Result]:
     given = machines.training(CLIPS, 5)
-    detector = GroupMade(GroupMadeConfig(epochs=1))
+    detector = GroupMade(GroupMadeConfig(epochs=1, outliers=0))
     detector.fit(given, Context())
     network = GroupMadeNetwork(detector.config.groups(5), machines.BANDS, detector.config)
     load_network(network, "network.", detector.state())

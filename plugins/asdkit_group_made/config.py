@@ -30,6 +30,13 @@ class GroupMadeConfig(NetworkConfig):
     centre: Literal["machine", "id"] = Field(
         "id", description="what a band is taken about: its mean over the training frames of the machine, or of the id"
     )
+    outliers: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description="share of bins that may be anything when scoring: none then adds more than -log(outliers / 20) nats "
+        "(0: the report's likelihood)",
+    )
     epochs: int = Field(15, ge=1, description="passes over the training clips")
     least_batches: int = Field(12, ge=1, description="batches that an epoch has at least, of small sets too")
 

@@ -15,7 +15,8 @@ class GroupMade(NetworkDetector):
     """Detector ``group-made``: negative log-likelihood of frames, in nats a bin of standardised frames.
 
     The density is that of frames standardised a band; in decibels it is less by each band's log of scale, the same
-    for all windows.
+    for all windows. A share of bins (``outliers``) may be anything, in scoring alone: healthy recordings of another day
+    have bins that no training clip had, and these would outweigh all others.
     """
 
     config: GroupMadeConfig
@@ -49,7 +50,7 @@ class GroupMadeNetwork(WindowNetwork):
     def __init__(self, groups: list[list[int]], bands: int, config: GroupMadeConfig) -> None:
         super().__init__()
         joint = config.terms == "joint"
-        self.groups = groups
+        self.groups, self.outliers = groups, config.outliers
         self.predicted = groups[1:] if joint else groups[-1:]
         self.shape = (3, config.components, bands)
         self.first = nn.Parameter(_starting_mixtures(len(groups[0]), self.shape)) if joint else None
@@ -77,23 +78,27 @@ class GroupMadeNetwork(WindowNetwork):
                 block.weight.mul_(0.1)
                 block.bias.zero_()
 
-    def nll(self, windows: torch.Tensor) -> torch.Tensor:
-        """Negative log-likelihood of each window, in nats a bin of the frames scored [float32, ``[batch]``]."""
+    def nll(self, windows: torch.Tensor, outliers: float = 0.0) -> torch.Tensor:
+        """Negative log-likelihood of each window, in nats a bin of the frames scored [float32, ``[batch]``].
+
+        A share of `outliers` may be anything; see `mixture_nll`.
+        """
         batch, _, bands = windows.shape
         ordered = [windows[:, frame] for group in self.groups for frame in group]
         known = torch.cat(ordered[: len(ordered) - len(self.groups[-1])], 1) if len(self.groups) > 1 else windows
-        terms = self._first_term(windows)
+        terms = self._first_term(windows, outliers)
         hidden = known
         for layer in self.hidden:
             hidden = self.activation(torch.cat(layer(hidden), 1))
         if self.predicted:
             for group, mixture, shift in zip(self.predicted, self.mixtures(hidden), self.shifts(known), strict=True):
                 target = torch.stack([windows[:, frame] for frame in group], 1).reshape(-1, bands)
-                nll = mixture_nll(mixture.reshape(-1, *self.shape), shift.float().reshape(-1, bands), target)
+                parameters = mixture.reshape(-1, *self.shape)
+                nll = mixture_nll(parameters, shift.float().reshape(-1, bands), target, outliers)
                 terms.append(nll.reshape(batch, -1))
         return torch.cat(terms, 1).mean(1)
 
-    def _first_term(self, windows: torch.Tensor) -> list[torch.Tensor]:
+    def _first_term(self, windows: torch.Tensor, outliers: float) -> list[torch.Tensor]:
         """Negative log-likelihood of the first group's frames, whose bins are independent."""
         if self.first is None:
             return []
@@ -101,7 +106,7 @@ class GroupMadeNetwork(WindowNetwork):
         for frame, mixtures in zip(self.groups[0], self.first, strict=True):
             target = windows[:, frame]
             parameters = mixtures.expand(len(target), *self.shape)
-            terms.append(mixture_nll(parameters, torch.zeros_like(target), target)[:, None])
+            terms.append(mixture_nll(parameters, torch.zeros_like(target), target, outliers)[:, None])
         return terms
 
     def loss(self, windows: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -109,8 +114,8 @@ class GroupMadeNetwork(WindowNetwork):
         return self.nll(windows).mean()
 
     def score(self, windows: torch.Tensor) -> torch.Tensor:
-        """Negative log-likelihood of each window."""
-        return self.nll(windows)
+        """Negative log-likelihood of each window, outliers allowed for."""
+        return self.nll(windows, self.outliers)
 
 
 def _starting_mixtures(frames: int, shape: tuple[int, int, int]) -> torch.Tensor:

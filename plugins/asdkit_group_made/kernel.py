@@ -66,6 +66,8 @@ def likelihood(
     offset: FloatArray,
     target: FloatArray,
     floor: float,
+    outliers: float,
+    outlier_density: float,
     nll: FloatArray,
     gradient: Bits,
     by_offset: FloatArray,
@@ -82,6 +84,8 @@ def likelihood(
         [float32, ``[rows, bins]``]
     floor
         Least log-variance.
+    outliers, outlier_density
+        Share of values that may be anything, and their density; in `nll` alone, not in its gradient.
     nll
         [float32, ``[rows]``] Written: nats a bin.
     gradient
@@ -93,6 +97,7 @@ def likelihood(
     wanted = len(gradient) > 0
     floor32, half, one, zero = np.float32(floor), np.float32(0.5), np.float32(1), np.float32(0)
     drop = np.uint32(shift)
+    within, anywhere = np.float32(1 - outliers), np.float32(outliers * outlier_density)
     # Of one row, all in the first-level cache: bins are abreast, components one after the other.
     away = np.empty((components, bins), np.float32)
     precision = np.empty((components, bins), np.float32)
@@ -123,8 +128,11 @@ def likelihood(
                 sum_joint[j] += joint[c, j]
         total = zero
         for j in range(bins):
-            total += np.log(sum_prior[j] / sum_joint[j]) + (top_prior[j] - top_joint[j])
-        nll[row] = total / np.float32(bins) + _HALF_LOG_TWO_PI
+            own = np.log(sum_prior[j] / sum_joint[j]) + (top_prior[j] - top_joint[j]) + _HALF_LOG_TWO_PI
+            if outliers > 0:
+                own = -np.log(within * _exp(-own) + anywhere)
+            total += own
+        nll[row] = total / np.float32(bins)
         if not wanted:
             continue
         made = gradient[row]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,10 +11,15 @@ import torch
 LOG_VARIANCE_FLOOR = math.log(1e-4)
 """Least log-variance, in standardised units: a deviation of 0.01 of a band's own."""
 
+OUTLIER_DENSITY = 1 / 20
+"""Of values that may be anything, in standardised units: the same within 10 deviations; beyond, it falls no further."""
+
 _HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
 
-def mixture_nll(parameters: torch.Tensor, offset: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def mixture_nll(
+    parameters: torch.Tensor, offset: torch.Tensor, target: torch.Tensor, outliers: float = 0.0
+) -> torch.Tensor:
     """Negative log-likelihood, averaged over bins.
 
     Component ``c`` of a bin has weight ``softmax(logits)_c``, mean ``mean_c + offset`` and variance
@@ -27,6 +33,9 @@ def mixture_nll(parameters: torch.Tensor, offset: torch.Tensor, target: torch.Te
         [float32, ``[rows, bins]``] Added to all means of a bin.
     target
         [float32, ``[rows, bins]``] Standardised values; the density is one of standardised units.
+    outliers
+        Share of values that may be anything: the density ``p`` of a bin becomes ``(1 - outliers) p + outliers / 20``.
+        Such a likelihood has no gradient.
 
     Returns
     -------
@@ -34,7 +43,9 @@ def mixture_nll(parameters: torch.Tensor, offset: torch.Tensor, target: torch.Te
         [float32, ``[rows]``] Nats a bin.
     """
     if torch.compiler.is_compiling():  # into a graph: of torch's own operations
-        return by_torch(parameters, offset, target, False)[0]
+        return by_torch(parameters, offset, target, False, outliers)[0]
+    if outliers:
+        return _way(parameters)(parameters, offset, target, False, outliers)[0]
     nll: torch.Tensor = _MixtureNll.apply(parameters, offset, target)  # type: ignore[no-untyped-call]
     return nll
 
@@ -44,8 +55,7 @@ class _MixtureNll(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, parameters: torch.Tensor, offset: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        both = on_cpu if parameters.device.type == "cpu" else by_torch
-        nll, gradient, by_offset = both(parameters, offset, target, any(ctx.needs_input_grad))
+        nll, gradient, by_offset = _way(parameters)(parameters, offset, target, any(ctx.needs_input_grad), 0.0)
         ctx.save_for_backward(gradient, by_offset)
         return nll
 
@@ -62,7 +72,13 @@ Likelihood = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Negative log-likelihood a bin of each row; gradient of its sum over bins by parameters and by offset."""
 
 
-def on_cpu(parameters: torch.Tensor, offset: torch.Tensor, target: torch.Tensor, wanted: bool) -> Likelihood:
+def _way(parameters: torch.Tensor) -> Callable[..., Likelihood]:
+    return on_cpu if parameters.device.type == "cpu" else by_torch
+
+
+def on_cpu(
+    parameters: torch.Tensor, offset: torch.Tensor, target: torch.Tensor, wanted: bool, outliers: float = 0.0
+) -> Likelihood:
     """Compute by the compiled kernel."""
     from asdkit_group_made.kernel import likelihood
 
@@ -77,6 +93,8 @@ def on_cpu(parameters: torch.Tensor, offset: torch.Tensor, target: torch.Tensor,
         offset.detach().contiguous().numpy(),
         target.detach().contiguous().numpy(),
         LOG_VARIANCE_FLOOR,
+        outliers,
+        OUTLIER_DENSITY,
         nll.numpy(),
         gradient.detach().view(kind).numpy(),
         by_offset.numpy(),
@@ -84,7 +102,9 @@ def on_cpu(parameters: torch.Tensor, offset: torch.Tensor, target: torch.Tensor,
     return nll, gradient, by_offset
 
 
-def by_torch(parameters: torch.Tensor, offset: torch.Tensor, target: torch.Tensor, wanted: bool) -> Likelihood:
+def by_torch(
+    parameters: torch.Tensor, offset: torch.Tensor, target: torch.Tensor, wanted: bool, outliers: float = 0.0
+) -> Likelihood:
     """Compute by torch's own operations, on any device."""
     logits, means, log_variances = parameters.float().unbind(1)
     floored = log_variances.clamp(min=LOG_VARIANCE_FLOOR)
@@ -94,7 +114,10 @@ def by_torch(parameters: torch.Tensor, offset: torch.Tensor, target: torch.Tenso
     weights = torch.log_softmax(logits, 1)
     joint = weights - 0.5 * (floored + square)
     total = torch.logsumexp(joint, 1)
-    nll = _HALF_LOG_TWO_PI - total.mean(1)
+    own = _HALF_LOG_TWO_PI - total
+    if outliers:
+        own = -torch.log((1 - outliers) * torch.exp(-own) + outliers * OUTLIER_DENSITY)
+    nll = own.mean(1)
     if not wanted:
         return nll, parameters[:0], offset[:0]
     share = torch.exp(joint - total[:, None])

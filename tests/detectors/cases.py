@@ -9,6 +9,7 @@ from asdkit.api import Entry
 from asdkit.plugins import discover
 
 _FEW = {"epochs": 4, "windows_per_clip": 16, "least_batches": 5, "batch_size": 32}
+_TELL_APART = {**_FEW, "batch_size": 16, "least_batches": 16}
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +39,9 @@ CASES = [
     Case("idnn", "autoencoder", {**_FEW, "hidden": 32, "target": "middle"}),
     Case("group-made", "group-made", {**_FEW, "hidden": [32, 32], "components": 3}),
     Case("group-made-causal", "group-made", {**_FEW, "hidden": [32, 32], "components": 2, "order": "causal"}),
-    Case("id-classifier", "id-classifier", {**_FEW, "batch_size": 16, "least_batches": 6}, frames=16),
-    Case("arcface", "id-classifier", {**_FEW, "batch_size": 16, "least_batches": 6, "loss": "arcface"}, frames=16),
-    Case(
-        "distances", "id-classifier", {**_FEW, "batch_size": 16, "least_batches": 16, "score": "mahalanobis"}, frames=16
-    ),
+    Case("id-classifier", "id-classifier", _TELL_APART, frames=16),
+    Case("arcface", "id-classifier", {**_TELL_APART, "loss": "arcface"}, frames=16),
+    Case("distances", "id-classifier", {**_TELL_APART, "score": "mahalanobis"}, frames=16),
     Case("knn", "knn", frames="clip", network=False),
     Case("knn-windows", "knn", {"neighbours": 2}, frames=8, network=False),
     Case("mahalanobis", "mahalanobis", frames="clip", network=False),

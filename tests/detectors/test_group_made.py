@@ -21,9 +21,9 @@ BANDS = 6
 ORDERS = ["middle", "causal", "reverse", [[0, 1, 3, 4], [2]], [[4, 1], [0], [3, 2]], [[2], [0, 1, 3, 4]]]
 
 
-def network(order, likelihood, hidden=(12, 10, 8), components=3, seed=0, frames=5) -> GroupMadeNetwork:
+def network(order, likelihood, hidden=(12, 10, 8), components=3, seed=0, frames=5, **options) -> GroupMadeNetwork:
     """A network with random weights everywhere, in float64."""
-    config = GroupMadeConfig(order=order, likelihood=likelihood, hidden=list(hidden), components=components)
+    config = GroupMadeConfig(order=order, likelihood=likelihood, hidden=list(hidden), components=components, **options)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         made = GroupMadeNetwork(config.groups(frames), BANDS, config)
@@ -95,7 +95,7 @@ def test_blocks_are_a_masked_layer_without_the_products_that_the_mask_zeroes() -
 def test_the_joint_density_is_the_product_of_its_conditionals(order) -> None:
     made = network(order, "joint")
     window = torch.randn(4, 5, BANDS)
-    terms = [made._first_term(window)[i] for i in range(len(made.groups[0]))]
+    terms = [made._first_term(window, 0.0)[i] for i in range(len(made.groups[0]))]
     known = torch.cat([window[:, frame] for group in made.groups[:-1] for frame in group], 1)
     hidden = known
     for layer in made.hidden:
@@ -118,6 +118,29 @@ def test_the_density_of_a_bin_integrates_to_one(components) -> None:
         offset = torch.full((len(values), 1), 0.7)
         density = torch.exp(-mixture_nll(parameters, offset, values[:, None])).double()
         assert torch.trapezoid(density, values.double()).item() == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("way", [on_cpu, by_torch])
+def test_a_share_of_bins_may_be_anything(way) -> None:
+    torch.manual_seed(2)
+    parameters, offset, target = torch.randn(6, 3, 4, 1), torch.randn(6, 1), torch.randn(6, 1) * 3
+    plain = way(parameters, offset, target, False)[0]
+    expected = -torch.log(0.8 * torch.exp(-plain) + 0.2 / 20)
+    torch.testing.assert_close(way(parameters, offset, target, False, 0.2)[0], expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(mixture_nll(parameters, offset, target, 0.2), expected, rtol=1e-5, atol=1e-6)
+    one_bin_far_off = torch.cat([target.expand(6, 4).clone(), torch.full((6, 1), 1e6)], 1)
+    many = [tensor.expand(*tensor.shape[:-1], 5).contiguous() for tensor in (parameters, offset)]
+    most = way(*many, one_bin_far_off, False, 0.2)[0] * 5 - 4 * expected
+    torch.testing.assert_close(most, torch.full((6,), -np.log(0.2 / 20)).float(), rtol=1e-4, atol=1e-4)
+
+
+def test_outliers_count_in_scores_alone() -> None:
+    strict, allowing = (network("middle", "conditional", outliers=share) for share in (0.0, 0.2))
+    allowing.load_state_dict(strict.state_dict())
+    windows = torch.randn(4, 5, BANDS)
+    torch.testing.assert_close(strict.loss(windows, windows), allowing.loss(windows, windows), rtol=0, atol=0)
+    torch.testing.assert_close(strict.score(windows), strict.nll(windows), rtol=0, atol=0)
+    assert not torch.allclose(allowing.score(windows), allowing.nll(windows))
 
 
 def naive_nll(parameters: torch.Tensor, offset: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -241,7 +264,14 @@ def test_a_linear_gaussian_process_is_learnt_and_a_wrong_order_loses_what_theory
     features = Features(windows.reshape(-1, PROCESS_BANDS), np.arange(3001, dtype=np.int64) * frames)
     other = Features(fresh.reshape(-1, PROCESS_BANDS), features.offsets)
     config = GroupMadeConfig(
-        order=order, likelihood="joint", components=1, hidden=[24, 24], epochs=40, batch_size=128, learning_rate=3e-3
+        order=order,
+        likelihood="joint",
+        components=1,
+        hidden=[24, 24],
+        epochs=40,
+        batch_size=128,
+        learning_rate=3e-3,
+        outliers=0,
     )
     detector = GroupMade(config)
     detector.fit(training(features, ["a"] * 3000, frames), Context(seed=3))
