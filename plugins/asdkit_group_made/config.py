@@ -34,8 +34,8 @@ class GroupMadeConfig(NetworkConfig):
         0.2,
         ge=0,
         lt=1,
-        description="share of bins that may be anything when scoring: none then adds more than -log(outliers / 20) nats "
-        "(0: the report's likelihood)",
+        description="share of bins that may be anything when scoring, so that none adds more than "
+        "-log(outliers / 20) nats (0: the report's likelihood)",
     )
     epochs: int = Field(15, ge=1, description="passes over the training clips")
     least_batches: int = Field(12, ge=1, description="batches that an epoch has at least, of small sets too")
