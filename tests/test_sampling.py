@@ -43,7 +43,7 @@ def made(lengths, ids, frames=5, hop=1, augmentations=(), rates=()) -> Training:
 
 MIX = Augmentation("mix", MixConfig(), Mix(MixConfig()))
 WARP = Augmentation("warp", WarpConfig(variants=2), Warp(WarpConfig(variants=2)))
-RESAMPLE = Augmentation("resample", ResampleConfig(), None)
+RESAMPLE = Augmentation("resample", ResampleConfig(rates=[0.9, 1.1]), None)
 
 
 def draw(training: Training, per_clip=4, batch=8, least=1, seed=0, clips=None):
