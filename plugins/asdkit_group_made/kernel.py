@@ -129,7 +129,7 @@ def likelihood(
         total = zero
         for j in range(bins):
             own = np.log(sum_prior[j] / sum_joint[j]) + (top_prior[j] - top_joint[j]) + _HALF_LOG_TWO_PI
-            if outliers > 0:
+            if outliers > 0 and own < np.float32(np.inf):  # else a frame is not finite, and no score may hide it
                 own = -np.log(within * _exp(-own) + anywhere)
             total += own
         nll[row] = total / np.float32(bins)

@@ -116,7 +116,8 @@ def by_torch(
     total = torch.logsumexp(joint, 1)
     own = _HALF_LOG_TWO_PI - total
     if outliers:
-        own = -torch.log((1 - outliers) * torch.exp(-own) + outliers * OUTLIER_DENSITY)
+        allowing = -torch.log((1 - outliers) * torch.exp(-own) + outliers * OUTLIER_DENSITY)
+        own = torch.where(own.isfinite(), allowing, own)  # else a frame is not finite, and no score may hide it
     nll = own.mean(1)
     if not wanted:
         return nll, parameters[:0], offset[:0]

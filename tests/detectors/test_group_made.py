@@ -134,6 +134,14 @@ def test_a_share_of_bins_may_be_anything(way) -> None:
     torch.testing.assert_close(most, torch.full((6,), -np.log(0.2 / 20)).float(), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("way", [on_cpu, by_torch])
+def test_no_share_of_outliers_hides_a_value_that_is_none(way) -> None:
+    parameters, offset, target = torch.zeros(2, 3, 4, 3), torch.zeros(2, 3), torch.zeros(2, 3)
+    target[0, 1] = torch.nan
+    parameters[1] = torch.nan  # as a network makes of such a frame
+    assert not way(parameters, offset, target, False, 0.2)[0].isfinite().any()
+
+
 def test_outliers_count_in_scores_alone() -> None:
     strict, allowing = (network("middle", "conditional", outliers=share) for share in (0.0, 0.2))
     allowing.load_state_dict(strict.state_dict())
