@@ -296,11 +296,11 @@ class Bundle:
         rows = self.featurizers[featurizer].rows
         return _LONG / (rows(2 * _LONG) - rows(_LONG)) / self.sample_rate
 
-    def fused(self, members: DoubleArray, ids: Sequence[str]) -> DoubleArray:
-        """Scores of the system [float64, ``[clips]``] of its members' [float64, ``[clips, members]``]."""
+    def fused(self, members: DoubleArray, ids: Sequence[str], some: Sequence[int] | None = None) -> DoubleArray:
+        """Scores of the system [float64, ``[clips]``] of its members' [float64, ``[clips, members]``], or of `some`."""
         if self.fuser is None or self.description.fuser is None:
             return members[:, 0]
-        return fuse_checked(self.fuser, self.description.fuser.use, members, ids)
+        return fuse_checked(self.fuser, self.description.fuser.use, members, ids, some)
 
     def _windows(self, member: Member, features: Features, scored: SystemScores, place: int, clip: int) -> WindowScores:
         cut = scored.windows[place]
@@ -319,8 +319,8 @@ class Bundle:
         heard = np.stack([np.interp(moments, w.seconds, w.scores) for w in windows], axis=1).astype(np.float64)
         ids = [id_] * len(moments)
         cut = [place for place, member in enumerate(self.members) if member.frames != "clip"]
-        fuse_some = getattr(self.fuser, "fuse_some", None)
-        fused = fuse_some(heard[:, cut], ids, cut) if cut and fuse_some is not None else self.fused(heard, ids)
+        some = cut and hasattr(self.fuser, "fuse_some")
+        fused = self.fused(heard[:, cut], ids, cut) if some else self.fused(heard, ids)
         return WindowScores(moments, np.asarray(fused, np.float32))
 
     def _worst(self, windows: Sequence[WindowScores], id_: str) -> float | None:

@@ -127,15 +127,20 @@ def _fitted(fuser: FuserSettings, members: DoubleArray, ids: Sequence[str], of: 
     return made
 
 
-def fuse_checked(fuser: Fuser, use: str, members: DoubleArray, ids: Sequence[str]) -> DoubleArray:
+def fuse_checked(
+    fuser: Fuser, use: str, members: DoubleArray, ids: Sequence[str], some: Sequence[int] | None = None
+) -> DoubleArray:
     """Fuse [float64, ``[clips, members]``] into [float64, ``[clips]``], and see that it is so; `use` names the plugin.
+
+    `some` are the places of the members whose scores these are, where they are not all: the fuser has ``fuse_some``.
 
     Raises
     ------
     ValueError
         If the fuser gives anything but one finite score a clip.
     """
-    fused = np.asarray(fuser.fuse(members, ids), dtype=np.float64)
+    made = fuser.fuse(members, ids) if some is None else fuser.fuse_some(members, ids, some)  # type: ignore[attr-defined]
+    fused = np.asarray(made, dtype=np.float64)
     if fused.shape != (len(ids),) or not np.isfinite(fused).all():
         raise ValueError(f"{use!r} gave scores of a wrong shape, or not finite")
     return fused

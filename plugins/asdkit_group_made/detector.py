@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from asdkit.api import NetworkDetector, WindowNetwork
+from asdkit.api import NetworkDetector, State, WindowNetwork
 from asdkit_group_made.blocks import BlockLinear, split, up_to
 from asdkit_group_made.config import GroupMadeConfig
 from asdkit_group_made.mixture import mixture_nll
@@ -29,6 +29,17 @@ class GroupMade(NetworkDetector):
     def build(self, frames: int, bands: int, classes: int) -> GroupMadeNetwork:
         """Make the network; classes do not matter to it."""
         return GroupMadeNetwork(self.config.groups(frames), bands, self.config)
+
+    def state(self) -> State:
+        """What was learnt, and the share of outliers that thresholds were taken with; see `asdkit.api.Detector`."""
+        return super().state() | {"outliers": self.config.outliers}
+
+    def load(self, state: State) -> None:
+        """Take back what `state` gave; see `asdkit.api.Detector`."""
+        scored, expected = state.get("outliers"), self.config.outliers
+        if scored != expected:  # or of a version before there was a share, whose scores were others
+            raise ValueError(f"its scores are of the outliers {scored}; expected {expected}")
+        super().load(state)
 
 
 class GroupMadeNetwork(WindowNetwork):

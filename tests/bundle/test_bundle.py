@@ -190,3 +190,6 @@ def test_the_worst_time_is_that_of_members_that_hear_moments(tmp_path, registry,
     assert verdict.worst_seconds == pytest.approx(0.725, abs=0.1)
     over_time = bundle.over_time(list(verdict.windows.values()), "00").scores
     assert np.count_nonzero(over_time == over_time.max()) == 1
+    bundle.fuser.fuse_some = lambda scores, ids, members: np.full(len(ids), np.nan)
+    with pytest.raises(ValueError, match="'z-score' gave scores of a wrong shape, or not finite"):
+        bundle.over_time(list(verdict.windows.values()), "00")

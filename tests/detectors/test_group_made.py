@@ -333,3 +333,16 @@ def test_the_default_likelihood_is_conditional_for_middle_and_joint_for_the_othe
     assert GroupMadeConfig(order="causal").terms == "joint"
     assert GroupMadeConfig(order=[[0], [1]]).terms == "joint"
     assert GroupMadeConfig(order="middle", likelihood="joint").terms == "joint"
+
+
+def test_a_state_of_scores_with_other_outliers_is_refused() -> None:
+    config = GroupMadeConfig(epochs=1, hidden=[8], components=2)
+    detector = GroupMade(config)
+    detector.fit(training(clips(["a", "a"]), ["a", "a"], 5), Context())
+    state = detector.state()
+    GroupMade(config).load(state)
+    with pytest.raises(ValueError, match=r"of the outliers 0\.2; expected 0"):
+        GroupMade(GroupMadeConfig(epochs=1, hidden=[8], components=2, outliers=0)).load(state)
+    del state["outliers"]  # as before there was a share
+    with pytest.raises(ValueError, match=r"of the outliers None; expected 0\.2"):
+        GroupMade(config).load(state)
