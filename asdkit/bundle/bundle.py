@@ -20,7 +20,7 @@ from asdkit.bundle.calibration import Judge, Rule, Threshold
 from asdkit.bundle.description import Description, files_of, read_description
 from asdkit.bundle.parts import Member, assemble
 from asdkit.bundle.verdict import Verdict, WindowScores
-from asdkit.errors import DataError, UsageError
+from asdkit.errors import DataError, PluginError, UsageError
 from asdkit.filling import Source, fill_features
 from asdkit.naming import printable
 from asdkit.run.fusing import fuse_checked
@@ -297,10 +297,19 @@ class Bundle:
         return _LONG / (rows(2 * _LONG) - rows(_LONG)) / self.sample_rate
 
     def fused(self, members: DoubleArray, ids: Sequence[str], some: Sequence[int] | None = None) -> DoubleArray:
-        """Scores of the system [float64, ``[clips]``] of its members' [float64, ``[clips, members]``], or of `some`."""
+        """Scores of the system [float64, ``[clips]``] of its members' [float64, ``[clips, members]``], or of `some`.
+
+        Raises
+        ------
+        PluginError
+            If the fuser gives anything but one finite score a clip.
+        """
         if self.fuser is None or self.description.fuser is None:
             return members[:, 0]
-        return fuse_checked(self.fuser, self.description.fuser.use, members, ids, some)
+        try:
+            return fuse_checked(self.fuser, self.description.fuser.use, members, ids, some)
+        except ValueError as error:
+            raise PluginError(f"{printable(self.description.name)}: the fuser {error}") from None
 
     def _windows(self, member: Member, features: Features, scored: SystemScores, place: int, clip: int) -> WindowScores:
         cut = scored.windows[place]

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from asdkit.bundle import Bundle
-from asdkit.errors import DataError, UsageError
+from asdkit.errors import DataError, PluginError, UsageError
 
 
 def scores_of(run):
@@ -191,5 +191,5 @@ def test_the_worst_time_is_that_of_members_that_hear_moments(tmp_path, registry,
     over_time = bundle.over_time(list(verdict.windows.values()), "00").scores
     assert np.count_nonzero(over_time == over_time.max()) == 1
     bundle.fuser.fuse_some = lambda scores, ids, members: np.full(len(ids), np.nan)
-    with pytest.raises(ValueError, match="'z-score' gave scores of a wrong shape, or not finite"):
+    with pytest.raises(PluginError, match="the fuser 'z-score' gave scores of a wrong shape, or not finite"):
         bundle.over_time(list(verdict.windows.values()), "00")
