@@ -60,8 +60,24 @@ class Bottleneck(nn.Module):
 
 def _conv(before: int, after: int, size: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
     """Convolution, batch normalisation, ReLU6."""
-    convolution = nn.Conv2d(before, after, size, stride, padding=size // 2, groups=groups, bias=False)
+    make = Filter if groups > 1 else nn.Conv2d
+    convolution = make(before, after, size, stride, padding=size // 2, groups=groups, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(after), ReLU6())
+
+
+class Filter(nn.Conv2d):
+    """A filter of 3 x 3 for each channel, padded by one.
+
+    oneDNN has a gradient of such weights for images of 3 rows or more (4 with stride 2), padding not counted; for lower
+    ones, at the network's end, it falls back to a product of matrices for each channel, some 50 times slower.
+    """
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Filter images; low ones are padded before, where a gradient is wanted."""
+        if not self.training or images.shape[2] > 3:
+            return super().forward(images)
+        padded = functional.pad(images, (0, 0, 1, 1))
+        return functional.conv2d(padded, self.weight, self.bias, self.stride, (0, 1), groups=self.groups)
 
 
 class ReLU6(nn.Module):

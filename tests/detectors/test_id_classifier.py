@@ -12,9 +12,10 @@ from asdkit_id_classifier.config import IdClassifierConfig
 from asdkit_id_classifier.detector import ClassifierNetwork, IdClassifier
 from asdkit_id_classifier.distance import Distance
 from asdkit_id_classifier.heads import ArcFace, Softmax, divergence
-from asdkit_id_classifier.mobilenet import Bottleneck, mobilenet_v2
+from asdkit_id_classifier.mobilenet import Bottleneck, Filter, mobilenet_v2
 from asdkit_id_classifier.resnet import resnet_50
 from torch import nn
+from torch.nn import functional
 
 from asdkit.api import Context, Features, JobOutline, Training, cut_windows
 
@@ -66,6 +67,21 @@ def test_images_shrink_thirty_two_fold() -> None:
     assert shapes[-4] == shapes[-3] == (2, 4)
     assert images.shape == (2, 1280)
     assert resnet_50()(torch.zeros(2, 1, 64, 128)).shape == (2, 2048)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("height", [1, 2, 3, 4])
+def test_a_filter_is_a_convolution_however_low_the_images(height, stride) -> None:
+    made = Filter(3, 3, 3, stride, padding=1, groups=3, bias=False).double()
+    images, weights = torch.randn(2, 3, height, 5, dtype=torch.float64), made.weight.detach()
+    own, plain = images.clone().requires_grad_(), images.clone().requires_grad_()
+    weight = weights.clone().requires_grad_()
+    filtered, expected = made(own), functional.conv2d(plain, weight, stride=stride, padding=1, groups=3)
+    torch.testing.assert_close(filtered, expected)
+    filtered.square().sum().backward()
+    expected.square().sum().backward()
+    torch.testing.assert_close(own.grad, plain.grad)
+    torch.testing.assert_close(made.weight.grad, weight.grad)
 
 
 def arcface(margin: float, scale: float = 1.0) -> ArcFace:
