@@ -7,7 +7,9 @@ import warnings
 import numpy as np
 import pytest
 from asdkit_fusion.config import ZScoreConfig
-from asdkit_fusion.z_score import ZScore
+from asdkit_fusion.z_score import ZScore, _lead
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asdkit.api import AsdkitWarning, NotFitted
 
@@ -27,20 +29,34 @@ def test_scores_are_standardised_by_their_ids_training_scores_and_combined() -> 
     np.testing.assert_allclose(fitted("max").fuse(scores, ["id_00", "id_02"]), [2, 2])
 
 
-def test_the_median_follows_most_members_however_far_one_is_off() -> None:
-    fuser = ZScore(ZScoreConfig(combine="median"))
-    fuser.fit(np.column_stack([TRAIN, TRAIN[:, 0]]), IDS)
-    scores = np.array([[3.0, 40.0, 1e9], [3.0, 30.0, -1e9]])  # deviations of id_00: 1, 2, very many; 1, 1, very few
-    np.testing.assert_allclose(fuser.fuse(scores, ["id_00", "id_00"]), [2, 1])
-    other = ZScore(ZScoreConfig(combine="median"))
+@pytest.mark.parametrize(
+    ("lead", "others", "expected"),
+    [
+        (1.0, [-1e9, 1e9], 1.0),  # they disagree: it decides
+        (1.0, [2.0, 1e9], 1.5),  # all above: half way to the nearest
+        (1.0, [0.0, -1e9], 0.5),  # all below
+        (1.0, [1.0, 5.0], 1.0),
+        (1.0, [3.0], 2.0),  # the mean of two
+        (1.0, [5.0, 4.0, 3.0], 2.0),
+        (1.0, [], 1.0),
+    ],
+)
+def test_the_lead_decides_and_others_move_it_where_they_agree(lead, others, expected) -> None:
+    members = 1 + len(others)
+    fuser = ZScore(ZScoreConfig(combine="lead"))
+    fuser.fit(TRAIN[:, :1].repeat(members, axis=1), IDS)  # id_00: mean 2, deviation 1
+    scores = 2 + np.array([[lead, *others]])
+    assert fuser.fuse(scores, ["id_00"]) == pytest.approx([expected])
+    other = ZScore(ZScoreConfig(combine="lead"))
     other.load(fuser.state())
-    np.testing.assert_array_equal(other.fuse(scores, ["id_00", "id_00"]), fuser.fuse(scores, ["id_00", "id_00"]))
+    np.testing.assert_array_equal(other.fuse(scores, ["id_00"]), fuser.fuse(scores, ["id_00"]))
 
 
-def test_the_median_of_two_members_is_their_mean() -> None:
-    scores = np.array([[4.0, 20.0], [102.0, 0.0]])
-    two = [fitted(combine).fuse(scores, ["id_00", "id_02"]) for combine in ("median", "mean")]
-    np.testing.assert_array_equal(*two)
+@given(st.lists(st.floats(-50, 50), min_size=1, max_size=5))
+def test_the_lead_is_never_further_off_than_half_way_to_any_other(scores) -> None:
+    made = _lead(np.array([scores]), 1)[0]
+    moved = abs(made - scores[0])
+    assert all(moved <= abs(other - scores[0]) / 2 + 1e-9 for other in scores[1:])
 
 
 def test_training_scores_become_standard_for_each_id() -> None:
@@ -143,7 +159,7 @@ def test_before_fit_it_says_that_it_is_not_fitted() -> None:
         ZScore(ZScoreConfig()).fit(np.empty((0, 2)), [])
 
 
-@pytest.mark.parametrize("combine", ["mean", "max", "median"])
+@pytest.mark.parametrize("combine", ["mean", "max", "lead"])
 def test_some_members_are_fused_as_a_system_of_them_alone_would_be(combine) -> None:
     members = np.column_stack([TRAIN, TRAIN[:, 0] ** 2])
     whole, alone = ZScore(ZScoreConfig(combine=combine)), ZScore(ZScoreConfig(combine=combine))

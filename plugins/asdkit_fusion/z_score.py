@@ -13,7 +13,15 @@ from asdkit_fusion.config import ZScoreConfig
 
 DoubleArray = npt.NDArray[np.float64]
 
-_COMBINE: dict[str, Callable[..., DoubleArray]] = {"mean": np.mean, "max": np.max, "median": np.median}
+
+def _lead(scores: DoubleArray, axis: int) -> DoubleArray:
+    """Median in which the first member has as many votes as all others together: one far off moves it nowhere."""
+    first, others = scores[:, :1], scores[:, 1:]
+    made: DoubleArray = np.median(np.hstack([first.repeat(max(1, others.shape[1]), axis), others]), axis)
+    return made
+
+
+_COMBINE: dict[str, Callable[..., DoubleArray]] = {"mean": np.mean, "max": np.max, "lead": _lead}
 
 _ENOUGH = 8
 """Clips of an id from which on their deviation is taken for the id's own."""
