@@ -38,12 +38,17 @@ def install(site: Path, distribution: str, modules: dict[str, str], entry_points
 @pytest.fixture
 def asdkit_command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the real ``asdkit``, with the plugins in ``tmp_path/site`` installed."""
+    return command_in(tmp_path)
+
+
+def command_in(folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Make what runs the real ``asdkit`` in a folder, with the plugins in its ``site`` installed."""
 
     def command(*args: object, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
-        path = os.pathsep.join(filter(None, [str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")]))
+        path = os.pathsep.join(filter(None, [str(folder / "site"), os.environ.get("PYTHONPATH", "")]))
         return subprocess.run(
             [sys.executable, "-m", "asdkit", *map(str, args)],
-            cwd=cwd or tmp_path,
+            cwd=cwd or folder,
             env={**os.environ, "PYTHONPATH": path, **env},
             capture_output=True,
             text=True,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from tests.conftest import install
+from tests.conftest import command_in, install
 
 SPECTRUM = (Path(__file__).parents[2] / "examples" / "asdkit-spectrum" / "asdkit_spectrum.py").read_text()
 RATE = 8000
@@ -30,7 +32,11 @@ def write_clip(path: Path, seed: int, *, fault: bool = False, seconds: float = 1
 @pytest.fixture
 def room(tmp_path) -> Path:
     """Two machines, two ids each: 4 training clips, 3 normal and 3 anomalous test clips an id."""
-    root = tmp_path / "room"
+    return make_room(tmp_path / "room")
+
+
+def make_room(root: Path) -> Path:
+    """Write those clips."""
     seed = 0
     for machine in ("fan", "pump"):
         for id_ in ("00", "02"):
@@ -82,10 +88,32 @@ fuser = { use = "z-score", combine = "mean" }
 @pytest.fixture
 def spec(room, tmp_path) -> Path:
     """A spec of light detectors on the room; the plugin they use is installed."""
-    install(tmp_path / "site", "asdkit-spectrum", {"asdkit_spectrum.py": SPECTRUM}, {"spectrum": "asdkit_spectrum"})
-    path = tmp_path / "spec.toml"
+    return make_spec(tmp_path)
+
+
+def make_spec(folder: Path) -> Path:
+    """Write the spec, and install the plugin."""
+    install(folder / "site", "asdkit-spectrum", {"asdkit_spectrum.py": SPECTRUM}, {"spectrum": "asdkit_spectrum"})
+    path = folder / "spec.toml"
     path.write_text(SPEC)
     return path
+
+
+@pytest.fixture(scope="session")
+def whole_run(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A folder in which the spec has been run, once for all tests that begin there, and what the command said."""
+    folder = tmp_path_factory.mktemp("whole")
+    make_room(folder / "room")
+    ran = command_in(folder)("run", make_spec(folder))
+    assert ran.returncode == 0, ran.stderr
+    return folder, ran
+
+
+@pytest.fixture
+def finished(whole_run, tmp_path) -> Path:
+    """The spec, in a copy of the folder in which it has been run already."""
+    shutil.copytree(whole_run[0], tmp_path, dirs_exist_ok=True)
+    return tmp_path / "spec.toml"
 
 
 FAULTY = """

@@ -109,7 +109,7 @@ def test_a_fit_killed_between_epochs_goes_on_from_there_and_ends_bit_for_bit_the
 def test_real_recordings_run_and_every_clip_is_scored(asdkit_command, tmp_path, shared_data, folder):
     spec = tmp_path / "spec.toml"
     spec.write_text(SMALL.replace('root = "room"', f"root = {json.dumps(str(shared_data / folder))}"))
-    few = [x for d in ("G", "M") for o in LITTLE for x in ("--set", f"detectors.{d}.{o}")]
+    few = [x for d in ("G", "M") for o in (*LITTLE, "hop=32") for x in ("--set", f"detectors.{d}.{o}")]
     machine = "fan" if folder == "mimii_fixture" else "drone"
     ran = asdkit_command("run", spec, "--out", "run", "--machine", machine, *few)
     assert ran.returncode == 0, ran.stderr

@@ -163,25 +163,24 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_is_named(asdki
     assert third.returncode == 1, third.stderr  # the lock went with the process
 
 
-def test_killed_at_any_moment_a_run_goes_on_and_ends_with_the_same_scores(asdkit_command, spec, tmp_path):
-    asdkit_command("run", spec, "--out", "whole")
-    whole = (tmp_path / "whole" / "scores.csv").read_bytes()
+def test_killed_at_any_moment_a_run_goes_on_and_ends_with_the_same_scores(asdkit_command, finished, tmp_path):
+    whole = (tmp_path / "runs" / "small" / "scores.csv").read_bytes()
     rng = np.random.default_rng(0)
     for attempt in range(6):
-        process = start(spec, tmp_path, "--out", "killed")
+        process = start(finished, tmp_path, "--out", "killed")
         time.sleep(float(rng.uniform(0.5, 3.0)))
         process.kill()
         process.communicate()
-        finished = job_folders(tmp_path / "killed")
+        done = job_folders(tmp_path / "killed")
         if attempt % 2:
             continue
-        ran = asdkit_command("run", spec, "--out", "killed")
+        ran = asdkit_command("run", finished, "--out", "killed")
         assert ran.returncode == 0, ran.stderr
         after = job_folders(tmp_path / "killed")
-        assert {k: after[k] for k in finished} == finished
+        assert {k: after[k] for k in done} == done
         assert (tmp_path / "killed" / "scores.csv").read_bytes() == whole
         for folder in (tmp_path / "killed" / "jobs").glob("*/*"):
-            if folder.name not in finished:
+            if folder.name not in done:
                 import shutil
 
                 shutil.rmtree(folder)

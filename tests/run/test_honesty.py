@@ -129,23 +129,26 @@ def test_scores_and_jobs_are_the_same_whatever_the_test_labels_say(run) -> None:
     assert all(r.auc is None for r in hidden.rows)
 
 
-def test_each_result_carries_hashes_of_data_settings_and_code(asdkit_command, spec, room, tmp_path) -> None:
-    def hashes():
-        ran = asdkit_command("run", spec)
-        assert ran.returncode == 0, ran.stderr
+def test_each_result_carries_hashes_of_data_settings_and_code(asdkit_command, finished, tmp_path) -> None:
+    def kept():
         return json.loads((tmp_path / "runs" / "small" / "results.json").read_bytes())["sha256"]
 
-    first = hashes()
+    def hashes():
+        ran = asdkit_command("run", finished)
+        assert ran.returncode == 0, ran.stderr
+        return kept()
+
+    first = kept()
     assert set(first) == {"data", "settings", "code"}
     assert hashes() == first
-    clip = room / "fan" / "train" / "normal_id_00_00000000.wav"
+    clip = tmp_path / "room" / "fan" / "train" / "normal_id_00_00000000.wav"
     content = bytearray(clip.read_bytes())
     content[-1] ^= 1
     clip.write_bytes(content)
     changed = hashes()
     assert changed["data"] != first["data"]
     assert (changed["settings"], changed["code"]) == (first["settings"], first["code"])
-    spec.write_text(spec.read_text().replace("order = 4.0", "order = 3.0"))
+    finished.write_text(finished.read_text().replace("order = 4.0", "order = 3.0"))
     assert hashes()["settings"] != first["settings"]
     source = tmp_path / "site" / "asdkit_spectrum.py"
     source.write_text(source.read_text() + "\n# edited\n")

@@ -16,9 +16,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def test_a_run_writes_every_file_and_its_figures_follow_from_scores_csv(asdkit_command, spec, tmp_path):
-    ran = asdkit_command("run", spec)
-    assert ran.returncode == 0, ran.stderr
+def test_a_run_writes_every_file_and_its_figures_follow_from_scores_csv(finished, tmp_path):
     run = tmp_path / "runs" / "small"
     scores = rows_of(run / "scores.csv")
     assert len(scores) == 2 * 2 * 10
@@ -42,14 +40,14 @@ def test_a_run_writes_every_file_and_its_figures_follow_from_scores_csv(asdkit_c
     name, value = challenge[0].split(",")
     (row,) = [r for r in scores if r["path"] == f"fan/test/{name}"]
     assert row["both"] == value
-    assert (run / "spec.toml").read_text() == spec.read_text()
+    assert (run / "spec.toml").read_text() == finished.read_text()
     assert {"settings.json", "results.json"} <= {p.name for p in run.iterdir()}
     assert not (run / "work").exists()
 
 
-def test_the_table_on_standard_output_shows_the_means_of_the_ids(asdkit_command, spec, tmp_path):
-    ran = asdkit_command("run", spec)
-    figures = results_of(tmp_path / "runs" / "small")["results"]
+def test_the_table_on_standard_output_shows_the_means_of_the_ids(whole_run):
+    folder, ran = whole_run
+    figures = results_of(folder / "runs" / "small")["results"]
     fan = [f for f in figures if f["machine"] == "fan" and f["name"] == "S4"]
     (line,) = [x for x in ran.stdout.splitlines() if x.startswith("S4 ")]
     expected = f"{100 * np.mean([f['auc'] for f in fan]):.2f} ({100 * np.mean([f['pauc'] for f in fan]):.2f})"
@@ -57,11 +55,8 @@ def test_the_table_on_standard_output_shows_the_means_of_the_ids(asdkit_command,
     assert "\x1b" not in ran.stdout + ran.stderr
 
 
-def test_a_system_of_one_member_has_its_members_scores_and_mean_fusion_is_the_mean_of_z_scores(
-    asdkit_command, spec, tmp_path
-):
-    asdkit_command("run", spec)
-    scores = rows_of(tmp_path / "runs" / "small" / "scores.csv")
+def test_a_system_of_one_member_has_its_members_scores_and_mean_fusion_is_the_mean_of_z_scores(whole_run):
+    scores = rows_of(whole_run[0] / "runs" / "small" / "scores.csv")
     assert all(r["one"] == r["S"] for r in scores)
     for machine, id_ in (("fan", "00"), ("pump", "02")):
         mine = [r for r in scores if (r["machine"], r["id"]) == (machine, id_)]
@@ -78,35 +73,32 @@ def test_a_system_of_one_member_has_its_members_scores_and_mean_fusion_is_the_me
         np.testing.assert_allclose([float(r["both"]) for r in mine], np.mean(z, axis=0), rtol=1e-9)
 
 
-def test_running_again_repeats_no_job_and_gives_the_same_scores(asdkit_command, spec, tmp_path):
-    asdkit_command("run", spec)
+def test_running_again_repeats_no_job_and_gives_the_same_scores(asdkit_command, finished, tmp_path):
     run = tmp_path / "runs" / "small"
     before, scores = job_folders(run), (run / "scores.csv").read_bytes()
-    again = asdkit_command("run", spec)
+    again = asdkit_command("run", finished)
     assert "6 done, 0 left" in again.stderr
     assert job_folders(run) == before
     assert (run / "scores.csv").read_bytes() == scores
 
 
-def test_changing_one_detector_runs_that_one_alone_and_a_new_system_runs_none(asdkit_command, spec, tmp_path):
-    asdkit_command("run", spec)
+def test_changing_one_detector_runs_that_one_alone_and_a_new_system_runs_none(asdkit_command, finished, tmp_path):
     before = job_folders(tmp_path / "runs" / "small")
-    spec.write_text(
-        spec.read_text() + '\n[systems.three]\nmembers = ["S", "S4", "long"]\nfuser = { use = "z-score" }\n'
+    finished.write_text(
+        finished.read_text() + '\n[systems.three]\nmembers = ["S", "S4", "long"]\nfuser = { use = "z-score" }\n'
     )
-    assert "6 done, 0 left" in asdkit_command("run", spec).stderr
-    changed = asdkit_command("run", spec, "--set", "detectors.long.frames=12")
+    assert "6 done, 0 left" in asdkit_command("run", finished).stderr
+    changed = asdkit_command("run", finished, "--set", "detectors.long.frames=12")
     assert "4 done, 2 left" in changed.stderr
     after = job_folders(tmp_path / "runs" / "small")
     assert {k: after[k] for k in before} == before
     assert len(after) == len(before) + 2
 
 
-def test_editing_a_plugins_source_runs_its_detectors_again(asdkit_command, spec, tmp_path):
-    asdkit_command("run", spec)
+def test_editing_a_plugins_source_runs_its_detectors_again(asdkit_command, finished, tmp_path):
     source = tmp_path / "site" / "asdkit_spectrum.py"
     source.write_text(source.read_text() + "\n# edited\n")
-    assert "6 jobs, 0 done, 6 left" in asdkit_command("run", spec).stderr
+    assert "6 jobs, 0 done, 6 left" in asdkit_command("run", finished).stderr
 
 
 def test_detectors_of_the_same_settings_share_one_job(asdkit_command, spec, tmp_path):
@@ -117,32 +109,29 @@ def test_detectors_of_the_same_settings_share_one_job(asdkit_command, spec, tmp_
     assert all(r["twin"] == r["S"] for r in scores)
 
 
-def test_a_damaged_job_is_noticed_and_run_again(asdkit_command, spec, tmp_path):
-    asdkit_command("run", spec)
+def test_a_damaged_job_is_noticed_and_run_again(asdkit_command, finished, tmp_path):
     run = tmp_path / "runs" / "small"
     scores = (run / "scores.csv").read_bytes()
     victim = next(run.glob("jobs/fan/*/scores.safetensors"))
     data = bytearray(victim.read_bytes())
     data[-1] ^= 1
     victim.write_bytes(data)
-    assert "5 done, 1 left" in asdkit_command("run", spec).stderr
+    assert "5 done, 1 left" in asdkit_command("run", finished).stderr
     assert (run / "scores.csv").read_bytes() == scores
 
 
-def test_two_workers_give_the_same_scores_as_one(asdkit_command, spec, tmp_path):
-    asdkit_command("run", spec, "--out", "one")
-    two = asdkit_command("run", spec, "--out", "two", "--set", "compute.workers=2")
+def test_two_workers_give_the_same_scores_as_one(asdkit_command, finished, tmp_path):
+    two = asdkit_command("run", finished, "--out", "two", "--set", "compute.workers=2")
     assert two.returncode == 0, two.stderr
-    assert (tmp_path / "one" / "scores.csv").read_bytes() == (tmp_path / "two" / "scores.csv").read_bytes()
+    one = tmp_path / "runs" / "small" / "scores.csv"
+    assert one.read_bytes() == (tmp_path / "two" / "scores.csv").read_bytes()
 
 
-def test_scope_id_makes_one_detector_for_each_id(asdkit_command, spec, tmp_path):
-    asdkit_command("run", spec, "--set", 'detectors.S.scope="id"', "--out", "by-id")
+def test_scope_id_makes_one_detector_for_each_id(asdkit_command, finished, tmp_path):
+    asdkit_command("run", finished, "--set", 'detectors.S.scope="id"', "--out", "by-id")
     states = {p.name for p in (tmp_path / "by-id").glob("jobs/fan/*/state*")}
     assert {"state-00.safetensors", "state-02.safetensors"} <= states
-    together = asdkit_command("run", spec, "--out", "together")
-    assert together.returncode == 0
-    a, b = (rows_of(tmp_path / d / "scores.csv") for d in ("by-id", "together"))
+    a, b = (rows_of(tmp_path / d / "scores.csv") for d in ("by-id", "runs/small"))
     assert [r["S"] for r in a] != [r["S"] for r in b]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import zlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,8 +93,13 @@ def make_machine_room(
         for machine_id in list(UNITS)[:ids]
         for recording in _plan(machine, machine_id, train, normal, anomaly)
     ]
-    for recording in recordings:
-        _write(root / recording.path, record(recording, seed, round(seconds * RATE)))
+    samples = round(seconds * RATE)
+
+    def make(recording: Recording) -> None:
+        _write(root / recording.path, record(recording, seed, samples))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(make, recordings))
     _write_manifest(root / "manifest.csv", recordings)
 
 
@@ -143,7 +150,7 @@ def _hall(take: Take) -> Signal:
     clanks = take.rng.uniform(0, take.samples, take.rng.poisson(0.4 * take.samples / take.rate))
     struck = strikes_at(take, clanks, take.rng.lognormal(0, 0.5, len(clanks)))
     steady = (
-        noise(take, np.hypot(rumble / np.linalg.norm(rumble), 0.5 * murmur / np.linalg.norm(murmur)))
+        noise(take, np.hypot(unit(rumble), 0.5 * unit(murmur)))
         + 0.3 * unit(hum)
         + 0.4 * unit(far)
     )
