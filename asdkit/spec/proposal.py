@@ -22,7 +22,7 @@ LEAST_FOR_NETWORK = 20
 
 _RATE = 16_000  # Hz; that of the challenge, whose settings the defaults are
 _FRAME = 0.064  # s, of the challenge's baseline
-_CLASSIFIER_FRAMES = 64
+_CLASSIFIER_FRAMES = 32
 
 
 @dataclass(frozen=True)

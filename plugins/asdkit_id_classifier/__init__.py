@@ -13,6 +13,6 @@ def asdkit_detectors() -> list[Entry]:
             IdClassifierConfig,
             "asdkit_id_classifier.detector:IdClassifier",
             summary="Self-supervised classification of ids: MobileNetV2 or ResNet-50, cross-entropy or ArcFace.",
-            defaults={"frames": 64, "hop": 8},
+            defaults={"frames": 32, "hop": 8},
         )
     ]
