@@ -14,7 +14,7 @@ from asdkit.dataset.inventory import take_inventory
 from asdkit.errors import DataError
 from asdkit.run.plan import PlannedClip, hold_out
 from asdkit.spec import load_spec
-from asdkit.spec.proposal import LEAST_FOR_NETWORK, propose
+from asdkit.spec.proposal import _CLASSIFIER_FRAMES, LEAST_FOR_NETWORK, propose
 from asdkit.spec.prospect import calibrate, clips_for
 from tests.own_machine import medians, verdicts
 from tests.run.conftest import write_clip
@@ -66,6 +66,8 @@ def test_detectors_are_chosen_by_how_many_clips_and_ids_there_are(tmp_path, clip
     (tmp_path / "spec.toml").write_text(made.text, encoding="utf-8")
     spec = load_spec(tmp_path / "spec.toml")
     assert set(spec.detectors) == detectors
+    assert spec.systems["all"].members[0] == "L"  # it leads
+    assert "M" not in detectors or spec.detectors["M"].frames == _CLASSIFIER_FRAMES
     assert ("G" in detectors) == (clips - calibrate(clips).clips >= LEAST_FOR_NETWORK)
     assert ("no id-classifier" in made.text.lower()) == (ids == 1)
     assert spec.data.sample_rate == 8000  # of the recordings, no more

@@ -20,7 +20,7 @@ from asdkit.bundle.calibration import Judge, Rule, Threshold
 from asdkit.bundle.description import Description, files_of, read_description
 from asdkit.bundle.parts import Member, assemble
 from asdkit.bundle.verdict import Verdict, WindowScores
-from asdkit.errors import DataError, PluginError, UsageError
+from asdkit.errors import AsdkitError, DataError, PluginError, UsageError
 from asdkit.filling import Source, fill_features
 from asdkit.naming import printable
 from asdkit.run.fusing import fuse_checked
@@ -302,14 +302,18 @@ class Bundle:
         Raises
         ------
         PluginError
-            If the fuser gives anything but one finite score a clip.
+            If the fuser gives anything but one finite score a clip, or fails.
         """
         if self.fuser is None or self.description.fuser is None:
             return members[:, 0]
         try:
             return fuse_checked(self.fuser, self.description.fuser.use, members, ids, some)
-        except ValueError as error:
-            raise PluginError(f"{printable(self.description.name)}: the fuser {error}") from None
+        except AsdkitError:
+            raise
+        except Exception as error:  # a stranger's
+            what = printable(" ".join(str(error).split()))[:300]
+            where, use = printable(self.description.name), printable(self.description.fuser.use)
+            raise PluginError(f"{where}: the fuser {use!r} cannot fuse: {type(error).__name__}: {what}") from None
 
     def _windows(self, member: Member, features: Features, scored: SystemScores, place: int, clip: int) -> WindowScores:
         cut = scored.windows[place]

@@ -24,7 +24,7 @@ from asdkit.spec.plain import option_names, validate
 from asdkit.spec.positions import dotted
 
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
-_OTHER_VERSION = "; was it made with another version of the plugin?"
+OTHER_VERSION = "; was it made with another version of the plugin?"
 Made = TypeVar("Made")
 
 
@@ -186,7 +186,7 @@ class _Maker:
         config, faults = self._guarded(kind, part, lambda: validate(model, part.config, option_names(model)))
         for fault in faults:
             place = f"{dotted(fault.path)}: " if fault.path else ""
-            raise PluginError(f"{self._where}: the {kind} {part.use!r}: {place}{fault.text}{_OTHER_VERSION}")
+            raise PluginError(f"{self._where}: the {kind} {part.use!r}: {place}{fault.text}{OTHER_VERSION}")
         return self._guarded(kind, part, lambda: entry.load()(config))
 
     def _entry(self, kind: Kind, part: Plugin) -> Entry:
@@ -207,7 +207,7 @@ class _Maker:
             ) from None
         except Exception as error:
             raise PluginError(
-                f"{self._where}: the {kind} {part.use!r} cannot take up what is stored: {_line(error)}{_OTHER_VERSION}"
+                f"{self._where}: the {kind} {part.use!r} cannot take up what is stored: {_line(error)}{OTHER_VERSION}"
             ) from None
 
     def _state(self, file: str) -> State:

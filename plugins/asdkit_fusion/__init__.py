@@ -12,6 +12,6 @@ def asdkit_fusers() -> list[Entry]:
             "z-score",
             ZScoreConfig,
             "asdkit_fusion.z_score:ZScore",
-            summary="Scores standardised for each id over its training clips: their mean, maximum, or a lead and its checks.",
+            summary="Scores standardised for each id over its training clips: mean, maximum, or one that leads.",
         )
     ]

@@ -15,7 +15,7 @@ DoubleArray = npt.NDArray[np.float64]
 
 
 def _lead(scores: DoubleArray, axis: int) -> DoubleArray:
-    """Median in which the first member has as many votes as all others together: one far off moves it nowhere."""
+    """Median in which the first member has as many votes as all others: one of several far off moves nothing."""
     first, others = scores[:, :1], scores[:, 1:]
     made: DoubleArray = np.median(np.hstack([first.repeat(max(1, others.shape[1]), axis), others]), axis)
     return made

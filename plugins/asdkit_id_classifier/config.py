@@ -6,7 +6,10 @@ from asdkit.api import Field, JobOutline, NetworkConfig
 
 
 class IdClassifierConfig(NetworkConfig):
-    """The classifiers of Giri et al. 2020, section 2.2."""
+    """The classifiers of Giri et al. 2020, section 2.2.
+
+    Windows have 32 frames by default, chosen on the tuning recordings (docs/results.md); the report's have 64.
+    """
 
     backbone: Literal["mobilenet-v2", "resnet-50"] = Field(
         "mobilenet-v2", description="MobileNetV2 of width 0.5 (the report's Table 2) or ResNet-50, one input channel"

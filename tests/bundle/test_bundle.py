@@ -139,6 +139,18 @@ def test_names_that_a_run_does_not_have_are_told_with_the_nearest(run, registry,
         Bundle.of_run(tmp_path, registry=registry)
 
 
+def test_a_run_whose_fuser_had_an_option_that_is_none_any_more_is_refused(run, registry, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    settings = tmp_path / "run" / "settings.json"
+    kept = settings.read_text()
+    settings.write_text(kept.replace('"combine": "mean"', '"combine": "median"'))
+    assert settings.read_text() != kept
+    with pytest.raises(
+        PluginError, match=r"'z-score': combine: .median. is not possible.*another version of the plugin"
+    ):
+        Bundle.of_run(tmp_path / "run", "both", registry=registry)
+
+
 def test_importing_asdkit_or_its_score_command_imports_nothing_heavy():
     code = (
         "import sys, asdkit, asdkit.cli.score, asdkit.cli.export\n"
@@ -173,7 +185,7 @@ def test_the_ten_lines_of_the_documents_run(run, exported, tmp_path):
 
 @pytest.mark.parametrize("combine", ["mean", "max", "lead"])
 def test_the_worst_time_is_that_of_members_that_hear_moments(tmp_path, registry, combine):
-    """Beside them, members that judge whole clips say nothing of when, and hide it from a median or a maximum."""
+    """Beside them, members that judge whole clips say nothing of when, and hide it from a maximum or a lead."""
     from asdkit.run import make_plan, run_plan
     from asdkit.spec import load_spec
     from tests.bundle.conftest import SPEC, make_room
@@ -191,5 +203,5 @@ def test_the_worst_time_is_that_of_members_that_hear_moments(tmp_path, registry,
     over_time = bundle.over_time(list(verdict.windows.values()), "00").scores
     assert np.count_nonzero(over_time == over_time.max()) == 1
     bundle.fuser.fuse_some = lambda scores, ids, members: np.full(len(ids), np.nan)
-    with pytest.raises(PluginError, match="the fuser 'z-score' gave scores of a wrong shape, or not finite"):
+    with pytest.raises(PluginError, match=r"the fuser 'z-score' cannot fuse: ValueError: .*wrong shape, or not finite"):
         bundle.over_time(list(verdict.windows.values()), "00")

@@ -105,9 +105,9 @@ def test_check_prints_the_plan_with_counts(asdkit_command, spec_of_builtins, tmp
     shown = asdkit_command("check", "spec.toml")
     assert shown.returncode == 0, shown.stderr
     lines = [line.split() for line in shown.stdout.splitlines()]
-    # 6 s at 8 kHz, hop 512: 94 frames; 90 windows of 5, and 4 of 64 with hop 8
+    # 6 s at 8 kHz, hop 512: 94 frames; 90 windows of 5, and 8 of 32 with hop 8
     assert ["fan", "G", "2", "2", "0", "1", "180", "90", "left"] in lines
-    assert ["fan", "M", "2", "2", "0", "1", "8", "4", "left"] in lines
+    assert ["fan", "M", "2", "2", "0", "1", "16", "8", "left"] in lines
     assert not (tmp_path / "runs").exists()
 
 

@@ -84,6 +84,18 @@ def test_a_filter_is_a_convolution_however_low_the_images(height, stride) -> Non
     torch.testing.assert_close(made.weight.grad, weight.grad)
 
 
+def test_a_filter_pads_low_images_in_training_alone(monkeypatch) -> None:
+    seen = []
+    convolve = functional.conv2d
+    monkeypatch.setattr(
+        functional, "conv2d", lambda images, *args, **kw: seen.append(images) or convolve(images, *args, **kw)
+    )
+    made = Filter(3, 3, 3, padding=1, groups=3, bias=False)
+    for height, training, rows in ((2, True, 4), (3, True, 5), (4, True, 4), (2, False, 2)):
+        made.train(training)(torch.zeros(1, 3, height, 4))
+        assert seen[-1].shape[2] == rows
+
+
 def arcface(margin: float, scale: float = 1.0) -> ArcFace:
     head = ArcFace(2, 2, margin, scale)
     head.weight.data = torch.tensor([[2.0, 0.0], [0.0, 0.5]])  # angles are what counts, not lengths

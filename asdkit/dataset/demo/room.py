@@ -98,7 +98,7 @@ def make_machine_room(
     def make(recording: Recording) -> None:
         _write(root / recording.path, record(recording, seed, samples))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         list(pool.map(make, recordings))
     _write_manifest(root / "manifest.csv", recordings)
 
@@ -149,11 +149,7 @@ def _hall(take: Take) -> Signal:
     far = tones(take, turns(take, take.rng.uniform(15, 60)), take.rng.exponential(1.0, 25))
     clanks = take.rng.uniform(0, take.samples, take.rng.poisson(0.4 * take.samples / take.rate))
     struck = strikes_at(take, clanks, take.rng.lognormal(0, 0.5, len(clanks)))
-    steady = (
-        noise(take, np.hypot(unit(rumble), 0.5 * unit(murmur)))
-        + 0.3 * unit(hum)
-        + 0.4 * unit(far)
-    )
+    steady = noise(take, np.hypot(unit(rumble), 0.5 * unit(murmur))) + 0.3 * unit(hum) + 0.4 * unit(far)
     return unit(steady) + 2 * ringing(take, struck, take.rng.uniform(600, 3000), 0.03)
 
 
