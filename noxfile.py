@@ -42,7 +42,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Train and evaluate on a synthetic machine room: under a minute, ending with a results table."""
+    """Train and evaluate on a synthetic machine room: one or two minutes, ending with a results table."""
     install(session)
     session.run("asdkit", "demo", *session.posargs)
 
