@@ -17,7 +17,7 @@ def demo(
     set_: SetOption = None,
     seed: Annotated[int, typer.Option("--seed", help="Makes other machines and other faults.")] = 0,
 ) -> None:
-    """Make a small synthetic machine room, train on it, and show the results table; under a minute."""
+    """Make a small synthetic machine room, train on it, and show the results table; one or two minutes."""
     from importlib.resources import files
 
     from asdkit.cli.run import run_spec
