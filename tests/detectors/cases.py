@@ -9,7 +9,7 @@ from asdkit.api import Entry
 from asdkit.plugins import discover
 
 _FEW = {"epochs": 4, "windows_per_clip": 16, "least_batches": 5, "batch_size": 32}
-_TELL_APART = {**_FEW, "batch_size": 16, "least_batches": 16}
+_TELL_APART = {**_FEW, "epochs": 6, "batch_size": 16, "least_batches": 16}
 
 
 @dataclass(frozen=True, eq=False)
