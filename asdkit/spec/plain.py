@@ -44,6 +44,7 @@ _BOUNDS = {
     "string_pattern_mismatch": "a text that matches {pattern}",
 }
 _CHOICES = ("literal_error", "enum")
+_FEW_CHOICES = 6  # that a line still names beside a likely one
 _OWN_WORDS = ("value_error", "assertion_error")
 _CHOICE = re.compile(r"'((?:[^'\\]|\\.)*)'")
 
@@ -167,8 +168,10 @@ def _one(path: KeyPath, details: ErrorDetails, model: type[BaseModel], options: 
         yield PlainFault(path, f"unknown option{nearest(str(path[-1]), known)}")
     elif kind in _CHOICES:
         choices = _CHOICE.findall(context["expected"])
-        near = nearest(value, choices) if isinstance(value, str) and choices else f"; expected {_expected(details)}"
-        yield PlainFault(path, f"{_value(value)} is not possible{near}")
+        near = nearest(value, choices) if isinstance(value, str) else ""
+        expected = "" if near and len(choices) > _FEW_CHOICES else f"; expected {_expected(details)}"
+        suggested = near if not expected or "did you mean" in near else ""
+        yield PlainFault(path, f"{_value(value)} is not possible{expected}{suggested}")
     elif kind in _TYPES:
         yield PlainFault(path, is_a(value, _expected(details)))
     elif kind in _BOUNDS:

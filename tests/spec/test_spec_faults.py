@@ -42,7 +42,7 @@ OF_A_DETECTOR = {
     'pool = "meen"': 'pool: "meen" is not possible; expected "mean", "max" or a table; did you mean "mean"?',
     "pool = { top = 0 }": "pool.top: 0 is out of bounds; expected at least 1",
     "pool = {}": "pool.top: missing; expected how many of the highest window scores",
-    'scope = "ids"': 'scope: "ids" is not possible; did you mean "id"?',
+    'scope = "ids"': 'scope: "ids" is not possible; expected "machine" or "id"; did you mean "id"?',
     'featurizer = "logmal"': 'featurizer: "logmal" is no featurizer; did you mean "logmel"?',
     "featurizer = 1": "featurizer: 1 is a whole number; expected a text in quotes",
     'augmenters = ["mx"]': 'augmenters[0]: "mx" is no augmenter; expected a table under [augmenters]',
@@ -170,7 +170,7 @@ OF_DATA = {
     FOLDER + 'root = "r"\nmachines = []': "9: data.machines: [] is out of bounds; expected a list of at least 1",
     FOLDER + 'root = "r"\nmachines = ["fan", "fan"]': '9: data.machines: "fan" is named twice',
     FOLDER + 'root = "r"\nmachines = ["../fan"]': f'9: data.machines: "../fan": {NO_FOLDER}',
-    FOLDER + 'root = "r"\non_bad_audio = "x"': '9: data.on_bad_audio: "x" is not possible; expected one of: stop, skip',
+    FOLDER + 'root = "r"\non_bad_audio = "x"': '9: data.on_bad_audio: "x" is not possible; expected "stop" or "skip"',
 }
 
 
