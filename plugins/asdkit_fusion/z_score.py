@@ -71,7 +71,7 @@ class ZScore:
         return self.fuse_some(scores, ids, range(scores.shape[1]))
 
     def fuse_some(self, scores: DoubleArray, ids: Sequence[str], members: Sequence[int]) -> DoubleArray:
-        """Combine the z-scores of some members; see `asdkit.api.Fuser`."""
+        """Combine the z-scores of some members, of which the first may lead; see `asdkit.api.Fuser`."""
         known = self._known()
         place = {name: index for index, name in enumerate(known)}
         rows = np.array([place.get(name, len(known)) for name in ids], np.int64)
