@@ -25,9 +25,9 @@ def install(session: nox.Session, *groups: str, editable: bool = True) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the test suite; by three processes on two cores, since some tests wait."""
+    """Run the test suite, by two processes."""
     install(session, "test")
-    session.run("python", "-m", "pytest", "-n", "3", "--dist", "worksteal", *session.posargs)
+    session.run("python", "-m", "pytest", "-n", "2", "--dist", "worksteal", *session.posargs)
 
 
 @nox.session
