@@ -10,10 +10,13 @@ from difflib import get_close_matches
 def nearest(name: str, known: Iterable[str]) -> str:
     """``'; did you mean "x"?'`` where `known` has something like `name`, else the list of what there is."""
     choices = list(known)
-    match = get_close_matches(name, choices, n=1, cutoff=0.6)
-    if match:
-        return f'; did you mean "{match[0]}"?'
-    return f"; expected one of: {', '.join(choices)}" if choices else ""
+    return suggestion(name, choices) or (f"; expected one of: {', '.join(choices)}" if choices else "")
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """``'; did you mean "x"?'`` where `known` has something like `name`, else nothing."""
+    match = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f'; did you mean "{match[0]}"?' if match else ""
 
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

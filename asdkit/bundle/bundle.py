@@ -18,12 +18,11 @@ from asdkit.audio.waves import as_rate, as_wave
 from asdkit.bundle.archive import unpack
 from asdkit.bundle.calibration import Judge, Rule, Threshold
 from asdkit.bundle.description import Description, files_of, read_description
-from asdkit.bundle.parts import Member, assemble
+from asdkit.bundle.parts import Member, assemble, fuse_guarded
 from asdkit.bundle.verdict import Verdict, WindowScores
-from asdkit.errors import AsdkitError, DataError, PluginError, UsageError
+from asdkit.errors import DataError, UsageError
 from asdkit.filling import Source, fill_features
 from asdkit.naming import printable
-from asdkit.run.fusing import fuse_checked
 from asdkit.run.pool import pool_scores
 
 if TYPE_CHECKING:
@@ -306,14 +305,7 @@ class Bundle:
         """
         if self.fuser is None or self.description.fuser is None:
             return members[:, 0]
-        try:
-            return fuse_checked(self.fuser, self.description.fuser.use, members, ids, some)
-        except AsdkitError:
-            raise
-        except Exception as error:  # a stranger's
-            what = printable(" ".join(str(error).split()))[:300]
-            where, use = printable(self.description.name), printable(self.description.fuser.use)
-            raise PluginError(f"{where}: the fuser {use!r} cannot fuse: {type(error).__name__}: {what}") from None
+        return fuse_guarded(self.fuser, self.description.fuser.use, members, ids, some)
 
     def _windows(self, member: Member, features: Features, scored: SystemScores, place: int, clip: int) -> WindowScores:
         cut = scored.windows[place]
@@ -332,8 +324,8 @@ class Bundle:
         heard = np.stack([np.interp(moments, w.seconds, w.scores) for w in windows], axis=1).astype(np.float64)
         ids = [id_] * len(moments)
         cut = [place for place, member in enumerate(self.members) if member.frames != "clip"]
-        some = cut and hasattr(self.fuser, "fuse_some")
-        fused = self.fused(heard[:, cut], ids, cut) if some else self.fused(heard, ids)
+        alone = bool(cut) and hasattr(self.fuser, "fuse_some")
+        fused = self.fused(heard[:, cut], ids, cut) if alone else self.fused(heard, ids)
         return WindowScores(moments, np.asarray(fused, np.float32))
 
     def _worst(self, windows: Sequence[WindowScores], id_: str) -> float | None:

@@ -5,18 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from asdkit.api import Context, Detector, Entry, Features, Featurizer, FloatArray, Fuser, State, Windows, cut_windows
+from asdkit.api import (
+    Config,
+    Context,
+    Detector,
+    Entry,
+    Features,
+    Featurizer,
+    FloatArray,
+    Fuser,
+    State,
+    Windows,
+    cut_windows,
+)
 from asdkit.bundle.calibration import Reference
 from asdkit.bundle.description import ANEW, Description, Graph, IdPart, MemberPart, Plugin
 from asdkit.errors import AsdkitError, DataError, PluginError, UsageError
 from asdkit.naming import printable
 from asdkit.plugins import Kind, Registry, restriction
 from asdkit.plugins import Plugin as Installed
+from asdkit.run.fusing import DoubleArray, fuse_checked
 from asdkit.run.parts import score_parts
 from asdkit.run.state import decode_state
 from asdkit.spec import Top
@@ -24,7 +38,7 @@ from asdkit.spec.plain import option_names, validate
 from asdkit.spec.positions import dotted
 
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
-OTHER_VERSION = "; was it made with another version of the plugin?"
+_OTHER_VERSION = "; was it made with another version of the plugin?"
 Made = TypeVar("Made")
 
 
@@ -64,6 +78,35 @@ class Member:
             raise PluginError(
                 f"the detector {self.use!r} of member {self.name} failed to score: {_line(error)}"
             ) from None
+
+
+def fuse_guarded(
+    fuser: Any, use: str, members: DoubleArray, ids: Sequence[str], some: Sequence[int] | None = None
+) -> DoubleArray:
+    """Fuse scores of all members or, by ``fuse_some``, of those at some places; whatever goes wrong is the plugin's."""
+    try:
+        fuse = fuser.fuse if some is None else partial(fuser.fuse_some, members=some)
+        return fuse_checked(fuse, use, members, ids)
+    except AsdkitError:
+        raise
+    except Exception as error:
+        raise PluginError(f"the fuser {use!r} failed to fuse: {_line(error)}") from None
+
+
+def plugin_config(where: str, kind: Kind, use: str, model: type[Config], values: Mapping[str, Any]) -> Config:
+    """Make the options of a plugin of what was kept of them.
+
+    Raises
+    ------
+    PluginError
+        If it has no such options any more.
+    """
+    config, faults = validate(model, values, option_names(model))
+    for fault in faults:
+        place = f"{dotted(fault.path)}: " if fault.path else ""
+        raise PluginError(f"{where}: the {kind} {use!r}: {place}{fault.text}{_OTHER_VERSION}")
+    assert config is not None  # there are no faults
+    return config
 
 
 @dataclass(frozen=True)
@@ -182,11 +225,9 @@ class _Maker:
 
     def _made(self, kind: Kind, part: Plugin) -> Any:
         entry = self._entry(kind, part)
-        model = entry.config
-        config, faults = self._guarded(kind, part, lambda: validate(model, part.config, option_names(model)))
-        for fault in faults:
-            place = f"{dotted(fault.path)}: " if fault.path else ""
-            raise PluginError(f"{self._where}: the {kind} {part.use!r}: {place}{fault.text}{OTHER_VERSION}")
+        config = self._guarded(
+            kind, part, lambda: plugin_config(self._where, kind, part.use, entry.config, part.config)
+        )
         return self._guarded(kind, part, lambda: entry.load()(config))
 
     def _entry(self, kind: Kind, part: Plugin) -> Entry:
@@ -207,7 +248,7 @@ class _Maker:
             ) from None
         except Exception as error:
             raise PluginError(
-                f"{self._where}: the {kind} {part.use!r} cannot take up what is stored: {_line(error)}{OTHER_VERSION}"
+                f"{self._where}: the {kind} {part.use!r} cannot take up what is stored: {_line(error)}{_OTHER_VERSION}"
             ) from None
 
     def _state(self, file: str) -> State:

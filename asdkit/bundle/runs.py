@@ -20,16 +20,14 @@ from asdkit.bundle.description import (
     RecordedPart,
     RulePart,
 )
-from asdkit.bundle.parts import OTHER_VERSION, find_plugin
-from asdkit.errors import AsdkitError, DataError, PluginError, UsageError
+from asdkit.bundle.parts import find_plugin, plugin_config
+from asdkit.errors import AsdkitError, DataError, UsageError
 from asdkit.naming import nearest, printable
 from asdkit.plugins import Kind, Registry
 from asdkit.run.files import verify
 from asdkit.run.fusing import Fused, fuse_members
 from asdkit.run.state import encode_state
 from asdkit.spec import FuserSettings
-from asdkit.spec.plain import option_names, validate
-from asdkit.spec.positions import dotted
 
 
 def take(
@@ -215,11 +213,7 @@ def _fused(folder: Path, fuser: Mapping[str, Any] | None, members: Mapping[str, 
         part = _plugin(fuser)
         found = find_plugin(printable(str(folder)), registry, "fuser", part["use"]).entry
         assert found is not None  # a good plugin has one
-        config, faults = validate(found.config, part["config"], option_names(found.config))
-        for fault in faults:
-            what = f"the fuser {part['use']!r}: {dotted(fault.path)}: {fault.text}"
-            raise PluginError(f"{printable(str(folder))}: {what}{OTHER_VERSION}")
-        assert config is not None  # there are no faults
+        config = plugin_config(printable(str(folder)), "fuser", part["use"], found.config, part["config"])
         settings = FuserSettings(part["use"], config)
     try:
         return fuse_members(settings, scores, [c["id"] for c in first.clips], train, held, registry)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -92,7 +92,7 @@ def fuse_members(
         return Fused(members[:, 0], _by_id(members[held, 0], ids, held), None)
     learnt = learns_fuser(ids, train, held)
     made = _fitted(fuser, members, ids, learnt, registry)
-    scores = fuse_checked(made, fuser.use, members, ids)
+    scores = fuse_checked(made.fuse, fuser.use, members, ids)
     apart = np.empty(len(ids))
     for fold in _folds(ids, held):
         rest = learnt & ~fold
@@ -101,7 +101,7 @@ def fuse_members(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AsdkitWarning)  # said already, of the fuser itself
             without = _fitted(fuser, members, ids, rest, registry)
-            apart[fold] = fuse_checked(without, fuser.use, members[fold], _where(ids, fold))
+            apart[fold] = fuse_checked(without.fuse, fuser.use, members[fold], _where(ids, fold))
     return Fused(scores, _by_id(apart[held], ids, held), made)
 
 
@@ -128,19 +128,16 @@ def _fitted(fuser: FuserSettings, members: DoubleArray, ids: Sequence[str], of: 
 
 
 def fuse_checked(
-    fuser: Fuser, use: str, members: DoubleArray, ids: Sequence[str], some: Sequence[int] | None = None
+    fuse: Callable[[DoubleArray, Sequence[str]], object], use: str, members: DoubleArray, ids: Sequence[str]
 ) -> DoubleArray:
     """Fuse [float64, ``[clips, members]``] into [float64, ``[clips]``], and see that it is so; `use` names the plugin.
-
-    `some` are the places of the members whose scores these are, where they are not all: the fuser has ``fuse_some``.
 
     Raises
     ------
     ValueError
         If the fuser gives anything but one finite score a clip.
     """
-    made = fuser.fuse(members, ids) if some is None else fuser.fuse_some(members, ids, some)  # type: ignore[attr-defined]
-    fused = np.asarray(made, dtype=np.float64)
+    fused = np.asarray(fuse(members, ids), dtype=np.float64)
     if fused.shape != (len(ids),) or not np.isfinite(fused).all():
         raise ValueError(f"{use!r} gave scores of a wrong shape, or not finite")
     return fused

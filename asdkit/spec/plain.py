@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from asdkit.naming import nearest
+from asdkit.naming import nearest, suggestion
 from asdkit.spec.positions import KeyPath, shown
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -168,10 +168,9 @@ def _one(path: KeyPath, details: ErrorDetails, model: type[BaseModel], options: 
         yield PlainFault(path, f"unknown option{nearest(str(path[-1]), known)}")
     elif kind in _CHOICES:
         choices = _CHOICE.findall(context["expected"])
-        near = nearest(value, choices) if isinstance(value, str) else ""
+        near = suggestion(value, choices) if isinstance(value, str) else ""
         expected = "" if near and len(choices) > _FEW_CHOICES else f"; expected {_expected(details)}"
-        suggested = near if not expected or "did you mean" in near else ""
-        yield PlainFault(path, f"{_value(value)} is not possible{expected}{suggested}")
+        yield PlainFault(path, f"{_value(value)} is not possible{expected}{near}")
     elif kind in _TYPES:
         yield PlainFault(path, is_a(value, _expected(details)))
     elif kind in _BOUNDS:
@@ -191,8 +190,8 @@ def _none_fits(several: list[ErrorDetails]) -> str:
     others = dict.fromkeys(_expected(details) for details in several if details["type"] not in _CHOICES)
     *first, last = [*map(shown, choices), *others]
     expected = f"{', '.join(first)} or {last}" if first else last
-    near = nearest(value, choices) if isinstance(value, str) else ""
-    return f"{_value(value)} is not possible; expected {expected}" + (near if "did you mean" in near else "")
+    near = suggestion(value, choices) if isinstance(value, str) else ""
+    return f"{_value(value)} is not possible; expected {expected}{near}"
 
 
 def _expected(details: ErrorDetails) -> str:

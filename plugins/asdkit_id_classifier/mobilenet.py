@@ -69,7 +69,7 @@ class Filter(nn.Conv2d):
     """A filter of 3 x 3 for each channel, padded by one.
 
     oneDNN has a gradient of such weights for images of 3 rows or more (4 with stride 2), padding not counted; for lower
-    ones, at the network's end, it falls back to a product of matrices for each channel, some 50 times slower.
+    ones, at the network's end, it falls back to a product of matrices for each channel, tens of times slower.
     """
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
