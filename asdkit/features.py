@@ -112,3 +112,10 @@ def cut_windows(offsets: IntArray, frames: int | Literal["clip"], hop: int = 1) 
     within = np.arange(window_offsets[-1], dtype=np.int64) - np.repeat(window_offsets[:-1], counts)
     starts = np.repeat(offsets[:-1], counts) + within * hop
     return Windows(starts, window_offsets, frames)
+
+
+def frame_count(n_samples: int, *, n_fft: int = 1024, hop_length: int = 512, center: bool = True) -> int:
+    """How many frames a wave of `n_samples` samples has; without centring, none if it is shorter than `n_fft`."""
+    if center:
+        n_samples += 2 * (n_fft // 2)
+    return 1 + (n_samples - n_fft) // hop_length if n_samples >= n_fft else 0

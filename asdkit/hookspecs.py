@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pluggy
 
-from asdkit.api import PROJECT, Entry
+from asdkit.interfaces import PROJECT, Entry
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 

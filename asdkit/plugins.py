@@ -17,9 +17,10 @@ from typing import Literal
 import pluggy
 
 from asdkit import hookspecs
-from asdkit.api import API_VERSION, PROJECT, AugmenterConfig, Config, DetectorConfig, Entry
+from asdkit.config import AugmenterConfig, Config, DetectorConfig
 from asdkit.errors import AsdkitWarning, PluginError, UsageError
-from asdkit.naming import nearest, printable
+from asdkit.interfaces import API_VERSION, PROJECT, Entry
+from asdkit.text import nearest, printable
 
 Kind = Literal["featurizer", "augmenter", "detector", "fuser"]
 KINDS: tuple[Kind, ...] = ("featurizer", "augmenter", "detector", "fuser")

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from asdkit.dataset import Clip, find_clips
+from asdkit.data import Clip, find_clips
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -22,11 +22,11 @@ import numpy as np
 
 from asdkit import audio
 from asdkit.api import Features, FloatArray, Wave, Windows
-from asdkit.dataset.demo import make_machine_room
-from asdkit.explain import Explanation, Grid, Part, Scorer, Usual, explain
+from asdkit.data.demo import make_machine_room
+from asdkit.explain import Explanation, Grid, MemberInput, NearestExcerpts, Scorer, explain
 from asdkit.kernels.mel import mel_edges
 from asdkit.run import FittedArrays, fit_arrays
-from asdkit.run.pool import pool_scores
+from asdkit.scoring import pool_scores
 from asdkit.spec import Spec, load_spec
 
 RATE = 16_000
@@ -70,7 +70,7 @@ def is_hit(found: Explanation, grid: Grid, rows: int, bands: int, begin: float, 
     return bool(seconds[0] < begin + BURST and seconds[1] > begin and hertz[0] < pitch < hertz[1])
 
 
-def parts_of(fitted: FittedArrays, id_: str, usual: Usual, frames: FloatArray) -> Part:
+def parts_of(fitted: FittedArrays, id_: str, usual: NearestExcerpts, frames: FloatArray) -> MemberInput:
     """A clip as a fitted detector hears it."""
     settings = fitted.settings
     detector = fitted.detectors.get("") or fitted.detectors[id_]
@@ -79,7 +79,7 @@ def parts_of(fitted: FittedArrays, id_: str, usual: Usual, frames: FloatArray) -
         return detector.score(features, windows, [id_] * features.clips, fitted.ctx)
 
     pool = partial(pool_scores, pool=settings.pool)
-    return Part(frames, usual, Scorer(score, pool, settings.frames, settings.hop))
+    return MemberInput(frames, usual, Scorer(score, pool, settings.frames, settings.hop))
 
 
 def features_of(fitted: FittedArrays, waves: Sequence[Wave]) -> Features:
@@ -129,7 +129,7 @@ def measure(spec: Spec, name: str, room: Path, clips: int, grid: Grid) -> tuple[
         waves = [audio.read(path, sample_rate=RATE, channel="mean") for path in train]
         fitted = fit_arrays(spec, name, waves, ids)
         for id_ in sorted(set(ids)):
-            usual = Usual(features_of(fitted, [w for w, i in zip(waves, ids, strict=True) if i == id_]))
+            usual = NearestExcerpts(features_of(fitted, [w for w, i in zip(waves, ids, strict=True) if i == id_]))
             clean = [audio.read(p, sample_rate=RATE, channel="mean") for p in healthy if f"_id_{id_}_" in p.name]
             usually = fitted.score(clean, [id_] * len(clean))
             for which, sound in enumerate(clean[:clips]):

@@ -20,8 +20,8 @@ import numpy.typing as npt
 from scipy.stats import betabinom
 
 from asdkit.bundle import Bundle
-from asdkit.bundle.files import find_recordings, score_files
-from asdkit.dataset.demo import make_machine_room
+from asdkit.bundle.score_recordings import find_recordings, score_files
+from asdkit.data.demo import make_machine_room
 from asdkit.plugins import Registry, discover
 from asdkit.run import make_plan, run_plan
 from asdkit.spec import load_spec

@@ -104,7 +104,7 @@ def make_bundles(folder: Path, detectors: list[str]) -> dict[str, Path]:
     """Train on a fan of the synthetic room, and export each detector."""
     from asdkit.bundle import Bundle
     from asdkit.bundle.export import export
-    from asdkit.dataset.demo import make_machine_room
+    from asdkit.data.demo import make_machine_room
     from asdkit.plugins import discover
     from asdkit.run import make_plan, run_plan
     from asdkit.spec import load_spec

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from asdkit.features import Features, Windows, cut_windows
-from asdkit.sampling import Training
+from asdkit.interfaces import Training
 
 ROWS, BANDS = 313, 128  # of 10 s at 16 kHz, 1024/512
 

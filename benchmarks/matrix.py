@@ -20,10 +20,10 @@ from statistics import fmean, stdev
 
 import numpy as np
 
-from asdkit.metrics import Bootstrap, Interval, Labelled, Mean, Rule, interval_of, means, rank, rule_for
+from asdkit.files import write_atomic
+from asdkit.metrics import Bootstrap, Interval, Labelled, Mean, ScoringRule, interval_of, means, rank, rule_for
 from asdkit.plugins import discover
 from asdkit.run import Results, make_plan, run_plan
-from asdkit.run.files import write_atomic
 from asdkit.spec import Spec, load_spec
 
 RESAMPLES = 2000
@@ -61,7 +61,7 @@ class Row:
 
 def run_matrix(
     path: Path, seeds: Sequence[int], folder: Path, *, allow_test_selection: bool = False
-) -> tuple[Rule, list[Row]]:
+) -> tuple[ScoringRule, list[Row]]:
     """Run a spec under each seed, what is done excepted, and gather its rows; by leave, `BEST` too."""
     registry = discover()
     runs: list[tuple[Spec, Results]] = []
@@ -78,7 +78,7 @@ def run_matrix(
     return rule, [*rows, _best(runs, rule, names)] if allow_test_selection else rows
 
 
-def _best(runs: Sequence[tuple[Spec, Results]], rule: Rule, names: Sequence[tuple[str, str]]) -> Row:
+def _best(runs: Sequence[tuple[Spec, Results]], rule: ScoringRule, names: Sequence[tuple[str, str]]) -> Row:
     """The best of each machine by its score on the test clips, mean over seeds."""
 
     def score(machine: str, name: str, kind: str) -> float:
@@ -94,7 +94,7 @@ def _best(runs: Sequence[tuple[Spec, Results]], rule: Rule, names: Sequence[tupl
     return Row(BEST, SELECTED, machines, fmean(official), spread, None, None, None, None)
 
 
-def _row(runs: Sequence[tuple[Spec, Results]], rule: Rule, name: str, kind: str, place: float) -> Row:
+def _row(runs: Sequence[tuple[Spec, Results]], rule: ScoringRule, name: str, kind: str, place: float) -> Row:
     official, draws = [], []
     for _, results in runs:
         mean = _mean(results, name, kind, None)
@@ -140,7 +140,7 @@ def _places(runs: Sequence[tuple[Spec, Results]], names: Sequence[str], kind: st
     return rank(rows)
 
 
-def _bootstrap(results: Results, rule: Rule, name: str) -> Bootstrap:
+def _bootstrap(results: Results, rule: ScoringRule, name: str) -> Bootstrap:
     truth = [
         Labelled(c.name, c.machine, c.id, c.label, c.domain)
         for table in results.scores.values()
@@ -162,7 +162,7 @@ def _seconds(spec: Spec, results: Results, name: str, kind: str) -> tuple[float,
     return fit, score
 
 
-def table_of(rows: Sequence[Row], rule: Rule) -> tuple[list[str], list[list[str]]]:
+def table_of(rows: Sequence[Row], rule: ScoringRule) -> tuple[list[str], list[list[str]]]:
     """Header and cells; figures in per cent."""
     machines = list(rows[0].machines)
     header = ["name", "kind", *machines, f"official ({rule.name})", "sd over seeds", "95 % interval", "mean place"]

@@ -27,7 +27,7 @@ from typing import Any
 
 from asdkit.bundle import Bundle
 from asdkit.bundle.export import export
-from asdkit.dataset.demo import make_machine_room
+from asdkit.data.demo import make_machine_room
 from asdkit.plugins import discover
 from asdkit.run import make_plan, run_plan
 from asdkit.spec import load_spec

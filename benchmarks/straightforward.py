@@ -22,12 +22,12 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from asdkit.features import Features, Windows
-from asdkit.training.standard import Standard
+from asdkit.training.standardize import Standardizer
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def stacked(features: Features, windows: Windows, standard: Standard, classes: torch.Tensor) -> TensorDataset:
+def stacked(features: Features, windows: Windows, standard: Standardizer, classes: torch.Tensor) -> TensorDataset:
     """All windows [float32, ``[windows, frames, bands]``], standardised, and their targets."""
     assert isinstance(windows.frames, int)
     views = np.lib.stride_tricks.sliding_window_view(features.frames, windows.frames, axis=0)

@@ -8,7 +8,7 @@ from asdkit_group_made.detector import GroupMadeNetwork
 from asdkit_id_classifier.config import IdClassifierConfig
 from asdkit_id_classifier.detector import ClassifierNetwork
 
-from asdkit.training.standard import Standard
+from asdkit.training.standardize import Standardizer
 from benchmarks import machines, straightforward
 from benchmarks.harness import NotEqual
 from benchmarks.suites.train import first_batch, same_loss
@@ -50,7 +50,7 @@ def test_the_dense_masked_network_learns_the_same():
 
 def test_stacked_windows_are_those_that_asdkit_gathers():
     given = machines.training(3, 5)
-    standard = Standard.fit(given.features, np.arange(3))
+    standard = Standardizer.fit(given.features, np.arange(3))
     data = straightforward.stacked(given.features, given.windows, standard, machines.targets(given, given.windows))
     assert len(data) == 3 * (machines.ROWS - 4)
     torch.testing.assert_close(data[:400][0], first_batch(given, standard, 400))

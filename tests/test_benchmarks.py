@@ -11,8 +11,8 @@ import pytest
 import soundfile
 import torch
 
-from asdkit.dataset import Clip
-from asdkit.dataset.demo import make_machine_room
+from asdkit.data import Clip
+from asdkit.data.demo import make_machine_room
 from benchmarks import conditions, report
 from benchmarks.harness import Case, NotEqual, run, summary
 from benchmarks.suites import gpu

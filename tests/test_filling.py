@@ -10,7 +10,7 @@ from asdkit_logmel.config import LogMelConfig
 from asdkit_logmel.featurizer import LogMel
 
 from asdkit.errors import DataError, Stopped
-from asdkit.filling import Source, fill_features
+from asdkit.feature_extraction import WaveSource, fill_features
 from asdkit.kernels import log_mel
 
 RATE = 16000
@@ -22,7 +22,7 @@ def wave(index):
 
 
 def sources(count, read=wave):
-    return [Source(f"clip {i}", len(wave(i)), lambda i=i: read(i)) for i in range(count)]
+    return [WaveSource(f"clip {i}", len(wave(i)), lambda i=i: read(i)) for i in range(count)]
 
 
 @pytest.fixture

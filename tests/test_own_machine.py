@@ -9,13 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asdkit.cli import app
-from asdkit.dataset.clips import Clip
-from asdkit.dataset.inventory import take_inventory
+from asdkit.data.clip import Clip
+from asdkit.data.inventory import take_inventory
 from asdkit.errors import DataError
-from asdkit.run.plan import PlannedClip, hold_out
+from asdkit.run.jobs import PlannedClip, hold_out
 from asdkit.spec import load_spec
-from asdkit.spec.proposal import _CLASSIFIER_FRAMES, LEAST_FOR_NETWORK, propose
-from asdkit.spec.prospect import calibrate, clips_for
+from asdkit.spec.init_spec import _CLASSIFIER_FRAMES, LEAST_FOR_NETWORK, calibrate, clips_for, propose
 from tests.own_machine import medians, verdicts
 from tests.run.conftest import write_clip
 

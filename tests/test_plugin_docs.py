@@ -12,7 +12,7 @@ import pytest
 
 from asdkit.plugins import KINDS, discover
 from asdkit.spec import load_spec
-from asdkit.testing.listing import checks_of
+from asdkit.testing.contract import checks_of
 from tests import tutorial
 
 DOCS = Path(__file__).parents[1] / "docs"

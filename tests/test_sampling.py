@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asdkit.api import AsdkitWarning, Features, Training, cut_windows
-from asdkit.sampling import Augmentation, Sampler, hold_out
+from asdkit.interfaces import Augmentation
+from asdkit.training.sampling import Sampler, hold_out
 
 
 def made(lengths, ids, frames=5, hop=1, augmentations=(), rates=()) -> Training:

@@ -4,9 +4,8 @@ WAV (RIFF, RF64, extensible) and FLAC, and others where they are asked for; any 
 64 channels. Whatever makes a file unusable is a `asdkit.errors.BadAudio` with the reason in one line.
 """
 
-from asdkit.audio.containers import Container
-from asdkit.audio.decoding import Channel, Wave, check, inspect, is_silent, read, resample, samples_at
 from asdkit.audio.headers import AudioInfo
+from asdkit.audio.io import Channel, Container, Wave, check, inspect, is_silent, read, resample, samples_at
 
 __all__ = [
     "AudioInfo",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from io import FileIO
 
 from asdkit.errors import BadAudio
-from asdkit.naming import printable
+from asdkit.text import printable
 
 MIN_RATE, MAX_RATE = 1_000, 768_000
 MAX_CHANNELS = 64

@@ -4,7 +4,16 @@ Opened by registered plugin names alone: no code, no pickle, nothing outside the
 """
 
 from asdkit.bundle.bundle import Bundle, SystemScores
-from asdkit.bundle.calibration import Decision, Judge, Reference, Rule
-from asdkit.bundle.verdict import Verdict, WindowScores
+from asdkit.bundle.calibration import CalibrationScores, Calibrator, Decision, ThresholdRule
+from asdkit.bundle.result import Verdict, WindowScores
 
-__all__ = ["Bundle", "Decision", "Judge", "Reference", "Rule", "SystemScores", "Verdict", "WindowScores"]
+__all__ = [
+    "Bundle",
+    "CalibrationScores",
+    "Calibrator",
+    "Decision",
+    "SystemScores",
+    "ThresholdRule",
+    "Verdict",
+    "WindowScores",
+]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from asdkit.errors import DataError
-from asdkit.naming import printable
+from asdkit.text import printable
 
 MANIFEST: Final = "manifest.json"
 MAX_BYTES: Final = 4 << 30

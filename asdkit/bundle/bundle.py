@@ -13,17 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from asdkit import audio
-from asdkit.api import Context, Features, FloatArray, Wave, Windows
-from asdkit.audio.waves import as_rate, as_wave
+from asdkit.audio import Wave
+from asdkit.audio.io import as_rate, as_wave
 from asdkit.bundle.archive import unpack
-from asdkit.bundle.calibration import Judge, Rule, Threshold
+from asdkit.bundle.calibration import Calibrator, ThresholdKind, ThresholdRule
 from asdkit.bundle.description import Description, files_of, read_description
-from asdkit.bundle.parts import Member, assemble, fuse_guarded
-from asdkit.bundle.verdict import Verdict, WindowScores
+from asdkit.bundle.members import Member, assemble, fuse_guarded
+from asdkit.bundle.result import Verdict, WindowScores
+from asdkit.context import Context
 from asdkit.errors import DataError, UsageError
-from asdkit.filling import Source, fill_features
-from asdkit.naming import printable
-from asdkit.run.pool import pool_scores
+from asdkit.feature_extraction import WaveSource, fill_features
+from asdkit.features import Features, FloatArray, Windows
+from asdkit.scoring import pool_scores
+from asdkit.text import printable
 
 if TYPE_CHECKING:
     from asdkit.plugins import Registry
@@ -82,8 +84,8 @@ class Bundle:
         self.where, self.description, self.files, self.ctx = where, description, files, ctx
         parts = assemble(where, description, files, registry)
         self.members, self.featurizers, self.fuser = parts.members, parts.featurizers, parts.fuser
-        rule = Rule(description.rule.false_alarm_rate, description.rule.threshold)
-        self.judge = Judge(parts.references, rule)
+        rule = ThresholdRule(description.rule.false_alarm_rate, description.rule.threshold)
+        self.judge = Calibrator(parts.references, rule)
         self.ids = [part.name for part in description.ids]
 
     @classmethod
@@ -143,7 +145,7 @@ class Bundle:
         DataError
             If it is no run, not finished, or damaged.
         """
-        from asdkit.bundle.runs import take
+        from asdkit.bundle.from_run import take
         from asdkit.plugins import discover
 
         registry = registry or discover()
@@ -155,7 +157,7 @@ class Bundle:
         """Rate [Hz] of the waves that `score_waves` takes."""
         return self.description.sample_rate
 
-    def deciding(self, false_alarm_rate: float | None = None, threshold: Threshold | None = None) -> Bundle:
+    def deciding(self, false_alarm_rate: float | None = None, threshold: ThresholdKind | None = None) -> Bundle:
         """The same, deciding by another rule; what is None stays as it is.
 
         Raises
@@ -166,10 +168,10 @@ class Bundle:
         asked = self.judge.rule.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
         if not 0 < asked < 1:
             raise UsageError(f"a false-alarm rate of {asked:g}; expected a share between 0 and 1, such as 0.05")
-        if threshold not in (None, *get_args(Threshold)):
-            raise UsageError(f"no threshold {threshold!r}; expected one of {', '.join(get_args(Threshold))}")
+        if threshold not in (None, *get_args(ThresholdKind)):
+            raise UsageError(f"no threshold {threshold!r}; expected one of {', '.join(get_args(ThresholdKind))}")
         other = copy.copy(self)
-        other.judge = Judge(self.judge.references, Rule(asked, threshold or self.judge.rule.threshold))
+        other.judge = Calibrator(self.judge.references, ThresholdRule(asked, threshold or self.judge.rule.threshold))
         return other
 
     def score(self, wave: npt.ArrayLike, sample_rate: int, id: str | None = None) -> Verdict:  # noqa: A002 (what it is)
@@ -244,7 +246,7 @@ class Bundle:
 
     def featurise(self, waves: Sequence[Wave]) -> list[Features]:
         """Features of recordings at the bundle's rate, by each of `featurizers`."""
-        sources = [Source(f"wave {i}", len(wave), partial(_itself, wave)) for i, wave in enumerate(waves)]
+        sources = [WaveSource(f"wave {i}", len(wave), partial(_itself, wave)) for i, wave in enumerate(waves)]
         return [fill_features(f, sources, self.sample_rate, threads=self.ctx.threads) for f in self.featurizers]
 
     def score_features(self, features: Sequence[Features], ids: Sequence[str]) -> SystemScores:

@@ -24,7 +24,7 @@ _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
-class Reference:
+class CalibrationScores:
     """Scores of healthy clips of one id that were held out.
 
     Attributes
@@ -83,11 +83,11 @@ class Reference:
         return threshold if np.isfinite(threshold) else None
 
 
-Threshold = Literal["conformal", "gamma"]
+ThresholdKind = Literal["conformal", "gamma"]
 
 
 @dataclass(frozen=True)
-class Rule:
+class ThresholdRule:
     """What is decided of a clip.
 
     Attributes
@@ -99,7 +99,7 @@ class Rule:
     """
 
     false_alarm_rate: float = 0.05
-    threshold: Threshold = "conformal"
+    threshold: ThresholdKind = "conformal"
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Decision:
 NO_REFERENCE = "no clips were held out: no p-values; set [calibration] held_out"
 
 
-class Judge:
+class Calibrator:
     """Decides by a rule and the references of all ids.
 
     Parameters
@@ -135,7 +135,7 @@ class Judge:
         What is asked.
     """
 
-    def __init__(self, references: dict[str, Reference], rule: Rule) -> None:
+    def __init__(self, references: dict[str, CalibrationScores], rule: ThresholdRule) -> None:
         self.references, self.rule = references, rule
         self._thresholds: dict[str, float | None] = {}
 

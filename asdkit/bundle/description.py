@@ -9,14 +9,14 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from asdkit.api import Config
 from asdkit.audio import Container
 from asdkit.bundle.archive import MANIFEST
+from asdkit.config import Config
 from asdkit.errors import DataError
-from asdkit.naming import printable
 from asdkit.spec import Top
-from asdkit.spec.plain import option_names, validate
+from asdkit.spec.messages import option_names, validate
 from asdkit.spec.positions import dotted
+from asdkit.text import printable
 
 FORMAT: Final = 1
 """Version of the bundle format that this asdkit reads and writes."""
@@ -38,7 +38,7 @@ class Graph(Config):
     ids: tuple[str, ...]
 
 
-class Plugin(Config):
+class PluginPart(Config):
     """A registered plugin, by name, its options, and the distribution that brought it."""
 
     use: str
@@ -46,13 +46,13 @@ class Plugin(Config):
     distribution: str = ""
 
 
-class FuserPart(Plugin):
+class FuserPart(PluginPart):
     """How members become one score; `state` is the file of what it learnt."""
 
     state: str
 
 
-class MemberPart(Plugin):
+class MemberPart(PluginPart):
     """One detector as it was trained.
 
     `featurizer` is an index; `states` and `graphs` are by id, under ``""`` where all ids share one.
@@ -108,7 +108,7 @@ class Description(Config):
     clip_seconds: Annotated[float, Field(gt=0)] | None = None
     recorded: RecordedPart | None = None
     ids: tuple[IdPart, ...] = Field(min_length=1)
-    featurizers: tuple[Plugin, ...] = Field(min_length=1)
+    featurizers: tuple[PluginPart, ...] = Field(min_length=1)
     members: tuple[MemberPart, ...] = Field(min_length=1)
     fuser: FuserPart | None
     rule: RulePart

@@ -33,9 +33,9 @@ from asdkit.cli import (
     score,
     watch,
 )
-from asdkit.cli.pipes import Unbroken, open_standard_streams
+from asdkit.cli.console import PipeSafeStream, open_standard_streams
 from asdkit.errors import AsdkitError, ExitCode
-from asdkit.naming import printable
+from asdkit.text import printable
 
 # What a system says where a person asked it to write what cannot be written there.
 _REFUSED = (
@@ -95,7 +95,7 @@ def main() -> None:
     """Run the command line; every foreseen error ends in its exit code and a plain message."""
     warnings.showwarning = _warn
     open_standard_streams()
-    sys.stdout, sys.stderr = cast("TextIO", Unbroken(sys.stdout)), cast("TextIO", Unbroken(sys.stderr))
+    sys.stdout, sys.stderr = cast("TextIO", PipeSafeStream(sys.stdout)), cast("TextIO", PipeSafeStream(sys.stderr))
     try:
         app()
     except AsdkitError as error:

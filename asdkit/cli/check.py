@@ -9,10 +9,10 @@ from asdkit.cli.options import MachineOption, OutOption, SetOption, SpecArgument
 
 def check(spec: SpecArgument, out: OutOption = None, machine: MachineOption = None, set_: SetOption = None) -> None:
     """Check a spec and its recordings, and print the plan: what is done, what is left. Nothing runs."""
-    from asdkit.cli.tables import print_table
+    from asdkit.cli.console import print_table
     from asdkit.plugins import discover
     from asdkit.run import make_plan
-    from asdkit.run.check import windows_of
+    from asdkit.run.check_recordings import windows_of
     from asdkit.spec import load_spec
 
     registry = discover()

@@ -21,9 +21,9 @@ def check_plugin(
     ] = None,
 ) -> None:
     """Check that an installed plugin keeps the contract of its kind, with recordings made for the purpose."""
-    from asdkit.naming import nearest
     from asdkit.plugins import KINDS, discover
     from asdkit.testing import check_plugin as run_checks
+    from asdkit.text import nearest
 
     registry = discover()
     kinds = [kind for kind in KINDS if any(p.name == name and p.kind in (kind, None) for p in registry.plugins)]
@@ -52,7 +52,7 @@ def _options(sets: list[str]) -> dict[str, Any]:
 
 def _report(title: str, results: list[CheckResult]) -> int:
     """Print the results, and count those that failed."""
-    from asdkit.cli.tables import print_table
+    from asdkit.cli.console import print_table
 
     rows = [[r.status, r.check, r.message or r.about] for r in results]
     print_table(["", "check", ""], rows, title=title)

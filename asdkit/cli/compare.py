@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from asdkit.metrics import Interval
-    from asdkit.report.comparing import Difference
+    from asdkit.report.compare import Difference
 
 
 def compare(
@@ -21,9 +21,9 @@ def compare(
 
     Members and systems are matched by name. Without 0 in its interval a difference is hardly chance (marked *).
     """
-    from asdkit.report.comparing import compare as compare_runs
-    from asdkit.report.comparing import passed_over
-    from asdkit.report.reading import read_run
+    from asdkit.report.compare import compare as compare_runs
+    from asdkit.report.compare import passed_over
+    from asdkit.report.run_data import read_run
 
     runs = [read_run(folder.absolute()) for folder in (first, second)]
     rows = compare_runs(*runs)
@@ -63,7 +63,7 @@ def _pair(interval: Interval) -> list[float]:
 
 
 def _print_table(rows: list[Difference], first: Path, second: Path) -> None:
-    from asdkit.cli.tables import print_table
+    from asdkit.cli.console import print_table
 
     table = [
         [

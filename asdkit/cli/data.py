@@ -12,7 +12,7 @@ from asdkit.cli.options import GroundTruthOption, LayoutOption
 from asdkit.errors import ExitCode
 
 if TYPE_CHECKING:
-    from asdkit.dataset.inventory import Inventory
+    from asdkit.data.inventory import Inventory
 
 _LINES = 20
 
@@ -26,7 +26,7 @@ def data(
 
     Ends with exit code 3 where a recording is broken or the folder has a fault; what is missing is no fault.
     """
-    from asdkit.dataset.inventory import take_inventory
+    from asdkit.data.inventory import take_inventory
 
     inventory = take_inventory(path, layout, ground_truth or ())
     _report(inventory)
@@ -35,7 +35,7 @@ def data(
 
 
 def _report(inventory: Inventory) -> None:
-    from asdkit.cli.tables import DASH, print_table
+    from asdkit.cli.console import DASH, print_table
 
     rows: dict[tuple[str, str, str, str], list[int]] = {}
     for (machine, id_, split, domain, label), count in inventory.counts.items():

@@ -21,8 +21,8 @@ def demo(
     from importlib.resources import files
 
     from asdkit.cli.run import run_spec
-    from asdkit.dataset.demo import make_machine_room
-    from asdkit.run.files import write_atomic
+    from asdkit.data.demo import make_machine_room
+    from asdkit.files import write_atomic
 
     room = out.absolute() / f"machine-room-{seed}"
     if not (room / "manifest.csv").exists():

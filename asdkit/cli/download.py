@@ -11,7 +11,7 @@ import typer
 from asdkit.cli.options import MachineOption
 
 if TYPE_CHECKING:
-    from asdkit.dataset.records import Archive
+    from asdkit.data.editions import Archive
 
 
 def download(
@@ -25,7 +25,7 @@ def download(
 
     Run it again to go on where it broke off.
     """
-    from asdkit.dataset.download import fetch, list_archives
+    from asdkit.data.download import fetch, list_archives
 
     place = root or Path("data") / edition
     archives = list_archives(edition, machine)

@@ -12,9 +12,9 @@ import typer
 from asdkit.cli.options import GroundTruthOption, LayoutOption
 
 if TYPE_CHECKING:
-    from asdkit.dataset.joining import TruthRow
-    from asdkit.dataset.score_files import SystemScores
-    from asdkit.metrics import Bootstrap, IdResult, Interval, Labelled, Mean, Rule
+    from asdkit.data.labels import TruthRow
+    from asdkit.data.score_files import SystemScores
+    from asdkit.metrics import Bootstrap, IdResult, Interval, Labelled, Mean, ScoringRule
 
 
 def evaluate(
@@ -35,7 +35,7 @@ def evaluate(
 
     What is true is told by --data, by --ground-truth, or else by the names of the scored clips themselves.
     """
-    from asdkit.dataset.score_files import read_scores
+    from asdkit.data.score_files import read_scores
 
     systems = read_scores(scores)
     rule, truths = _truth(systems, data, layout, ground_truth or [])
@@ -57,11 +57,11 @@ class _Judged:
 
 def _truth(
     systems: Sequence[SystemScores], data: Path | None, layout: str | None, ground_truth: list[Path]
-) -> tuple[Rule, list[list[TruthRow]]]:
+) -> tuple[ScoringRule, list[list[TruthRow]]]:
     """The rule, and for each system all that is known to be true."""
-    from asdkit.dataset import find_clips, joining
-    from asdkit.dataset.ground_truth import read_ground_truth
-    from asdkit.dataset.inventory import recognise
+    from asdkit.data import find_clips, labels
+    from asdkit.data.inventory import recognise
+    from asdkit.data.labels import read_ground_truth
     from asdkit.errors import DataError
     from asdkit.metrics import rule_for
 
@@ -69,13 +69,13 @@ def _truth(
         name = layout or next(iter(recognise(data)), "")
         if not name:
             raise DataError(f"{data}: no layout fits it", hint="asdkit data PATH says what is there.")
-        rows = joining.truth_of_clips(find_clips(name, data, None, ground_truth))
+        rows = labels.truth_of_clips(find_clips(name, data, None, ground_truth))
         return rule_for(name), [rows] * len(systems)
     if ground_truth:
-        rows = joining.truth_of_rows(read_ground_truth(ground_truth))
+        rows = labels.truth_of_rows(read_ground_truth(ground_truth))
         truths = [rows] * len(systems)
     else:
-        truths = [joining.truth_of_names(system) for system in systems]
+        truths = [labels.truth_of_names(system) for system in systems]
         typer.echo("note: labels are from the clips' own names, so a clip without a score cannot be noticed", err=True)
     return rule_for(layout or _edition([row for rows in truths for row in rows])), truths
 
@@ -87,8 +87,8 @@ def _edition(rows: Sequence[TruthRow]) -> str:
     return "dcase2022" if any(row.domain for row in rows) else "dcase2020"
 
 
-def _judge(system: SystemScores, truth: Sequence[TruthRow], rule: Rule) -> _Judged:
-    from asdkit.dataset.joining import join
+def _judge(system: SystemScores, truth: Sequence[TruthRow], rule: ScoringRule) -> _Judged:
+    from asdkit.data.labels import join
     from asdkit.metrics import Bootstrap, Labelled, means
     from asdkit.metrics import evaluate as judge
 
@@ -99,9 +99,9 @@ def _judge(system: SystemScores, truth: Sequence[TruthRow], rule: Rule) -> _Judg
     return _Judged(system, labelled, rows, means(rows, rule), Bootstrap(labelled, values, rule), absent)
 
 
-def _show(one: _Judged, rule: Rule, pooled: bool) -> None:
+def _show(one: _Judged, rule: ScoringRule, pooled: bool) -> None:
     """All figures of one system: ids, machines, all."""
-    from asdkit.cli.tables import DASH, print_table
+    from asdkit.cli.console import DASH, print_table
     from asdkit.metrics import evaluate as judge
     from asdkit.metrics import is_shaky, pool_ids
 
@@ -144,7 +144,7 @@ def _show(one: _Judged, rule: Rule, pooled: bool) -> None:
 
 
 def _row(result: IdResult, bootstrap: Bootstrap) -> list[str]:
-    from asdkit.cli.tables import DASH
+    from asdkit.cli.console import DASH
     from asdkit.metrics import is_shaky
 
     area, part = (None, None) if result.auc is None else bootstrap.of(result)
@@ -162,7 +162,7 @@ def _row(result: IdResult, bootstrap: Bootstrap) -> list[str]:
 
 
 def _figure(value: float | None, interval: Interval | None) -> str:
-    from asdkit.cli.tables import DASH
+    from asdkit.cli.console import DASH
 
     if value is None:
         return DASH
@@ -173,7 +173,7 @@ def _show_decisions(one: _Judged) -> None:
     """Precision, recall and F1 of each id, where the system decided."""
     if not one.system.decisions:
         return
-    from asdkit.cli.tables import print_table
+    from asdkit.cli.console import print_table
     from asdkit.metrics import judge
 
     groups: dict[tuple[str, str], list[Labelled]] = {}
@@ -187,11 +187,11 @@ def _show_decisions(one: _Judged) -> None:
     print_table(["machine", "id", "precision, %", "recall, %", "F1, %"], table, title=f"{one.system.name}, decisions")
 
 
-def _summarise(judged: Sequence[_Judged], rule: Rule) -> None:
+def _summarise(judged: Sequence[_Judged], rule: ScoringRule) -> None:
     """Several systems side by side: ranks, and differences to the first on the same clips."""
     if len(judged) < 2:
         return
-    from asdkit.cli.tables import DASH, print_table
+    from asdkit.cli.console import DASH, print_table
     from asdkit.metrics import difference, rank
 
     first = judged[0]

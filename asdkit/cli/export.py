@@ -9,7 +9,7 @@ import typer
 
 from asdkit.cli.options import RunMachineOption, SystemOption
 from asdkit.errors import UsageError
-from asdkit.naming import printable
+from asdkit.text import printable
 
 
 def export(
@@ -28,7 +28,7 @@ def export(
     """Take a run's system along: one file with all that `asdkit score` needs, and no code."""
     from asdkit.bundle import Bundle
     from asdkit.bundle.export import export as made_of
-    from asdkit.run.files import write_atomic
+    from asdkit.files import write_atomic
 
     shown = printable(str(out))
     if out.exists() and not out.is_file():

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from asdkit.report.reading import Run
+    from asdkit.report.run_data import Run
 
 
 def show_healthy(folder: Path) -> None:
@@ -17,7 +17,7 @@ def show_healthy(folder: Path) -> None:
     folder
         A finished run.
     """
-    from asdkit.report.reading import read_run
+    from asdkit.report.run_data import read_run
 
     run = read_run(folder)
     for machine in sorted(run.tables):
@@ -27,8 +27,8 @@ def show_healthy(folder: Path) -> None:
 
 
 def _show_odd(run: Run, machine: str, name: str) -> None:
-    from asdkit.cli.tables import print_table
-    from asdkit.report.listening import odd_training_clips
+    from asdkit.cli.console import print_table
+    from asdkit.report.rankings import odd_training_clips
 
     seen = {"train": "learnt from", "held": "held out"}
     rows = [
@@ -45,8 +45,8 @@ def _show_odd(run: Run, machine: str, name: str) -> None:
 
 def _show_thresholds(run: Run, machine: str, name: str) -> None:
     from asdkit.bundle.calibration import percent
-    from asdkit.cli.tables import DASH, print_table
-    from asdkit.report.thresholds import thresholds
+    from asdkit.cli.console import DASH, print_table
+    from asdkit.report.cautions import thresholds
 
     rows = [
         [

@@ -23,11 +23,11 @@ def init(
 
     Says what so many clips can and cannot support. An existing file is never overwritten.
     """
-    from asdkit.dataset.inventory import recognise, take_inventory
-    from asdkit.naming import printable
+    from asdkit.data.inventory import recognise, take_inventory
     from asdkit.plugins import discover
     from asdkit.spec import load_spec
-    from asdkit.spec.proposal import propose
+    from asdkit.spec.init_spec import propose
+    from asdkit.text import printable
 
     layouts = recognise(folder)
     if not layouts:
@@ -54,8 +54,8 @@ def init(
 
 def _nothing_fits(folder: Path) -> DataError:
     """Say of what no layout fits what it is, and what was expected."""
-    from asdkit.dataset.survey import is_recording
-    from asdkit.naming import printable
+    from asdkit.data.layouts.base import is_recording
+    from asdkit.text import printable
 
     expected = "Expected a folder with the healthy recordings of one machine, WAV or FLAC"
     shown = printable(str(folder))

@@ -23,8 +23,8 @@ from asdkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from asdkit.bundle import Bundle
-    from asdkit.bundle.alarm import AlarmRule
-    from asdkit.bundle.streams import Piece, ShouldStop
+    from asdkit.bundle.stream import AlarmRule
+    from asdkit.bundle.stream_sources import Piece, ShouldStop
 
 
 class Samples(str, Enum):  # noqa: UP042 (typer shows the values)
@@ -88,8 +88,8 @@ def listen(
     Gaps, reconnections and the alarm's begin and end are told on standard error, and counted. Ends with exit code 0
     where the stream ends (3 where no window could be scored), with 130 (Ctrl-C) or 143 (SIGTERM) otherwise.
     """
-    from asdkit.bundle.listening import Listener
-    from asdkit.cli.listen_rows import Told, write
+    from asdkit.bundle.stream import Listener
+    from asdkit.cli.listen_rows import ListenReporter, write
     from asdkit.cli.opening import chosen, open_bundle, require_known
     from asdkit.cli.stopping import Stopping
 
@@ -99,7 +99,7 @@ def listen(
     require_known(opened, id_)
     listener = Listener(opened, seconds=window, hop=hop, id_=id_, rule=rule)
     pieces = _pieces(source, opened, (rate or opened.sample_rate, channels, samples.value), stopping.asked)
-    told = Told(listener)
+    told = ListenReporter(listener)
     told.begin()
     write(format_, told.watched(listener.hear(pieces)))
     told.summary()
@@ -111,7 +111,7 @@ def listen(
 
 
 def _rule(alarm: str, quiet: int, latch: bool) -> AlarmRule:
-    from asdkit.bundle.alarm import AlarmRule
+    from asdkit.bundle.stream import AlarmRule
 
     needed, _, of = alarm.partition("/")
     if not (needed.isdecimal() and of.isdecimal()):
@@ -122,21 +122,21 @@ def _rule(alarm: str, quiet: int, latch: bool) -> AlarmRule:
 def _pieces(source: str, bundle: Bundle, form: tuple[int, int, str], should_stop: ShouldStop) -> Iterator[Piece]:
     """The stream that an argument names."""
     from asdkit.audio.pcm import PcmFormat
-    from asdkit.bundle import streams
-    from asdkit.bundle.devices import hear_device
+    from asdkit.bundle import stream_sources
+    from asdkit.bundle.stream_sources import hear_device
 
     channel = bundle.description.channel
     pcm = PcmFormat(*form)
     is_device = source == "mic" or source.startswith("mic:")
     is_pipe = source == "-" or (os.path.exists(source) and stat.S_ISFIFO(os.stat(source).st_mode))
     if not (is_device or is_pipe):
-        return streams.hear_wav(source, channel, should_stop)
-    streams.require_channel("--channels", pcm, channel)
+        return stream_sources.hear_wav(source, channel, should_stop)
+    stream_sources.require_channel("--channels", pcm, channel)
     if is_device:
         return hear_device(source[4:] or None, pcm, channel, should_stop)
     if source != "-":
-        return streams.hear_fifo(source, pcm, channel, should_stop)
+        return stream_sources.hear_fifo(source, pcm, channel, should_stop)
     if sys.stdin is None or sys.stdin.isatty():
         what = "closed" if sys.stdin is None else "a terminal"
         raise UsageError(f"standard input is {what}", hint="Pipe samples in, or name a WAV that grows, or mic.")
-    return streams.hear_pipe(sys.stdin.fileno(), pcm, channel, should_stop)
+    return stream_sources.hear_pipe(sys.stdin.fileno(), pcm, channel, should_stop)

@@ -16,11 +16,11 @@ import typer
 
 from asdkit.cli.options import Format
 from asdkit.cli.score_rows import cell, shown_p
-from asdkit.naming import printable
+from asdkit.text import printable
 
 if TYPE_CHECKING:
-    from asdkit.bundle.listening import Heard, Listener
-    from asdkit.bundle.streams import Gap, Reconnected, Waiting
+    from asdkit.bundle.stream import Listener, WindowResult
+    from asdkit.bundle.stream_sources import Gap, Reconnected, Waiting
 
 COLUMNS = (
     "time", "begin", "seconds", "id", "id_known", "score", "p_value", "verdict", "alarm", "worst_seconds",
@@ -31,7 +31,7 @@ _COLOURS = {"anomalous": "\x1b[1;31m", "undecided": "\x1b[33m", "normal": "\x1b[
 Row = dict[str, Any]
 
 
-class Told:
+class ListenReporter:
     """Makes rows of what is heard; tells on standard error of gaps and alarms, and what came of it all."""
 
     def __init__(self, listener: Listener) -> None:
@@ -58,13 +58,13 @@ class Told:
                 if text:
                     _tell(f"note: {text}: windows beyond what was held out are undecided and raise no alarm")
 
-    def watched(self, events: Iterable[Heard | Gap | Waiting | Reconnected]) -> Iterator[Row]:
+    def watched(self, events: Iterable[WindowResult | Gap | Waiting | Reconnected]) -> Iterator[Row]:
         """Make rows of windows, and tell of the rest as it passes."""
-        from asdkit.bundle.listening import Heard
-        from asdkit.bundle.streams import Gap, Waiting
+        from asdkit.bundle.stream import WindowResult
+        from asdkit.bundle.stream_sources import Gap, Waiting
 
         for event in events:
-            if isinstance(event, Heard):
+            if isinstance(event, WindowResult):
                 for note in event.notes:
                     if note not in self._noted:
                         self._noted.add(note)
@@ -100,7 +100,7 @@ class Told:
         """Whether there were windows, and none could be scored."""
         return self.counts["bad"] > 0 and not any(self.counts[k] for k in ("anomalous", "normal", "undecided"))
 
-    def _row(self, heard: Heard) -> Row:
+    def _row(self, heard: WindowResult) -> Row:
         verdict = heard.verdict
         worst = verdict.worst_seconds if verdict else None
         self._end = heard.begin + heard.seconds

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from asdkit.errors import UsageError
-from asdkit.naming import printable
+from asdkit.text import printable
 
 if TYPE_CHECKING:
     from asdkit.plugins import Kind
@@ -90,7 +90,7 @@ def _module(name: str) -> str:
 
 
 def _filled(template: str, kind: Kind, name: str) -> str:
-    from asdkit.api import API_VERSION
+    from asdkit.interfaces import API_VERSION
 
     camel = "".join(word.capitalize() for word in name.split("-"))
     values = {

@@ -11,7 +11,7 @@ from asdkit.errors import UsageError
 
 if TYPE_CHECKING:
     from asdkit.bundle import Bundle
-    from asdkit.bundle.calibration import Threshold
+    from asdkit.bundle.calibration import ThresholdKind
 
 
 def open_bundle(path: Path, system: str | None, machine: str | None) -> Bundle:
@@ -19,9 +19,9 @@ def open_bundle(path: Path, system: str | None, machine: str | None) -> Bundle:
     # Before torch loads: threads that wait for work by spinning take the cores from whoever else has some. Beside four
     # busy processes on two cores, a clip of 10 s cost 0.1 to 0.5 s of processor time so, and 0.03 s asleep.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from asdkit.api import Context
     from asdkit.bundle import Bundle
-    from asdkit.run.workers import cores
+    from asdkit.context import Context
+    from asdkit.run.resources import cores
 
     ctx = Context(threads=cores())
     if path.is_dir():
@@ -41,7 +41,7 @@ def require_known(bundle: Bundle, id_: str | None) -> None:
         )
 
 
-def chosen(threshold: ThresholdName | None) -> Threshold | None:
+def chosen(threshold: ThresholdName | None) -> ThresholdKind | None:
     """The threshold that an option names."""
     if threshold is None:
         return None

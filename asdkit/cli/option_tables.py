@@ -7,11 +7,13 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from asdkit.naming import printable
+from asdkit.text import printable
 
 if TYPE_CHECKING:
-    from asdkit.api import Config, Entry
+    from asdkit.config import Config
+    from asdkit.interfaces import Entry
     from asdkit.plugins import Kind
+
 
 HEADER = ("option", "type", "default", "meaning, unit, source")
 

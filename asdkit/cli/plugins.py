@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asdkit.errors import UsageError
-from asdkit.naming import printable
+from asdkit.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +25,9 @@ def plugins(
 
     The environment variable ASDKIT_PLUGINS=a,b loads the plugins of these distributions alone.
     """
-    from asdkit.cli.tables import print_table
-    from asdkit.naming import nearest
+    from asdkit.cli.console import print_table
     from asdkit.plugins import discover, restriction
+    from asdkit.text import nearest
 
     found = discover().plugins
     chosen = [p for p in found if name is None or p.name == name]
@@ -56,7 +56,7 @@ def _remark(plugin: Plugin) -> str:
 
 def _trace(found: Sequence[Plugin]) -> None:
     """Each module that an entry point names, in the order of loading, with what its hooks gave."""
-    from asdkit.cli.tables import print_table
+    from asdkit.cli.console import print_table
 
     rows = []
     for plugin in found:
@@ -76,8 +76,8 @@ def _class(plugin: Plugin) -> str:
 
 
 def _show(plugin: Plugin) -> None:
+    from asdkit.cli.console import print_table
     from asdkit.cli.option_tables import HEADER, block, option_rows
-    from asdkit.cli.tables import print_table
 
     typer.echo(f"{plugin.name}: {plugin.kind or 'plugin'} of {plugin.distribution} {plugin.version}, {plugin.status}")
     typer.echo(_remark(plugin))

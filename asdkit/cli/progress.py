@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from asdkit.run.context import read_progress
-from asdkit.run.execute import Watcher
-from asdkit.run.ledger import TRIES
+from asdkit.run.job_context import read_progress
+from asdkit.run.locks import TRIES
+from asdkit.run.runner import Watcher
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from asdkit.run import Plan
     from asdkit.run.job import Outcome
-    from asdkit.run.plan import Job
+    from asdkit.run.jobs import Job
 
 _STALE_S = 60  # a job that has said nothing for so long is not shown as running
 

@@ -62,8 +62,8 @@ def run_spec(
 
 def show_results(plan: Plan, results: Results) -> None:
     """Write the report, print notes and the results table, and end with an exit code that says whether all is done."""
+    from asdkit.cli.console import print_table, results_table
     from asdkit.cli.healthy import show_healthy
-    from asdkit.cli.tables import print_table, results_table
 
     report = _write_report(plan.place.folder)  # before anything is printed: whoever listens may leave
     for note in results.notes:

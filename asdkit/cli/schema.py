@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from asdkit.api import Entry
+    from asdkit.interfaces import Entry
     from asdkit.plugins import Kind, Registry
 
 Schema = dict[str, Any]

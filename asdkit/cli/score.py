@@ -21,7 +21,7 @@ from asdkit.cli.options import (
 from asdkit.errors import DataError, ExitCode
 
 if TYPE_CHECKING:
-    from asdkit.bundle.files import Row
+    from asdkit.bundle.score_recordings import Row
 
 
 def score(
@@ -45,13 +45,13 @@ def score(
     A p-value is the share of healthy recordings that score so high or higher; below supported_rate it is extrapolated.
     Bad files are listed on standard error and end the command with exit code 1; the good ones are scored.
     """
-    from asdkit.bundle.files import find_recordings, score_files
+    from asdkit.bundle.score_recordings import find_recordings, score_files
     from asdkit.cli.opening import chosen, open_bundle, require_known
-    from asdkit.cli.score_told import Told
+    from asdkit.cli.score_told import ScoreReporter
 
     opened = open_bundle(bundle, system, machine).deciding(false_alarm_rate, chosen(threshold))
     require_known(opened, id_)
-    told = Told(opened.judge)
+    told = ScoreReporter(opened.judge)
     rows = told.watched(score_files(opened, find_recordings(files, opened.description.containers), id_))
     write(format_, rows)
     told.summary()

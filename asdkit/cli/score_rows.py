@@ -10,10 +10,10 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from asdkit.naming import printable, spreadsheet_cell
+from asdkit.text import printable, spreadsheet_cell
 
 if TYPE_CHECKING:
-    from asdkit.bundle.files import Row
+    from asdkit.bundle.score_recordings import Row
 
 COLUMNS = ("path", "id", "id_known", "score", "p_value", "verdict", "worst_seconds", "supported_rate", "reason", "note")
 _COLOURS = {"anomalous": "\x1b[1;31m", "undecided": "\x1b[33m", "normal": "\x1b[32m"}

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from asdkit.naming import printable
+from asdkit.text import printable
 
 if TYPE_CHECKING:
-    from asdkit.bundle.calibration import Judge
-    from asdkit.bundle.files import Row
+    from asdkit.bundle.calibration import Calibrator
+    from asdkit.bundle.score_recordings import Row
 
 
-class Told:
+class ScoreReporter:
     """Counts rows as they pass, and tells on standard error what is wrong, how far it is, and what came of it.
 
     `progress` False: there is no end that it could be far from.
     """
 
-    def __init__(self, judge: Judge, *, progress: bool = True) -> None:
+    def __init__(self, judge: Calibrator, *, progress: bool = True) -> None:
         import time
 
         self.counts: Counter[str] = Counter()

@@ -17,7 +17,7 @@ from asdkit.cli.options import (
     ThresholdOption,
 )
 from asdkit.errors import DataError
-from asdkit.naming import printable
+from asdkit.text import printable
 
 
 def watch(
@@ -44,11 +44,11 @@ def watch(
     Rows are those of `asdkit score`. A file that is being written is waited for. Bad files are told once on standard
     error and passed over. Ends with exit code 130 (Ctrl-C) or 143 (SIGTERM), after a summary.
     """
-    from asdkit.bundle.watching import FolderWatch
-    from asdkit.bundle.watching import watch as rows_of
+    from asdkit.bundle.watch import FolderWatch
+    from asdkit.bundle.watch import watch as rows_of
     from asdkit.cli.opening import chosen, open_bundle, require_known
     from asdkit.cli.score import write
-    from asdkit.cli.score_told import Told
+    from asdkit.cli.score_told import ScoreReporter
     from asdkit.cli.stopping import Stopping
 
     if not folder.is_dir():
@@ -66,7 +66,7 @@ def watch(
     )
     passed = f"; recordings that are there already: {watched.passed_over} (--existing scores them)"
     typer.echo(f"watching {printable(str(folder))}{'' if existing else passed}", err=True)
-    told = Told(opened.judge, progress=False)
+    told = ScoreReporter(opened.judge, progress=False)
     write(format_, told.watched(rows_of(opened, watched, stopping.asked, id_)))
     told.summary()
     stopping.leave()

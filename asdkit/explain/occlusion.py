@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from asdkit.explain.usual import Usual
+from asdkit.explain.nearest import NearestExcerpts
 from asdkit.features import Features, FloatArray, IntArray, Windows, cut_windows
 
 DoubleArray = npt.NDArray[np.float64]
@@ -53,7 +53,7 @@ class Scorer:
 
 
 @dataclass(frozen=True)
-class Part:
+class MemberInput:
     """A clip as one member of a system hears it.
 
     Attributes
@@ -65,7 +65,7 @@ class Part:
     """
 
     frames: FloatArray
-    usual: Usual
+    usual: NearestExcerpts
     scorer: Scorer
 
 
@@ -96,7 +96,7 @@ class Explanation:
 
 
 def explain(
-    parts: Sequence[Part],
+    parts: Sequence[MemberInput],
     fuse: Callable[[DoubleArray], DoubleArray] | None = None,
     grid: Grid | None = None,
     *,
@@ -129,7 +129,7 @@ def explain(
     return Explanation(float(values[0]), _spread(falls), tuple(windows for *_, windows in scored))
 
 
-def _occluded(part: Part, grid: Grid, without: int | None) -> tuple[float, DoubleArray, FloatArray]:
+def _occluded(part: MemberInput, grid: Grid, without: int | None) -> tuple[float, DoubleArray, FloatArray]:
     """Score a clip, each copy with one patch replaced [``[times + 1, bands + 1]``], and the clip's windows."""
     frames, scorer = np.ascontiguousarray(part.frames), part.scorer
     times, groups = (_overlapping(edges) for edges in grid.edges(*frames.shape))
@@ -157,7 +157,7 @@ def _occluded(part: Part, grid: Grid, without: int | None) -> tuple[float, Doubl
     return float(whole[0]), scorer.pool(patched.ravel(), ends).reshape(patched.shape[:2]), windows
 
 
-def _score(part: Part, copies: FloatArray) -> FloatArray:
+def _score(part: MemberInput, copies: FloatArray) -> FloatArray:
     """Window scores [float32, ``[copies, windows]``] of copies of a run of frames [``[copies, rows, bands]``]."""
     offsets = np.arange(len(copies) + 1, dtype=np.int64) * copies.shape[1]
     features = Features(copies.reshape(-1, copies.shape[2]), offsets, part.usual.features.scale)
@@ -173,7 +173,7 @@ def _reached(windows: Windows, first: int, last: int) -> slice:
     return slice(begin, max(begin, int(np.searchsorted(windows.starts, last, "left"))))
 
 
-def _replacements(part: Part, times: Sequence[tuple[int, int]], without: int | None) -> list[FloatArray]:
+def _replacements(part: MemberInput, times: Sequence[tuple[int, int]], without: int | None) -> list[FloatArray]:
     """What is usual in place of each run of frames: as much of the nearest training clip as that has, then another."""
     longest = part.usual.longest
     pieces = [[(i, min(i + longest, last)) for i in range(first, last, longest)] for first, last in times]

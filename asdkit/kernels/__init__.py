@@ -7,24 +7,24 @@ called.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from asdkit.kernels.framing import frame_count
+from asdkit.features import frame_count
 
 if TYPE_CHECKING:
     from asdkit.kernels.decibel import power_to_db
-    from asdkit.kernels.frontend import log_mel, mel_spectrogram, stft
+    from asdkit.kernels.log_mel import log_mel, mel_spectrogram, stft
     from asdkit.kernels.mel import mel_filters
-    from asdkit.kernels.patches import draw, gather
+    from asdkit.kernels.windows import draw, gather
 
 __all__ = ["draw", "frame_count", "gather", "log_mel", "mel_filters", "mel_spectrogram", "power_to_db", "stft"]
 
 _HOMES = {
-    "draw": "patches",
-    "gather": "patches",
-    "log_mel": "frontend",
+    "draw": "windows",
+    "gather": "windows",
+    "log_mel": "log_mel",
     "mel_filters": "mel",
-    "mel_spectrogram": "frontend",
+    "mel_spectrogram": "log_mel",
     "power_to_db": "decibel",
-    "stft": "frontend",
+    "stft": "log_mel",
 }
 
 

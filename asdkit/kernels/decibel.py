@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asdkit.kernels.compiling import inline, kernel
+from asdkit.kernels.jit import inline, kernel
 from asdkit.kernels.lanes import LANES, at_least, exponent, load, mantissa, spread, store, where_finite
 
 FLOOR = np.float32(1e-10)

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from asdkit.kernels.compiling import inline, kernel
+from asdkit.kernels.jit import inline, kernel
 from asdkit.kernels.lanes import load, spread, store
 
 FloatArray = npt.NDArray[np.float32]

@@ -7,8 +7,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from asdkit.kernels.compiling import kernel
 from asdkit.kernels.decibel import decibel
+from asdkit.kernels.jit import kernel
 from asdkit.kernels.lanes import load, spread, store
 
 Norm = Literal["slaney"] | None

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from asdkit.kernels.compiling import inline, kernel
 from asdkit.kernels.fft import FloatArray, Transform, first_butterfly, last_pass, pass_of_eight
+from asdkit.kernels.jit import inline, kernel
 from asdkit.kernels.lanes import LANES, TILE, load, load_tile, root, spread, store, store_tile
 
 WORK_ROWS = 8 * TILE

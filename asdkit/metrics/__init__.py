@@ -1,12 +1,10 @@
 """How well scores separate normal from anomalous clips, and how sure that is. The only place test labels reach."""
 
-from asdkit.metrics.averaging import Mean, means, rank
 from asdkit.metrics.bootstrap import RESAMPLES, Bootstrap, difference, interval_of, is_shaky, resample
-from asdkit.metrics.decisions import Decisions, judge
-from asdkit.metrics.evaluating import POOLED, IdResult, Labelled, evaluate, pool_ids
+from asdkit.metrics.evaluation import POOLED, Decisions, Labelled, evaluate, judge, pool_ids
 from asdkit.metrics.intervals import Interval, delong
 from asdkit.metrics.roc import MAX_FPR, auc, pauc, roc_curve
-from asdkit.metrics.rules import DCASE2020, DCASE2021, DCASE2022, Rule, rule_for
+from asdkit.metrics.rules import DCASE2020, DCASE2021, DCASE2022, IdResult, Mean, ScoringRule, means, rank, rule_for
 
 __all__ = [
     "DCASE2020",
@@ -21,7 +19,7 @@ __all__ = [
     "Interval",
     "Labelled",
     "Mean",
-    "Rule",
+    "ScoringRule",
     "auc",
     "delong",
     "difference",

@@ -18,10 +18,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from asdkit.metrics.evaluating import IdResult, Labelled, by_domain, by_id
+from asdkit.metrics.evaluation import Labelled, by_domain, by_id
 from asdkit.metrics.intervals import LEVEL, Interval, delong
 from asdkit.metrics.roc import MAX_FPR, FloatArray
-from asdkit.metrics.rules import DCASE2020, Rule
+from asdkit.metrics.rules import DCASE2020, IdResult, ScoringRule
 
 RESAMPLES = 10_000
 _BATCH = 256  # resamples at a time: weights of 1,000 clips then take 2 MB
@@ -72,7 +72,7 @@ class Bootstrap:
         self,
         truth: Sequence[Labelled],
         scores: Mapping[str, float],
-        rule: Rule = DCASE2020,
+        rule: ScoringRule = DCASE2020,
         *,
         resamples: int = RESAMPLES,
         seed: int = 0,
@@ -105,7 +105,7 @@ class Bootstrap:
         return area, interval_of(draws[:, 1], result.pauc or 0.0)
 
     def mean(self, rows: Sequence[IdResult]) -> tuple[Interval, Interval, Interval] | None:
-        """Intervals of AUC, pAUC and official score over these rows, as `Rule.average` has them."""
+        """Intervals of AUC, pAUC and official score over these rows, as `ScoringRule.average` has them."""
         estimates = self._rule.average(rows, lambda r: float(r.auc or 0), lambda r: float(r.pauc or 0))
         draws = self.draws(rows)
         if estimates is None or draws is None:
@@ -160,7 +160,7 @@ def _resample(
     seed: int,
 ) -> list[FloatArray]:
     """Resample several sets (labels, scores, which clips) out of the same clips, under the same weights."""
-    from asdkit.kernels.resampling import weighted_areas
+    from asdkit.kernels.bootstrap import weighted_areas
 
     ranked = []
     for truth, scores, chosen in sets:

@@ -1,4 +1,7 @@
-"""How each edition of the challenge makes its official score of AUCs and pAUCs."""
+"""How each edition of the challenge makes its official score of AUCs and pAUCs.
+
+Means over ids and machines, and the ranking of systems.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,34 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from asdkit.metrics.evaluating import IdResult
 from asdkit.metrics.roc import FloatArray
 
 Figure = TypeVar("Figure", float, FloatArray)
 
 
 @dataclass(frozen=True)
-class Rule:
+class IdResult:
+    """AUC and pAUC of one id (section) under one name (a member's or a system's); None where a class is missing.
+
+    Attributes
+    ----------
+    domain
+        Of the normal clips: ``"source"`` or ``"target"``; None: all.
+    """
+
+    machine: str
+    id: str
+    name: str
+    kind: str
+    auc: float | None
+    pauc: float | None
+    n_normal: int
+    n_anomaly: int
+    domain: str | None = None
+
+
+@dataclass(frozen=True)
+class ScoringRule:
     """What an edition takes the AUC of, and how it averages.
 
     Attributes
@@ -79,14 +102,14 @@ class Rule:
                 yield section
 
 
-DCASE2020 = Rule("dcase2020", None)
-DCASE2021 = Rule("dcase2021", "own")
-DCASE2022 = Rule("dcase2022", "all")
+DCASE2020 = ScoringRule("dcase2020", None)
+DCASE2021 = ScoringRule("dcase2021", "own")
+DCASE2022 = ScoringRule("dcase2022", "all")
 
 LATER = ("dcase2022", "dcase2023", "dcase2024", "dcase2025", "dcase2026")
 
 
-def rule_for(layout: str) -> Rule:
+def rule_for(layout: str) -> ScoringRule:
     """Find the rule of a data layout; data of no edition follow that of 2020, which needs no domains."""
     if layout in LATER:
         return DCASE2022
@@ -103,3 +126,75 @@ def _harmonic(figures: Sequence[Figure]) -> Figure:
         inverse = sum((np.divide(1.0, figure) for figure in figures[1:]), start=np.divide(1.0, figures[0]))
         mean: Figure = len(figures) / inverse
     return mean
+
+
+@dataclass(frozen=True)
+class Mean:
+    """AUC and pAUC averaged as the rule says: over the ids of one machine, or (`machine` None) over machines.
+
+    Attributes
+    ----------
+    of
+        How many ids (of one machine) or machines went into it.
+    official
+        The edition's score; see `ScoringRule.average`.
+    """
+
+    machine: str | None
+    name: str
+    kind: str
+    auc: float | None
+    pauc: float | None
+    of: int
+    official: float | None = None
+
+
+def means(results: Iterable[IdResult], rule: ScoringRule = DCASE2020) -> list[Mean]:
+    """Means of each machine, then of all; ids without all their figures stay out."""
+    by_name: dict[tuple[str, str], dict[str, list[IdResult]]] = {}
+    for result in results:
+        by_name.setdefault((result.name, result.kind), {}).setdefault(result.machine, []).append(result)
+    machines = [
+        _mean(machine, name, kind, rows, len({r.id for r in rows if r.auc is not None}), rule)
+        for (name, kind), by_machine in by_name.items()
+        for machine, rows in by_machine.items()
+    ]
+    overall = []
+    for (name, kind), by_machine in by_name.items():
+        of = sum(m.official is not None for m in machines if (m.name, m.kind) == (name, kind))
+        overall.append(_mean(None, name, kind, [r for rows in by_machine.values() for r in rows], of, rule))
+    return machines + overall
+
+
+def _mean(machine: str | None, name: str, kind: str, rows: Sequence[IdResult], of: int, rule: ScoringRule) -> Mean:
+    found = rule.average(rows, auc=lambda r: float(r.auc or 0), pauc=lambda r: float(r.pauc or 0))
+    if found is None:
+        return Mean(machine, name, kind, None, None, 0)
+    auc, pauc, official = map(float, found)
+    return Mean(machine, name, kind, auc, pauc, of, official)
+
+
+def rank(results: Sequence[Mean]) -> dict[str, float]:
+    """Rank systems as the challenge of 2020 did: by the mean of their places, best (lowest) first.
+
+    A system has a place (1 is best, ties share the mean of theirs) for AUC and one for pAUC on each machine. That the
+    organisers averaged places is inferred from their table, where the highest mean AUC came fourth.
+
+    Parameters
+    ----------
+    results
+        Means of every system on the same machines; those over machines are passed over.
+    """
+    names = list(dict.fromkeys(m.name for m in results))
+    places: dict[str, list[float]] = {name: [] for name in names}
+    for machine in sorted({m.machine for m in results if m.machine is not None}):
+        rows = [m for m in results if m.machine == machine and m.auc is not None]
+        if {m.name for m in rows} != set(names):
+            raise ValueError(f"not every system has figures for {machine}")
+        for figures in ([(m.name, m.auc) for m in rows], [(m.name, m.pauc) for m in rows]):
+            for name, own in figures:
+                better = sum(other > own for _, other in figures)  # type: ignore[operator]
+                alike = sum(other == own for _, other in figures)
+                places[name].append(better + (alike + 1) / 2)
+    means_of = {name: sum(p) / len(p) for name, p in places.items() if p}
+    return dict(sorted(means_of.items(), key=lambda item: item[1]))

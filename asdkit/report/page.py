@@ -1,21 +1,27 @@
-"""From a run and its drawings to the page's text."""
+"""From a run and its drawings to the page's text.
+
+Write the report of a finished run.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from asdkit import __version__
 from asdkit.bundle.calibration import percent
-from asdkit.report.cautions import cautions, named
-from asdkit.report.closer import Closer
-from asdkit.report.drawing import MAX_CURVES, Drawing
-from asdkit.report.frequencies import told
-from asdkit.report.listening import agreement, disagreements, worth_hearing
-from asdkit.report.plotting import Plot
-from asdkit.report.reading import Run
-from asdkit.report.thresholds import thresholds
+from asdkit.files import write_atomic
+from asdkit.report.cautions import cautions, named, thresholds
+from asdkit.report.clip_plots import told
+from asdkit.report.clip_sections import ExplainedClip
+from asdkit.report.plots import MAX_CURVES, Drawing, Plot, draw, plan_plots, write_plots
+from asdkit.report.rankings import agreement, disagreements, worth_hearing
+from asdkit.report.run_data import Run, read_run
 
 DASH = "–"  # noqa: RUF001  what a table shows for no figure
 _COLUMNS = 12  # of figures in a table; of more its columns become rows
@@ -25,7 +31,7 @@ def render(
     run: Run,
     drawings: Mapping[Plot, Drawing],
     left_out: Sequence[Plot],
-    closer: Sequence[Closer] = (),
+    closer: Sequence[ExplainedClip] = (),
     not_explained: Sequence[str] = (),
 ) -> str:
     """Fill the template.
@@ -197,11 +203,11 @@ def _machine(run: Run, machine: str, inline: Mapping[Plot, Any]) -> dict[str, An
     }
 
 
-def _is_of(closer: Closer, machine: str) -> bool:
+def _is_of(closer: ExplainedClip, machine: str) -> bool:
     return closer.explained.chosen.machine == machine
 
 
-def _closer(closer: Closer, inline: Mapping[Plot, Any]) -> dict[str, Any]:
+def _closer(closer: ExplainedClip, inline: Mapping[Plot, Any]) -> dict[str, Any]:
     clip = closer.explained
     pictures = [inline[plot] for plot in closer.drawings]
     return {
@@ -246,3 +252,49 @@ def _left_out(run: Run, plots: Sequence[Plot]) -> list[str]:
         what = "ROC curves" if name is None else f"score histograms of {name}"
         lines.append(f"{what}, to keep the page small: {named(ids)} (the scores are in scores.csv)")
     return lines
+
+
+PAGE = "report.html"
+PLOTS = "plots"
+
+
+def write_report(folder: Path) -> Path:
+    """Write ``report.html`` and ``plots/`` of a finished run into its folder.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    DataError
+        If the folder holds no finished run.
+    OSError
+        If the report cannot be written; an older one is gone then, for it would tell of other results.
+    """
+    from asdkit.report.clip_sections import look_closer
+
+    run = read_run(folder)
+    page = folder / PAGE
+    page.unlink(missing_ok=True)
+    if (folder / PLOTS).is_symlink():
+        (folder / PLOTS).unlink()
+    elif (folder / PLOTS).exists():
+        shutil.rmtree(folder / PLOTS)
+    shown, left_out = plan_plots(run)
+    drawings: dict[Plot, Drawing] = {plot: draw(run, plot) for plot in shown}
+    closer, not_explained = look_closer(run)
+    text = render(run, drawings, left_out, closer, not_explained)
+    drawings |= {plot: drawing for clip in closer for plot, drawing in clip.drawings.items()}
+    with tempfile.TemporaryDirectory(prefix=".plots.", dir=folder) as temporary:
+        write_plots(Path(temporary) / PLOTS, drawings)
+        if drawings:
+            os.replace(Path(temporary) / PLOTS, folder / PLOTS)
+    write_atomic(page, text.encode("utf-8", "backslashreplace"))
+    return page

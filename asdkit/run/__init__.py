@@ -1,11 +1,11 @@
 """Plan, jobs, store: what is done, what is left, where it lies."""
 
-from asdkit.run.arrays import FittedArrays, fit_arrays
-from asdkit.run.execute import Plan, Watcher, make_plan, run_plan, run_shard
-from asdkit.run.lock import require_free
-from asdkit.run.merging import merge
+from asdkit.run.fit import FittedArrays, fit_arrays
+from asdkit.run.locks import require_free
+from asdkit.run.merge import merge
+from asdkit.run.plan import Plan, Shard, make_plan
 from asdkit.run.results import Results
-from asdkit.run.shards import Shard
+from asdkit.run.runner import Watcher, run_plan, run_shard
 
 __all__ = [
     "FittedArrays",

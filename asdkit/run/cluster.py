@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from asdkit.errors import UsageError
-from asdkit.run.workers import cores, follow
+from asdkit.run.resources import cores, follow
 
 _TIMEOUT_S = 10
 

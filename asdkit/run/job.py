@@ -17,50 +17,21 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 import asdkit
-from asdkit.api import Context, Detector, Featurizer, cut_windows
+from asdkit.context import Context
 from asdkit.errors import AsdkitError, AsdkitWarning, Stopped
-from asdkit.features import Features, FloatArray
-from asdkit.filling import fill_features
-from asdkit.run.context import JobContext
-from asdkit.run.files import encode_json, publish
-from asdkit.run.parts import score_parts
-from asdkit.run.pool import pool_scores
-from asdkit.run.prepare import Reader, Recording, make_augmenters, make_training, recordings_of
+from asdkit.feature_extraction import fill_features
+from asdkit.features import Features, FloatArray, cut_windows
+from asdkit.interfaces import Detector, Featurizer
+from asdkit.run.job_context import JobContext
 from asdkit.run.state import encode_state
+from asdkit.run.store import RunPaths, encode_json, publish
+from asdkit.run.training_data import Reader, WaveVariant, make_augmenters, make_training, recordings_of
+from asdkit.scoring import pool_scores, score_parts
 
 if TYPE_CHECKING:
-    from asdkit.run.plan import Job, PlannedClip
+    from asdkit.run.jobs import Job, PlannedClip
 
 _BLOCK = 256  # clips to score featured at a time: bounded memory however many there are
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a run keeps things.
-
-    Attributes
-    ----------
-    folder
-        The run folder.
-    mark
-        Tells the wish to stop of one shard from that of another in the same folder.
-    """
-
-    folder: Path
-    mark: str = ""
-
-    def done(self, job: Job) -> Path:
-        """Where the job lies once it is complete."""
-        return self.folder / "jobs" / job.folder
-
-    def work(self, job: Job) -> Path:
-        """Where the job works: checkpoints, progress, log."""
-        return self.folder / "work" / job.folder
-
-    @property
-    def stop_file(self) -> Path:
-        """Exists while the run is asked to stop."""
-        return self.folder / "work" / f"stop{self.mark}"
 
 
 @dataclass(frozen=True)
@@ -73,7 +44,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-def run_job(job: Job, place: Place, device: str, threads: int) -> Outcome:
+def run_job(job: Job, place: RunPaths, device: str, threads: int) -> Outcome:
     """Run one job; whatever goes wrong in it is told in the outcome and kept in the job's log.
 
     Parameters
@@ -119,7 +90,7 @@ class _Work:
     """The steps of one job, with what they share."""
 
     job: Job
-    place: Place
+    place: RunPaths
     device: str
     threads: int
     timings: dict[str, float] = field(default_factory=dict)
@@ -182,7 +153,7 @@ class _Work:
     def _read(
         self,
         clips: Sequence[PlannedClip],
-        recordings: Sequence[Recording],
+        recordings: Sequence[WaveVariant],
         featurizer: Featurizer,
         ctx: JobContext,
         memmap: Path | None = None,

@@ -10,7 +10,7 @@ import numpy as np
 
 from asdkit.context import State, StateValue
 from asdkit.errors import AsdkitError, PluginError
-from asdkit.run.files import write_atomic
+from asdkit.files import write_atomic
 
 
 def write_state(path: Path, state: Mapping[str, StateValue]) -> None:

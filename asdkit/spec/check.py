@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
-from asdkit.api import AugmenterConfig, Config, DetectorConfig, Entry
+from asdkit.config import AugmenterConfig, Config, DetectorConfig
 from asdkit.errors import PluginError, UsageError
-from asdkit.naming import nearest
+from asdkit.interfaces import Entry
 from asdkit.plugins import Kind, Registry
-from asdkit.spec.faults import Faults
-from asdkit.spec.plain import is_a, leading_key, option_names, validate
+from asdkit.spec.diagnostics import Diagnostics
+from asdkit.spec.document import SpecTable
+from asdkit.spec.messages import is_a, leading_key, option_names, validate
 from asdkit.spec.positions import shown
 from asdkit.spec.settings import (
     AugmenterKeys,
@@ -23,7 +24,7 @@ from asdkit.spec.settings import (
     SystemKeys,
     SystemSettings,
 )
-from asdkit.spec.tables import Table
+from asdkit.text import nearest
 
 Keys = TypeVar("Keys", bound=Config)
 
@@ -33,20 +34,20 @@ _DEFAULTS_OF_PLUGINS = ("frames", "hop", "pool", "scope")
 class Checker:
     """Turns tables into settings; what it cannot turn it notes as faults and gives as None."""
 
-    def __init__(self, registry: Registry, faults: Faults) -> None:
+    def __init__(self, registry: Registry, faults: Diagnostics) -> None:
         self._registry = registry
         self._faults = faults
         self.featurizers: dict[str, FeaturizerSettings | None] = {}
         self.augmenters: dict[str, AugmenterSettings | None] = {}
 
-    def featurizer(self, table: Table) -> FeaturizerSettings | None:
+    def featurizer(self, table: SpecTable) -> FeaturizerSettings | None:
         """Check one table of ``[featurizers]``."""
         _, keys, config = self._plugin("featurizer", table, FeaturizerKeys)
         if keys is None or config is None:
             return None
         return FeaturizerSettings(table.name, table.values["use"], config, keys.store)
 
-    def augmenter(self, table: Table) -> AugmenterSettings | None:
+    def augmenter(self, table: SpecTable) -> AugmenterSettings | None:
         """Check one table of ``[augmenters]``."""
         _, keys, config = self._plugin("augmenter", table, AugmenterKeys)
         if keys is None or config is None:
@@ -54,7 +55,7 @@ class Checker:
         assert isinstance(config, AugmenterConfig)  # plugins.py lets no other in
         return AugmenterSettings(table.name, table.values["use"], config, keys.probability)
 
-    def detector(self, table: Table) -> DetectorSettings | None:
+    def detector(self, table: SpecTable) -> DetectorSettings | None:
         """Check one table of ``[detectors]``, or one machine's; featurizers and augmenters must be known."""
         entry, keys, config = self._plugin("detector", table, DetectorKeys)
         featurizer = self._featurizer_of(table)
@@ -82,7 +83,7 @@ class Checker:
         report_problems(settings, table, self._faults, ids=None)
         return settings
 
-    def system(self, table: Table, detectors: Sequence[str], systems: Sequence[str]) -> SystemSettings | None:
+    def system(self, table: SpecTable, detectors: Sequence[str], systems: Sequence[str]) -> SystemSettings | None:
         """Check one table of ``[systems]``."""
         options = [*option_names(SystemKeys), "fuser", "extends"]
         keys = read(SystemKeys, table, {k: v for k, v in table.values.items() if k != "fuser"}, options, self._faults)
@@ -94,7 +95,7 @@ class Checker:
         return None if keys is None else SystemSettings(table.name, keys.members, fuser)
 
     def _named_in(
-        self, table: Table, key: str, known: Collection[str], what: str, others: Collection[str] = ()
+        self, table: SpecTable, key: str, known: Collection[str], what: str, others: Collection[str] = ()
     ) -> list[str]:
         """Names in the list under `key`, with a fault for each unknown or repeated one; types are checked before."""
         value = table.values.get(key)
@@ -108,7 +109,7 @@ class Checker:
                 table.fault(self._faults, (key, index), f"{shown(name)} is named twice")
         return [name for name in listed if isinstance(name, str)]
 
-    def _fuser(self, system: Table) -> FuserSettings | None:
+    def _fuser(self, system: SpecTable) -> FuserSettings | None:
         if "fuser" not in system.values:
             return None
         if not isinstance(system.values["fuser"], dict):
@@ -119,7 +120,7 @@ class Checker:
         _, _, config = self._plugin("fuser", table, Config)
         return None if config is None else FuserSettings(table.values["use"], config)
 
-    def _featurizer_of(self, table: Table) -> FeaturizerSettings | None:
+    def _featurizer_of(self, table: SpecTable) -> FeaturizerSettings | None:
         known = self.featurizers
         name = table.values.get("featurizer")
         if isinstance(name, str):
@@ -133,7 +134,9 @@ class Checker:
             table.fault(self._faults, ("featurizer",), f"missing{text}")
         return None
 
-    def _plugin(self, kind: Kind, table: Table, core: type[Keys]) -> tuple[Entry | None, Keys | None, Config | None]:
+    def _plugin(
+        self, kind: Kind, table: SpecTable, core: type[Keys]
+    ) -> tuple[Entry | None, Keys | None, Config | None]:
         """Check a table that uses a plugin: its entry, the core's keys, and the plugin's own options."""
         entry = self._entry(kind, table)
         core_names = option_names(core)
@@ -146,7 +149,7 @@ class Checker:
         options = [*option_names(entry.config), *options]
         return entry, keys, read(entry.config, table, own, options, self._faults, entry)
 
-    def _entry(self, kind: Kind, table: Table) -> Entry | None:
+    def _entry(self, kind: Kind, table: SpecTable) -> Entry | None:
         names = self._registry.names(kind)
         if "use" not in table.values:
             if table.whole and not table.inherits_lack_of("use"):
@@ -172,7 +175,7 @@ class Checker:
         note = f" (not loaded: {', '.join(dict.fromkeys(broken))}; see `asdkit plugins`)" if broken else ""
         return f"no plugin provides the {kind} {shown(use)}{nearest(use, names)}{note}"
 
-    def _defaults(self, entry: Entry, core: type[Keys], table: Table) -> dict[str, Any]:
+    def _defaults(self, entry: Entry, core: type[Keys], table: SpecTable) -> dict[str, Any]:
         """What a detector plugin would have the core's keys be, where the spec does not say."""
         if not entry.defaults:
             return {}
@@ -189,10 +192,10 @@ class Checker:
 
 def read(
     model: type[Keys],
-    table: Table,
+    table: SpecTable,
     values: Mapping[str, Any],
     options: Sequence[str],
-    faults: Faults,
+    faults: Diagnostics,
     entry: Entry | None = None,
 ) -> Keys | None:
     """Validate `values` of a table; with `entry`, as that plugin's options.
@@ -214,7 +217,7 @@ def read(
     return made
 
 
-def report_problems(settings: DetectorSettings, table: Table, faults: Faults, ids: int | None) -> None:
+def report_problems(settings: DetectorSettings, table: SpecTable, faults: Diagnostics, ids: int | None) -> None:
     """Note why a detector's settings cannot go together, as far as its plugin knows."""
     options = [*option_names(type(settings.config)), *option_names(DetectorKeys)]
     try:
@@ -226,7 +229,7 @@ def report_problems(settings: DetectorSettings, table: Table, faults: Faults, id
         table.fault(faults, key, text)
 
 
-def _broken(name: str, error: Exception, table: Table, faults: Faults) -> None:
+def _broken(name: str, error: Exception, table: SpecTable, faults: Diagnostics) -> None:
     """Note that a plugin failed in checking its own options."""
     cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
     text = f"the plugin {name!r} is broken: it fails in checking its options ({cause})"

@@ -10,15 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from asdkit.api import Config
+from asdkit.config import Config
 from asdkit.errors import SpecError
-from asdkit.naming import nearest
 from asdkit.plugins import Registry, discover
 from asdkit.spec.check import Checker, read
-from asdkit.spec.document import open_document
-from asdkit.spec.faults import Faults
-from asdkit.spec.overrides import NAMED
-from asdkit.spec.plain import is_a, option_names
+from asdkit.spec.diagnostics import Diagnostics
+from asdkit.spec.document import NAMED, SpecTable, inherit, open_document
+from asdkit.spec.messages import is_a, option_names
 from asdkit.spec.positions import KeyPath, shown
 from asdkit.spec.settings import (
     RESERVED_NAMES,
@@ -31,7 +29,7 @@ from asdkit.spec.settings import (
     name_fault,
 )
 from asdkit.spec.spec import Spec
-from asdkit.spec.tables import Table, inherit
+from asdkit.text import nearest
 
 FORMAT: Final = 1
 """Version of the spec format that this asdkit reads."""
@@ -70,7 +68,7 @@ def load_spec(path: str | Path, *, sets: Sequence[str] = (), registry: Registry 
         raise SpecError.of(
             [f"{where}: asdkit: the spec's format is {version}, this asdkit reads {FORMAT}; update asdkit"]
         )
-    faults = Faults(document.places, document.misfits)
+    faults = Diagnostics(document.places, document.misfits)
     loader = _Loader(document.tables, faults, discover() if registry is None else registry)
     head, data, compute = loader.head(path), loader.data(), loader.compute()
     calibration = loader.calibration()
@@ -107,11 +105,11 @@ def _located(data: DataSettings, folder: Path) -> DataSettings:
 class _Loader:
     """Takes the tables of a spec section by section; all faults go into `faults`."""
 
-    def __init__(self, written: Mapping[str, Any], faults: Faults, registry: Registry) -> None:
+    def __init__(self, written: Mapping[str, Any], faults: Diagnostics, registry: Registry) -> None:
         self._written = written
         self._faults = faults
         self._checker = Checker(registry, faults)
-        self.tables: dict[tuple[str | None, str], Table] = {}
+        self.tables: dict[tuple[str | None, str], SpecTable] = {}
         for path, text in _unusable((), written):
             faults.unusable(path, text)
         self._named = {section: inherit(section, self._section(section), faults) for section in NAMED}
@@ -123,7 +121,7 @@ class _Loader:
         values = {key: value for key, value in self._written.items() if key not in _SECTIONS}
         if "name" not in values and name_fault(path.stem):
             self._faults.add(("name",), f"missing, and the file's name gives none: {name_fault(path.stem)}")
-        table = Table((), values, {})
+        table = SpecTable((), values, {})
         return read(HeadKeys, table, values, [*option_names(HeadKeys), *_SECTIONS], self._faults)
 
     def data(self) -> DataSettings | None:
@@ -161,7 +159,7 @@ class _Loader:
         }
         return {name: settings for name, settings in made.items() if settings is not None}
 
-    def _detectors(self, machine: str | None, tables: Mapping[str, Table]) -> dict[str, DetectorSettings]:
+    def _detectors(self, machine: str | None, tables: Mapping[str, SpecTable]) -> dict[str, DetectorSettings]:
         made = {}
         for name, table in tables.items():
             self.tables[machine, name] = table
@@ -170,7 +168,7 @@ class _Loader:
                 made[name] = settings
         return made
 
-    def _machines(self) -> Iterator[tuple[str, dict[str, Table]]]:
+    def _machines(self) -> Iterator[tuple[str, dict[str, SpecTable]]]:
         """Of each machine the detectors that it overrides, merged."""
         known = self._named["detectors"]
         for machine, table in self._section("machines").items():
@@ -209,7 +207,7 @@ class _Loader:
         if not isinstance(values, dict):
             self._faults.add((section,), is_a(values, f"a table [{section}]"))
             return None
-        return read(model, Table((section,), values, {}), values, option_names(model), self._faults)
+        return read(model, SpecTable((section,), values, {}), values, option_names(model), self._faults)
 
     def _check_names(self, section: str) -> None:
         """Names of detectors and systems become those of columns and folders."""

@@ -31,7 +31,7 @@ _STRINGS = (
 
 
 @dataclass
-class Lines:
+class KeyLines:
     """What the scanner found.
 
     Attributes
@@ -52,7 +52,7 @@ class Lines:
     too_deep: int | None = None
 
 
-def locate(text: str) -> Lines:
+def locate(text: str) -> KeyLines:
     """Find the line of every key of `text`; of invalid TOML, those before the first fault at least."""
     scanner = _Scanner(text)
     try:
@@ -99,7 +99,7 @@ class _Scanner:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
-        self.lines = Lines()
+        self.lines = KeyLines()
         self._newlines = [m.start() for m in re.finditer("\n", text)]
         self._defined: dict[KeyPath, int] = {}
         self._last: dict[KeyPath, int] = {}  # array of tables -> index of its last table

@@ -8,10 +8,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from asdkit.api import AugmenterConfig, Config, DetectorConfig, Field, JobOutline
 from asdkit.audio import Container
+from asdkit.config import AugmenterConfig, Config, DetectorConfig, JobOutline
 from asdkit.spec.positions import shown
 
 RESERVED_NAMES = frozenset(

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from asdkit.spec.check import report_problems
-from asdkit.spec.faults import Faults, Places
+from asdkit.spec.diagnostics import Diagnostics, SourceLocations
+from asdkit.spec.document import SpecTable
 from asdkit.spec.settings import CalibrationSettings, ComputeSettings, DataSettings, DetectorSettings, SystemSettings
-from asdkit.spec.tables import Table
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Spec:
     detectors: Mapping[str, DetectorSettings]
     overrides: Mapping[str, Mapping[str, DetectorSettings]]
     systems: Mapping[str, SystemSettings]
-    places: Places = field(repr=False)
-    tables: Mapping[tuple[str | None, str], Table] = field(repr=False)
+    places: SourceLocations = field(repr=False)
+    tables: Mapping[tuple[str | None, str], SpecTable] = field(repr=False)
 
     @property
     def detector_names(self) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ class Spec:
 
         Under ``scope = "id"`` each detector has one id.
         """
-        faults = Faults(self.places)
+        faults = Diagnostics(self.places)
         for name, settings in self.detectors_for(machine).items():
             report_problems(settings, self._table(machine, name), faults, ids)
         return faults.lines()
@@ -83,5 +83,5 @@ class Spec:
         """Where a key of the spec is written, such as ``where("data", "root")``."""
         return self.places.where(keys)
 
-    def _table(self, machine: str, detector: str) -> Table:
+    def _table(self, machine: str, detector: str) -> SpecTable:
         return self.tables.get((machine, detector)) or self.tables[None, detector]

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from asdkit.api import Config, Context, Entry, NetworkConfig
+from asdkit.config import Config, NetworkConfig
+from asdkit.context import Context
+from asdkit.interfaces import Entry
 from asdkit.plugins import Kind
-from asdkit.testing.guards import Watch, disturb_generators, watched
-from asdkit.testing.listing import Inapplicable
+from asdkit.testing.contract import Inapplicable
+from asdkit.testing.side_effects import Watch, disturb_generators, watched
 
 if TYPE_CHECKING:
-    from asdkit.testing.elsewhere import Elsewhere
+    from asdkit.testing.child_process import SubprocessResult
 
 Arrays = dict[str, np.ndarray]
 
@@ -95,7 +97,7 @@ class Subject(ABC):
         self.entry = entry
         self.options = dict(options)
         self.module = module
-        self.elsewhere: Elsewhere | None = None
+        self.elsewhere: SubprocessResult | None = None
 
     @cached_property
     def config(self) -> Config:

@@ -14,22 +14,22 @@ from torch import nn
 from asdkit.context import Context, State
 from asdkit.errors import DataError, NotFitted, Stopped
 from asdkit.features import Features, FloatArray, IntArray, Windows
-from asdkit.sampling import Draw, Training, hold_out
-from asdkit.training.batches import Source
-from asdkit.training.folding import folded
-from asdkit.training.loop import Fit, batches_on, load_network
-from asdkit.training.network import WindowNetwork, to_state
-from asdkit.training.standard import Standard
-from asdkit.training.surroundings import surroundings
+from asdkit.interfaces import Training
+from asdkit.training.batches import WindowSource
+from asdkit.training.network import WindowNetwork, folded, to_state
+from asdkit.training.sampling import EpochSample, hold_out
+from asdkit.training.standardize import Standardizer
+from asdkit.training.torch_runtime import surroundings
+from asdkit.training.trainer import Trainer, batches_on, load_network
 
 if TYPE_CHECKING:
-    from asdkit.api import NetworkConfig
+    from asdkit.config import NetworkConfig
 
 
 @dataclass
 class _Learnt:
     network: WindowNetwork
-    standard: Standard
+    standard: Standardizer
     ids: list[str]  # real ids, sorted
     frames: int
     classes: int
@@ -49,7 +49,7 @@ class ScoringModule(nn.Module):
         Of its columns, where it gives ``[batch, ids]`` and not ``[batch]``.
     """
 
-    def __init__(self, network: WindowNetwork, standard: Standard, ids: Sequence[str]) -> None:
+    def __init__(self, network: WindowNetwork, standard: Standardizer, ids: Sequence[str]) -> None:
         super().__init__()
         self.network, self.ids = network, list(ids)
         self.mean, self.scale = torch.from_numpy(standard.mean), torch.from_numpy(standard.scale)
@@ -100,10 +100,10 @@ class NetworkDetector:
         if not len(learn):
             raise DataError(f"no training clip is as long as a window of {frames} frames", hint="Use fewer frames.")
         ids = training.classes[: training.real] if self.about_own_mean else None
-        standard = Standard.fit(training.features, learn, ids)
+        standard = Standardizer.fit(training.features, learn, ids)
         with surroundings(ctx, "network") as device:
             network = self.build(frames, training.features.bands, classes).to(device)
-            fit = Fit(network, training, learn, watch, standard, self.config, ctx)
+            fit = Trainer(network, training, learn, watch, standard, self.config, ctx)
             fit.run()
             fit.settle()
         network.cpu().eval()
@@ -128,8 +128,8 @@ class NetworkDetector:
     def _score(self, features: Features, starts: IntArray, own: IntArray, ctx: Context) -> FloatArray:
         """Score windows that begin at rows `starts` as those of ids `own` [int64, ``[windows]``], -1 for none known."""
         learnt = self._known()
-        source = Source(features, learnt.frames, max(1, len(learnt.ids)), learnt.standard, [])
-        draw = Draw.plain(starts, np.maximum(own, 0), self.config.batch_size)
+        source = WindowSource(features, learnt.frames, max(1, len(learnt.ids)), learnt.standard, [])
+        draw = EpochSample.plain(starts, np.maximum(own, 0), self.config.batch_size)
         with surroundings(ctx, "scoring") as device, torch.inference_mode():
             network = learnt.folded.to(device)
             column = torch.from_numpy(own).to(device)
@@ -166,7 +166,7 @@ class NetworkDetector:
         with torch.random.fork_rng(devices=[]):
             network = self.build(frames, mean.shape[1], classes)
         load_network(network, "network.", state)
-        self._learnt = _Learnt(network.eval(), Standard(mean, scale), list(ids), frames, classes)
+        self._learnt = _Learnt(network.eval(), Standardizer(mean, scale), list(ids), frames, classes)
 
     def _known(self) -> _Learnt:
         if self._learnt is None:

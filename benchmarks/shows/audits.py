@@ -30,7 +30,7 @@ OPENING = {
     "a spec": "from asdkit.spec import load_spec; from pathlib import Path; load_spec(Path('spec.toml'))",
     "a store": """
 from asdkit.run.state import read_state
-from asdkit.run.files import read_verified, unchanged, verify
+from asdkit.run.store import read_verified, unchanged, verify
 from pathlib import Path
 import json
 from safetensors.numpy import load

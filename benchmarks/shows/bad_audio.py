@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from asdkit.naming import printable
+from asdkit.text import printable
 from benchmarks.shows import rooms
 from benchmarks.shows.figures import Figures
 from tests.audio_corpus import BAD, GOOD, NEEDS_A_USER

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from asdkit.errors import AsdkitError
-from asdkit.run.files import MANIFEST, read_verified, unchanged, verify
+from asdkit.run.store import MANIFEST, read_verified, unchanged, verify
 from benchmarks.shows import rooms
 from benchmarks.shows.figures import Figures
 

@@ -66,7 +66,7 @@ def worker_processes(process: subprocess.Popen[bytes]) -> list[int]:
 
 def show_same_scores(folder: Path, figures: Figures) -> None:
     """Table 1 of the report on the demo's room, one epoch of each network, on loky and on the cluster."""
-    from asdkit.dataset.demo import make_machine_room
+    from asdkit.data.demo import make_machine_room
 
     make_machine_room(folder / "room", seed=0)
     spec = Path(__file__).parents[2] / "specs" / "dcase2020_table1.toml"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from asdkit.run.files import verify
+from asdkit.run.store import verify
 from benchmarks.shows import rooms
 from benchmarks.shows.figures import Figures
 

@@ -35,7 +35,7 @@ def make_standins(root: Path, files: int) -> int:
 def plan(folder: Path) -> None:
     """In a process of its own: plan what lies in a folder, and print seconds, mebibytes and jobs."""
     from asdkit.plugins import discover
-    from asdkit.run.listing import list_jobs
+    from asdkit.run.plan import list_jobs
     from asdkit.spec import load_spec
 
     registry = discover()
@@ -63,7 +63,7 @@ def show_restart(folder: Path, jobs: int, figures: Figures) -> None:
     """Jobs of one tiny machine each, all done but one: what is left is found again by the real plan."""
     from asdkit.plugins import discover
     from asdkit.run import make_plan
-    from asdkit.run.files import publish
+    from asdkit.run.store import publish
     from asdkit.spec import load_spec
 
     detectors = 10

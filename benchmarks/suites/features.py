@@ -97,13 +97,13 @@ def _filler(paths: list[str], clips: int) -> Callable[..., Any]:
     from asdkit_logmel.featurizer import LogMel
 
     from asdkit import audio
-    from asdkit.filling import Source, fill_features
+    from asdkit.feature_extraction import WaveSource, fill_features
 
     featurizer = LogMel(LogMelConfig())
     sources = []
     for i in range(clips):
         path = paths[i % len(paths)]
-        sources.append(Source(path, 160000, partial(audio.read, path, sample_rate=peers.RATE)))
+        sources.append(WaveSource(path, 160000, partial(audio.read, path, sample_rate=peers.RATE)))
 
     def fill(threads: int, **how: Any) -> Any:
         return fill_features(featurizer, sources, peers.RATE, threads=threads, **how)

@@ -23,11 +23,11 @@ from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 from asdkit.api import NetworkDetector, StateValue
 from asdkit.context import Context
 from asdkit.features import IntArray, cut_windows
+from asdkit.interfaces import Augmentation, Training
 from asdkit.plugins import discover
-from asdkit.sampling import Augmentation, Training
-from asdkit.training.loop import Fit
-from asdkit.training.standard import Standard
-from asdkit.training.surroundings import autocast, surroundings
+from asdkit.training.standardize import Standardizer
+from asdkit.training.torch_runtime import autocast, surroundings
+from asdkit.training.trainer import Trainer
 from benchmarks import machines
 from benchmarks.harness import OURS, Result, summary
 
@@ -204,10 +204,10 @@ def epochs(
     detector, clock = member.make(**{**options, "epochs": 1 + samples}), Clock(device)
     config = detector.config
     ids = given.classes if detector.about_own_mean else None
-    standard = Standard.fit(given.features, np.arange(min(FEW, given.real)), ids)
+    standard = Standardizer.fit(given.features, np.arange(min(FEW, given.real)), ids)
     with surroundings(clock, "network"):
         network = detector.build(member.frames, machines.BANDS, len(given.class_names)).to(device)
-        fit = Fit(network, given, np.arange(given.real), NO_CLIPS, standard, config, clock)
+        fit = Trainer(network, given, np.arange(given.real), NO_CLIPS, standard, config, clock)
         fit.run()
     draw = fit.sampler.draw(config.windows_per_clip, fit.batch_size, config.least_batches, clock.rng("draw"))
     return (len(draw.starts) / np.diff(clock.ends)).tolist(), len(draw.starts)

@@ -14,9 +14,9 @@ from asdkit_id_classifier.detector import ClassifierNetwork, IdClassifier
 
 from asdkit.api import NetworkDetector
 from asdkit.context import Context
-from asdkit.sampling import Training
-from asdkit.training.loop import load_network
-from asdkit.training.standard import Standard
+from asdkit.interfaces import Training
+from asdkit.training.standardize import Standardizer
+from asdkit.training.trainer import load_network
 from benchmarks import machines, straightforward
 from benchmarks.harness import OURS, Case, Result, run
 
@@ -71,7 +71,7 @@ def _straightforward(
     mean, scale = state["standard.mean"], state["standard.scale"]
     assert isinstance(mean, np.ndarray)
     assert isinstance(scale, np.ndarray)
-    standard, targets = Standard(mean, scale), machines.targets(given, given.windows)
+    standard, targets = Standardizer(mean, scale), machines.targets(given, given.windows)
 
     def work() -> Any:
         data = straightforward.stacked(given.features, given.windows, standard, targets)

@@ -20,11 +20,12 @@ from asdkit_id_classifier.detector import ClassifierNetwork, IdClassifier
 from asdkit.api import NetworkConfig, NetworkDetector, WindowNetwork
 from asdkit.context import Context
 from asdkit.features import IntArray
-from asdkit.sampling import Draw, Training
-from asdkit.training.batches import HostBatches, Source
-from asdkit.training.loop import Fit
-from asdkit.training.standard import Standard
-from asdkit.training.surroundings import multiplies_bfloat16, surroundings
+from asdkit.interfaces import Training
+from asdkit.training.batches import HostBatches, WindowSource
+from asdkit.training.sampling import EpochSample
+from asdkit.training.standardize import Standardizer
+from asdkit.training.torch_runtime import multiplies_bfloat16, surroundings
+from asdkit.training.trainer import Trainer
 from benchmarks import machines, straightforward
 from benchmarks.harness import OURS, Case, NotEqual, Result, confined, run, summary
 from benchmarks.suites.features import status
@@ -53,29 +54,29 @@ def same_loss(ours: float, theirs: float, what: str) -> None:
         raise NotEqual(f"{SUITE}, {what}: the straightforward loss is {theirs:.6f}, asdkit's {ours:.6f}")
 
 
-def first_batch(given: Training, standard: Standard, batch_size: int) -> torch.Tensor:
+def first_batch(given: Training, standard: Standardizer, batch_size: int) -> torch.Tensor:
     """Windows of asdkit's first batch when they are taken in order [float32, ``[batch, frames, bands]``]."""
     assert isinstance(given.windows.frames, int)
-    source = Source(given.features, given.windows.frames, 2, standard, [])
-    draw = Draw.plain(given.windows.starts[:batch_size], np.zeros(batch_size, np.int64), batch_size)
+    source = WindowSource(given.features, given.windows.frames, 2, standard, [])
+    draw = EpochSample.plain(given.windows.starts[:batch_size], np.zeros(batch_size, np.int64), batch_size)
     return next(HostBatches(source, batch_size, 1).epoch(draw, 0, 0)).windows
 
 
-def _epoch(network: WindowNetwork, given: Training, standard: Standard, config: NetworkConfig, threads: int) -> Any:
+def _epoch(network: WindowNetwork, given: Training, standard: Standardizer, config: NetworkConfig, threads: int) -> Any:
     """One epoch by asdkit's loop, drawing and gathering included; the network goes on learning call by call."""
     clips = np.arange(given.real)
     ctx = Context(threads=threads)
 
     def epoch() -> None:
         with surroundings(ctx, "network"):
-            Fit(network, given, clips, NO_CLIPS, standard, config, ctx).run()
+            Trainer(network, given, clips, NO_CLIPS, standard, config, ctx).run()
 
     return epoch
 
 
 def _group_made(order: Literal["middle", "causal"], threads: int, samples: int) -> Iterator[Result]:
     given = machines.training(CLIPS, 5)
-    standard = Standard.fit(given.features, np.arange(CLIPS))
+    standard = Standardizer.fit(given.features, np.arange(CLIPS))
     config = GroupMadeConfig(order=order, epochs=1, windows_per_clip=512 * STEPS // CLIPS, least_batches=1)
     data = straightforward.stacked(given.features, given.windows, standard, machines.targets(given, given.windows))
     contenders: dict[str, Callable[[], Any]] = {}
@@ -105,7 +106,7 @@ def _straightforward(network: torch.nn.Module, loss: straightforward.Loss, data:
 
 
 def _same_first_step(
-    ours: WindowNetwork, theirs: torch.nn.Module, loss: straightforward.Loss, given: Training, standard: Standard,
+    ours: WindowNetwork, theirs: torch.nn.Module, loss: straightforward.Loss, given: Training, standard: Standardizer,
     data: straightforward.TensorDataset, batch: int, what: str,
 ) -> None:  # fmt: skip
     windows, targets = data[:batch]
@@ -117,7 +118,7 @@ def _same_first_step(
 
 def _mobilenet(threads: int, samples: int) -> Iterator[Result]:
     given = machines.training(CLIPS, 64, 8)
-    standard = Standard.fit(given.features, np.arange(CLIPS))
+    standard = Standardizer.fit(given.features, np.arange(CLIPS))
     config = IdClassifierConfig(epochs=1, windows_per_clip=64 * STEPS // CLIPS, least_batches=1)
     data = straightforward.stacked(given.features, given.windows, standard, machines.targets(given, given.windows))
     torch.manual_seed(0)

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from asdkit import audio
-from asdkit.audio.containers import BEGINNINGS, SUFFIXES
+from asdkit.audio.io import BEGINNINGS, SUFFIXES
 from asdkit.errors import BadAudio
 
 RATE = 16000

@@ -189,6 +189,6 @@ def test_real_recordings_are_read_as_they_are(shared_data: Path) -> None:
 def test_importing_the_audio_room_imports_no_decoder() -> None:
     import subprocess
 
-    code = "import sys, asdkit.audio, asdkit.dataset; print({'soundfile', 'soxr', 'scipy'} & set(sys.modules))"
+    code = "import sys, asdkit.audio, asdkit.data; print({'soundfile', 'soxr', 'scipy'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asdkit.audio.waves import as_rate, as_wave
+from asdkit.audio.io import as_rate, as_wave
 from asdkit.errors import DataError, UsageError
 
 SOUND = np.random.default_rng(0).normal(0, 0.1, 100).astype(np.float32)

@@ -10,8 +10,8 @@ import pytest
 
 from asdkit.plugins import discover
 from asdkit.run import make_plan
-from asdkit.run.fusing import ENOUGH, fuse_members, learns_fuser
-from asdkit.run.plan import PlannedClip, hold_out
+from asdkit.run.fusion import ENOUGH, fuse_members, learns_fuser
+from asdkit.run.jobs import PlannedClip, hold_out
 from asdkit.spec import FuserSettings, load_spec
 from tests.bundle.conftest import SPEC, make_room
 

@@ -18,10 +18,9 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asdkit.bundle.alarm import AlarmRule
-from asdkit.bundle.listening import Heard, Listener, _Cutter
-from asdkit.bundle.streams import Gap, Reconnected, Sound
-from asdkit.cli.listen_rows import Told, write
+from asdkit.bundle.stream import AlarmRule, Listener, WindowResult, _Cutter
+from asdkit.bundle.stream_sources import Gap, Reconnected, Sound
+from asdkit.cli.listen_rows import ListenReporter, write
 from asdkit.cli.options import Format
 from asdkit.errors import UsageError
 from benchmarks.listening import listen
@@ -92,14 +91,14 @@ def test_a_stream_of_another_rate_is_resampled_window_by_window(bundle, clips):
 
 
 def test_windows_of_another_rate_or_length_than_the_training_clips_are_told_once(bundle, clips, capsys):
-    told = Told(Listener(bundle, seconds=2, id_="00"))
+    told = ListenReporter(Listener(bundle, seconds=2, id_="00"))
     double = np.repeat(stream(clips, "nnnn"), 2)
     assert len(list(told.watched(told.listener.hear([Sound(double, 2 * RATE)])))) == 2
     assert capsys.readouterr().err.splitlines() == [
         "note: windows are not recorded at 8000 Hz as the healthy ones were, but resampled; p-values may not hold",
         "note: windows are longer than the longest healthy one (1 s); p-values may not hold",
     ]
-    told = Told(Listener(bundle, id_="00"))
+    told = ListenReporter(Listener(bundle, id_="00"))
     assert len(list(told.watched(told.listener.hear([Sound(stream(clips, "nn"), RATE)])))) == 2
     assert capsys.readouterr().err == ""
 
@@ -116,7 +115,7 @@ def test_gaps_and_reconnections_are_counted_and_what_no_window_holds_is_said(bun
         Sound(one[:10], RATE),
     ]
     events = list(listener.hear(pieces))
-    assert [type(e) for e in events] == [Heard, Gap, Reconnected, Heard]
+    assert [type(e) for e in events] == [WindowResult, Gap, Reconnected, WindowResult]
     assert (listener.gaps, listener.reconnects) == (1, 1)
     assert listener.left_over == pytest.approx(3010 / RATE)
     assert events[3].begin == pytest.approx(1 + 3000 / RATE)
@@ -212,7 +211,7 @@ def test_one_absurd_sample_spoils_its_window_alone(bundle, clips, highest):
 
 
 def test_silent_windows_are_told_once(bundle, capsys):
-    told = Told(Listener(bundle, id_="00"))
+    told = ListenReporter(Listener(bundle, id_="00"))
     assert len(list(told.watched(told.listener.hear([Sound(np.zeros(3 * RATE, np.int16), RATE)])))) == 3
     assert capsys.readouterr().err.splitlines()[0] == "note: windows are silent; the score says nothing of the machine"
 
@@ -220,7 +219,7 @@ def test_silent_windows_are_told_once(bundle, capsys):
 def test_a_table_has_a_line_for_each_window_the_bad_ones_as_well(bundle, clips, capsys):
     sound = stream(clips, "nan").astype(np.float32) / 32768
     sound[7] = np.nan
-    told = Told(Listener(bundle, id_="00", rule=AlarmRule(1, 1)))
+    told = ListenReporter(Listener(bundle, id_="00", rule=AlarmRule(1, 1)))
     write(Format.table, told.watched(told.listener.hear([Sound(sound, RATE)])))
     lines = capsys.readouterr().out.splitlines()
     assert "NaN" in lines[1]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asdkit.bundle.alarm import Alarm, AlarmRule
+from asdkit.bundle.stream import Alarm, AlarmRule
 from asdkit.errors import UsageError
 
 VERDICTS = st.lists(st.sampled_from([True, False, None]), max_size=40)

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from asdkit import audio
 from asdkit.audio.pcm import WIDTHS, PcmFormat
-from asdkit.bundle import devices
-from asdkit.bundle.streams import Gap, Piece, Reconnected, Sound, Waiting, hear_fifo, hear_pipe, hear_wav
+from asdkit.bundle import stream_sources
+from asdkit.bundle.stream_sources import Gap, Piece, Reconnected, Sound, Waiting, hear_fifo, hear_pipe, hear_wav
 from asdkit.errors import BadAudio, DataError, UsageError
 
 RATE = 8000
@@ -262,14 +262,14 @@ def device(monkeypatch):
     module.PortAudioError, module.RawInputStream = error, stream
     module._terminate = module._initialize = lambda: None
     monkeypatch.setitem(sys.modules, "sounddevice", module)
-    monkeypatch.setattr(devices, "pause", lambda seconds, _: waits.append(seconds))
+    monkeypatch.setattr(stream_sources, "pause", lambda seconds, _: waits.append(seconds))
     stream.waits = waits
     return stream
 
 
 def test_a_device_that_is_lost_is_tried_again_ever_less_often(device):
     device.script += ["sound", "overflow", "lose", *["refuse"] * 8, "sound"]
-    pieces = list(devices.hear_device("3", PCM, "mean", lambda: not device.script))
+    pieces = list(stream_sources.hear_device("3", PCM, "mean", lambda: not device.script))
     kinds = [type(p) for p in pieces]
     assert kinds == [Sound, Gap, Sound, Gap, Reconnected, Sound]
     assert device.waits[:9] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
@@ -280,13 +280,13 @@ def test_a_device_that_is_lost_is_tried_again_ever_less_often(device):
 def test_a_device_that_cannot_be_opened_at_first_is_an_error(device):
     device.script += ["refuse"]
     with pytest.raises(DataError, match=r"sound device USB: cannot be opened: .*unavailable"):
-        list(devices.hear_device("USB", PCM, "mean", lambda: False))
+        list(stream_sources.hear_device("USB", PCM, "mean", lambda: False))
 
 
 def test_without_sounddevice_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(UsageError, match="needs sounddevice") as raised:
-        list(devices.hear_device(None, PCM, "mean", lambda: False))
+        list(stream_sources.hear_device(None, PCM, "mean", lambda: False))
     assert "asdkit[mic]" in raised.value.hint
 
 

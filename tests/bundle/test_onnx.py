@@ -11,7 +11,7 @@ import pytest
 from asdkit.bundle import Bundle
 from asdkit.bundle.archive import MANIFEST, pack, unpack
 from asdkit.bundle.export import export
-from asdkit.bundle.graphs import GraphDetector
+from asdkit.bundle.onnx_runtime import GraphDetector
 from asdkit.errors import AsdkitWarning, DataError
 from asdkit.run import make_plan, run_plan
 from asdkit.spec import load_spec

@@ -15,8 +15,7 @@ import pytest
 import soundfile
 
 from asdkit.bundle import Bundle
-from asdkit.bundle.files import Row, find_recordings, id_of, score_files
-from asdkit.bundle.likeness import differences
+from asdkit.bundle.score_recordings import Row, differences, find_recordings, id_of, score_files
 from asdkit.cli import app
 from asdkit.errors import AsdkitError
 from tests.run.conftest import write_clip
@@ -250,7 +249,7 @@ def test_a_detector_that_fails_to_score_is_told_in_one_line(command, exported, r
     def broken(*_):
         raise ValueError("shapes do not fit")
 
-    monkeypatch.setattr("asdkit.bundle.parts.score_parts", broken)
+    monkeypatch.setattr("asdkit.bundle.members.score_parts", broken)
     ran = command("score", exported, recordings)
     assert ran.returncode == 4
     assert "failed to score: ValueError: shapes do not fit" in ran.stderr
@@ -324,7 +323,7 @@ def test_memory_does_not_grow_with_the_number_of_files(exported, recordings):
     code = f"""
 import resource, sys
 from asdkit.bundle import Bundle
-from asdkit.bundle.files import score_files
+from asdkit.bundle.score_recordings import score_files
 files = [str(p) for p in __import__("pathlib").Path({str(recordings)!r}).iterdir()]
 rows = score_files(Bundle.load({str(exported)!r}), (files[i % len(files)] for i in range(1500)))
 def resident():

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asdkit.bundle.watching import FolderWatch, watch
+from asdkit.bundle.watch import FolderWatch, watch
 from tests.bundle.commands import Command
 from tests.run.conftest import RATE, write_clip
 

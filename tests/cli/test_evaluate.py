@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from asdkit.dataset.ground_truth import read_ground_truth
-from asdkit.dataset.joining import join, truth_of_names, truth_of_rows
-from asdkit.dataset.score_files import read_scores
+from asdkit.data.labels import join, read_ground_truth, truth_of_names, truth_of_rows
+from asdkit.data.score_files import read_scores
 from asdkit.errors import DataError
 from tests.dataset.trees import make
 

@@ -13,12 +13,11 @@ import soundfile
 from scipy.signal import hilbert, stft
 from sklearn.metrics import roc_auc_score
 
-from asdkit.dataset import Clip, find_clips
-from asdkit.dataset.demo import make_machine_room
-from asdkit.dataset.demo.faults import OUTER_RACE, bearing, leakage, looseness, squeal
-from asdkit.dataset.demo.machines import MACHINES
-from asdkit.dataset.demo.room import RATE, Recording, record
-from asdkit.dataset.demo.sound import Signal, Take, band, noise, passings, ringing, strikes_at, tones, turns
+from asdkit.data import Clip, find_clips
+from asdkit.data.demo import make_machine_room
+from asdkit.data.demo.machines import MACHINES, OUTER_RACE, bearing, leakage, looseness, squeal
+from asdkit.data.demo.room import RATE, DemoRecording, record
+from asdkit.data.demo.signals import Signal, Take, band, noise, passings, ringing, strikes_at, tones, turns
 from asdkit.errors import UsageError
 
 SMALL = {"ids": 2, "train": 2, "normal": 1, "anomaly": 2, "seconds": 0.5}
@@ -189,7 +188,7 @@ def test_passings_are_as_many_as_the_shaft_turns() -> None:
     [("fan", "bearing", 2700, 3300), ("pump", "bearing", 3400, 4200), ("slider", "bearing", 3200, 4000)],
 )
 def test_a_graver_fault_has_more_energy_where_it_rings(machine: str, fault: str, low: float, high: float) -> None:
-    mild = Recording(f"{machine}/a.wav", machine, "00", "test", "anomaly", fault, 0.25)
+    mild = DemoRecording(f"{machine}/a.wav", machine, "00", "test", "anomaly", fault, 0.25)
     shares = [
         power_between(record(replace(mild, severity=severity), 0, 4 * RATE) / 32768, low, high)
         for severity in (0.0, 0.5, 0.75, 1.0)
@@ -203,7 +202,7 @@ def test_a_graver_fault_drags_the_machine_down(machine: str) -> None:
     """The strongest order falls with severity by up to an eighth."""
     peaks = []
     for severity in (0.0, 0.5, 1.0):
-        one = Recording("same.wav", machine, "00", "test", "anomaly", "bearing", severity)
+        one = DemoRecording("same.wav", machine, "00", "test", "anomaly", "bearing", severity)
         power = spectrum(record(one, 0, 4 * RATE) / 32768)
         frequencies = np.fft.rfftfreq(4 * RATE, 1 / RATE)
         audible = (frequencies > 150) & (frequencies < 400)
@@ -213,7 +212,7 @@ def test_a_graver_fault_drags_the_machine_down(machine: str) -> None:
 
 
 def test_healthy_recordings_of_a_unit_vary_in_level_by_several_decibels() -> None:
-    waves = [record(Recording(f"{n}", "fan", "00", "train", "normal"), 0, RATE) / 32768 for n in range(20)]
+    waves = [record(DemoRecording(f"{n}", "fan", "00", "train", "normal"), 0, RATE) / 32768 for n in range(20)]
     levels = [10 * np.log10(np.mean(wave**2)) for wave in waves]
     assert 1.5 < np.std(levels) < 4.0
     assert np.mean(levels) == pytest.approx(-34, abs=2)

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from asdkit.dataset import find_clips
-from asdkit.dataset.download import Patience, fetch, list_archives
-from asdkit.dataset.records import RECORDS, machine_of
+from asdkit.data import find_clips
+from asdkit.data.download import Patience, fetch, list_archives
+from asdkit.data.editions import RECORDS, machine_of
 from asdkit.errors import DataError, UsageError
 from tests.dataset.trees import WAV
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asdkit.dataset import LAYOUTS, Clip, find_clips
+from asdkit.data import LAYOUTS, Clip, find_clips
 from asdkit.errors import AsdkitWarning, DataError, UsageError
-from asdkit.naming import printable
+from asdkit.text import printable
 
 
 def touch(root: Path, *names: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from asdkit.dataset import find_clips
+from asdkit.data import find_clips
 from asdkit.errors import AsdkitWarning
 from tests.audio_corpus import wav
 

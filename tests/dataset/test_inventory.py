@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from asdkit.dataset import find_clips
-from asdkit.dataset.inventory import recognise, take_inventory
-from asdkit.dataset.known import known_counts
+from asdkit.data import find_clips
+from asdkit.data.editions import known_counts
+from asdkit.data.inventory import recognise, take_inventory
 from asdkit.errors import DataError
 from tests.dataset import trees
 from tests.dataset.trees import make
@@ -228,7 +228,7 @@ def test_a_folder_of_ones_own_is_recognised_and_nothing_at_all_is_refused(tmp_pa
 
 
 def test_known_counts_add_up_to_the_published_totals() -> None:
-    from asdkit.dataset.known import _DEV_2020, _EVAL_2020
+    from asdkit.data.editions import _DEV_2020, _EVAL_2020
 
     totals = {"fan": 1875, "pump": 856, "slider": 1290, "valve": 879, "ToyCar": 2459, "ToyConveyor": 3509}
     assert {machine: sum(map(sum, counts)) for machine, counts in _DEV_2020.items()} == totals

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from asdkit.api import Context, Features, State, Training, cut_windows
-from asdkit.sampling import Augmentation
+from asdkit.interfaces import Augmentation
 
 BANDS = 16
 

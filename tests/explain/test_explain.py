@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asdkit.api import Context, Features, cut_windows
-from asdkit.explain import Grid, Part, Scorer, Usual, explain
+from asdkit.explain import Grid, MemberInput, NearestExcerpts, Scorer, explain
 from asdkit.plugins import discover
-from asdkit.run.pool import pool_scores
-from asdkit.testing.machine import BANDS, training_clips
+from asdkit.scoring import pool_scores
+from asdkit.testing.synthetic import BANDS, training_clips
 from tests.detectors.cases import CASES, Case
 from tests.detectors.rooms import training
 
@@ -40,7 +40,7 @@ def noise(seed, *lengths, bands=BANDS):
 @given(st.integers(0, 99), st.lists(st.integers(3, 30), min_size=2, max_size=5), st.integers(1, 3))
 def test_the_nearest_excerpt_is_the_one_that_trying_all_finds(seed, lengths, rows):
     clips = noise(seed, *lengths, bands=4)
-    usual, (sought,) = Usual(packed(clips)), noise(seed + 1000, rows, bands=4)
+    usual, (sought,) = NearestExcerpts(packed(clips)), noise(seed + 1000, rows, bands=4)
     every = np.concatenate(clips)
     deviation = every.std(axis=0, dtype=np.float64)
     found = {
@@ -58,17 +58,17 @@ def test_the_nearest_excerpt_is_the_one_that_trying_all_finds(seed, lengths, row
 
 def test_an_excerpt_that_was_in_training_is_found_where_it_was():
     clips = noise(0, 40, 50, 60)
-    found = Usual(packed(clips)).nearest(clips[1][7:19])
+    found = NearestExcerpts(packed(clips)).nearest(clips[1][7:19])
     assert (found.clip, found.row) == (1, 7)
     assert found.distance == pytest.approx(0, abs=1e-2)
 
 
 def test_a_blockwise_search_finds_what_one_in_a_single_block_finds(monkeypatch):
     clips, (sought,) = noise(0, 20, 33, 27, 40), noise(1, 12)
-    usual = Usual(packed(clips))
+    usual = NearestExcerpts(packed(clips))
     runs = [(0, 12), (3, 8)]
     whole = [usual.nearest_of_each(sought, runs, without=w) for w in (None, 0, 2)]
-    monkeypatch.setattr("asdkit.explain.usual._AT_ONCE", 1)
+    monkeypatch.setattr("asdkit.explain.nearest._AT_ONCE", 1)
     for without, expected in zip((None, 0, 2), whole, strict=True):
         found = usual.nearest_of_each(sought, runs, without=without)
         assert [(f.clip, f.row) for f in found] == [(f.clip, f.row) for f in expected]
@@ -77,8 +77,8 @@ def test_a_blockwise_search_finds_what_one_in_a_single_block_finds(monkeypatch):
 
 def test_power_is_compared_in_decibels():
     clips, (sought,) = noise(0, 30, 40), noise(1, 5)
-    power = Usual(packed([10 ** (c / 10) for c in clips], "power")).nearest(10 ** (sought / 10))
-    decibels = Usual(packed(clips)).nearest(sought)
+    power = NearestExcerpts(packed([10 ** (c / 10) for c in clips], "power")).nearest(10 ** (sought / 10))
+    decibels = NearestExcerpts(packed(clips)).nearest(sought)
     assert (power.clip, power.row) == (decibels.clip, decibels.row)
     assert power.distance == pytest.approx(decibels.distance, rel=1e-3)
 
@@ -86,15 +86,15 @@ def test_power_is_compared_in_decibels():
 def test_a_run_longer_than_all_training_clips_has_no_nearest_excerpt():
     clips = noise(0, 5, 6)
     with pytest.raises(ValueError, match="as long"):
-        Usual(packed(clips)).nearest(noise(1, 7)[0])
+        NearestExcerpts(packed(clips)).nearest(noise(1, 7)[0])
 
 
 def test_heat_is_how_far_the_score_falls():
     # training of -60 dB throughout, and one patch of 16 rows and 8 bands 20 dB above it: two by two cells of the grid
-    usual = Usual(packed([np.full((ROWS, BANDS), -60.0)] * 2))
+    usual = NearestExcerpts(packed([np.full((ROWS, BANDS), -60.0)] * 2))
     frames = np.full((ROWS, BANDS), -60, np.float32)
     frames[16:32, 8:16] += 20
-    found = explain([Part(frames, usual, Scorer(levels, MEAN, "clip"))], grid=Grid(8, 8))
+    found = explain([MemberInput(frames, usual, Scorer(levels, MEAN, "clip"))], grid=Grid(8, 8))
     share = 20 / (ROWS * BANDS)
     assert found.score == pytest.approx(40 + 16 * 8 * share, rel=1e-5)
     # patches of one cell from the corner, of two beside it: 1, 2, 1 of them over each cell, by itself in either axis
@@ -107,7 +107,7 @@ def test_heat_is_how_far_the_score_falls():
 @pytest.mark.parametrize("hop", [1, 3, 25])
 @pytest.mark.parametrize("pool", ["mean", "max"])
 def test_scoring_again_what_a_patch_reaches_gives_what_scoring_whole_copies_gives(frames, hop, pool):
-    usual = Usual(packed(noise(0, 70, 90)))
+    usual = NearestExcerpts(packed(noise(0, 70, 90)))
     (clip,) = noise(1, 67)
 
     def loudest(features, windows):  # of the frames of a window, unlike a mean
@@ -122,35 +122,35 @@ def test_scoring_again_what_a_patch_reaches_gives_what_scoring_whole_copies_give
     def as_clip(features, _):
         return whole(features, cut_windows(features.offsets, frames, hop))
 
-    parts = Part(clip, usual, Scorer(loudest, pooled, frames, hop))
-    naive = Part(clip, usual, Scorer(as_clip, MEAN, "clip"))
+    parts = MemberInput(clip, usual, Scorer(loudest, pooled, frames, hop))
+    naive = MemberInput(clip, usual, Scorer(as_clip, MEAN, "clip"))
     grid = Grid(6, 5)
     np.testing.assert_allclose(explain([parts], grid=grid).heat, explain([naive], grid=grid).heat, rtol=1e-4, atol=2e-4)
 
 
 def test_a_training_clip_is_no_pattern_for_its_own_replacement():
     clips = noise(0, ROWS, ROWS, ROWS)
-    part = Part(clips[1], Usual(packed(clips)), Scorer(levels, MEAN, 4))
+    part = MemberInput(clips[1], NearestExcerpts(packed(clips)), Scorer(levels, MEAN, 4))
     assert np.abs(explain([part]).heat).max() < 1e-6  # replaced by itself
     assert np.abs(explain([part], without=1).heat).max() > 1e-3
 
 
 def test_training_clips_may_be_shorter_than_a_patch():
-    usual = Usual(packed(noise(0, 3, 5, 4)))
+    usual = NearestExcerpts(packed(noise(0, 3, 5, 4)))
     (clip,) = noise(1, 100)
-    assert explain([Part(clip, usual, Scorer(levels, MEAN, 2))], grid=Grid(4, 4)).heat.shape == (4, 4)
+    assert explain([MemberInput(clip, usual, Scorer(levels, MEAN, 2))], grid=Grid(4, 4)).heat.shape == (4, 4)
 
 
 def test_a_clip_of_few_frames_has_no_more_cells_than_frames():
-    usual = Usual(packed(noise(0, 9, 9)))
+    usual = NearestExcerpts(packed(noise(0, 9, 9)))
     (clip,) = noise(1, 3)
-    assert explain([Part(clip, usual, Scorer(levels, MEAN, 1))]).heat.shape == (3, 16)
+    assert explain([MemberInput(clip, usual, Scorer(levels, MEAN, 1))]).heat.shape == (3, 16)
 
 
 def test_the_clip_and_its_training_clips_are_left_as_they_were():
     features, (clip,) = packed(noise(0, ROWS, ROWS)), noise(1, ROWS)
     before = features.frames.copy(), clip.copy()
-    explain([Part(clip, Usual(features), Scorer(levels, MEAN, 4))])
+    explain([MemberInput(clip, NearestExcerpts(features), Scorer(levels, MEAN, 4))])
     np.testing.assert_array_equal(features.frames, before[0])
     np.testing.assert_array_equal(clip, before[1])
 
@@ -165,7 +165,7 @@ def burst() -> np.ndarray:
     return clip
 
 
-def heard(case: Case) -> Part:
+def heard(case: Case) -> MemberInput:
     """The planted clip as a fitted detector hears it."""
     clips = training_clips(ROWS)
     features = clips.features()
@@ -175,8 +175,8 @@ def heard(case: Case) -> Part:
     def score(features, windows):
         return detector.score(features, windows, ["00"] * features.clips, Context())
 
-    usual = Usual(clips.of_id("00").features())
-    return Part(burst(), usual, Scorer(score, MEAN, case.frames))
+    usual = NearestExcerpts(clips.of_id("00").features())
+    return MemberInput(burst(), usual, Scorer(score, MEAN, case.frames))
 
 
 NOTICING = [case for case in CASES if case.use != "id-classifier"]

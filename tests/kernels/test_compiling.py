@@ -17,7 +17,7 @@ MODULES = (decibel, fft, frontend, mel, patches, spectra)
 
 GATHER = """
     import warnings, numba, numpy as np
-    from asdkit.kernels.patches import _gather, gather
+    from asdkit.kernels.windows import _gather, gather
     frames = np.arange(40, dtype=np.float32).reshape(10, 4)
     found = gather(frames, np.array([3]), 2, np.empty((1, 2, 4), np.float32))
     assert np.array_equal(found[0], frames[3:5])

@@ -12,18 +12,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from asdkit.bundle import Bundle, Reference
+from asdkit.bundle import Bundle, CalibrationScores
 from asdkit.explain import Explanation
 from asdkit.kernels.mel import mel_edges
 from asdkit.report import write_report
-from asdkit.report.choosing import choose
-from asdkit.report.explaining import explain_worst
-from asdkit.report.frequencies import axis_of, frequencies_of
-from asdkit.report.listening import disagreements, odd_training_clips
-from asdkit.report.pictures import draw_clip
-from asdkit.report.reading import Run, read_run
-from asdkit.report.sounds import MAX_SECONDS, data_uri, excerpt
-from asdkit.report.thresholds import thresholds
+from asdkit.report.cautions import thresholds
+from asdkit.report.clip_plots import axis_of, draw_clip
+from asdkit.report.clip_sections import MAX_SECONDS, data_uri, excerpt
+from asdkit.report.explain import choose, explain_worst, frequencies_of
+from asdkit.report.rankings import disagreements, odd_training_clips
+from asdkit.report.run_data import Run, read_run
 from tests.report.conftest import clips, write_run
 from tests.report.pages import Page
 from tests.report.rooms import BEGIN, LENGTH, PITCH, RATE, SECONDS, make_run, write_clip
@@ -40,7 +38,7 @@ def made(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _time_enough(monkeypatch):
     """Which clips get a heat map must not depend on what else this machine does."""
-    monkeypatch.setattr("asdkit.report.explaining.BUDGET", 600.0)
+    monkeypatch.setattr("asdkit.report.explain.BUDGET", 600.0)
 
 
 @pytest.fixture
@@ -134,7 +132,7 @@ def test_frequencies_that_cannot_be_right_are_not_taken(said):
 
 def test_a_clip_without_a_hot_place_says_so(made, monkeypatch):
     monkeypatch.setattr(
-        "asdkit.report.explaining.explain_clip", lambda *a: Explanation(1.0, -np.ones((16, 16)), (np.ones(3),))
+        "asdkit.report.explain.explain_clip", lambda *a: Explanation(1.0, -np.ones((16, 16)), (np.ones(3),))
     )
     found = burst(read_run(made))
     assert found.remark == "Nothing is hot: no part lowers the score where it is replaced."
@@ -196,7 +194,7 @@ def test_training_clips_alone_are_shown_without_a_heat_map_or_p_value(tmp_path):
 
 
 def test_heat_maps_end_when_their_time_is_up_but_one_is_always_made(made, monkeypatch):
-    monkeypatch.setattr("asdkit.report.explaining.BUDGET", 0.0)
+    monkeypatch.setattr("asdkit.report.explain.BUDGET", 0.0)
     explained, _ = explain_worst(read_run(made))
     assert [e.heat is not None for e in explained] == [True, False, False]
     assert "may take 0 s in all" in explained[1].remark
@@ -225,7 +223,7 @@ def test_a_threshold_lies_where_the_conformal_p_value_first_exceeds_the_rate(tmp
         assert "no rate below 1 in 10" in found.shortfall
         assert "9 held out support 10 % and more; 5 % was asked" in Page(write_report(folder)).shown
     else:
-        reference = Reference(np.arange(1.0, 10.0))
+        reference = CalibrationScores(np.arange(1.0, 10.0))
         assert reference.p_value(limit) > rate >= reference.p_value(limit + 1e-6)
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from asdkit.errors import DataError
 from asdkit.metrics import Bootstrap, Labelled, difference, evaluate
-from asdkit.report.comparing import compare, passed_over
-from asdkit.report.reading import read_run
+from asdkit.report.compare import compare, passed_over
+from asdkit.report.run_data import read_run
 from tests.report.conftest import clips, write_run
 
 

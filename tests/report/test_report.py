@@ -13,10 +13,9 @@ from scipy.stats import spearmanr
 
 from asdkit.errors import DataError
 from asdkit.report import write_report
-from asdkit.report.drawing import Curve, draw_histogram, draw_roc
-from asdkit.report.listening import agreement, worth_hearing
-from asdkit.report.plotting import MAX_DRAWINGS, plan_plots
-from asdkit.report.reading import read_run
+from asdkit.report.plots import MAX_DRAWINGS, Curve, draw_histogram, draw_roc, plan_plots
+from asdkit.report.rankings import agreement, worth_hearing
+from asdkit.report.run_data import read_run
 from tests.report.conftest import clips, write_run
 from tests.report.pages import Page
 
@@ -233,7 +232,7 @@ def test_a_page_of_many_ids_leaves_drawings_out_and_says_which(tmp_path, monkeyp
     assert len(shown) == MAX_DRAWINGS
     assert {(p.id, p.name) for p in shown} == {(i, n) for i in ids[: MAX_DRAWINGS // 2] for n in (None, "both")}
     assert {(p.id, p.name) for p in left_out} == {(i, n) for i in ids[MAX_DRAWINGS // 2 :] for n in (None, "both")}
-    monkeypatch.setattr("asdkit.report.plotting.MAX_DRAWINGS", 3)
+    monkeypatch.setattr("asdkit.report.plots.MAX_DRAWINGS", 3)
     page = Page(write_report(folder))
     assert sum(tag == "svg" for tag, _ in page.elements) == 3
     named = ", ".join(ids[2:14])

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from asdkit.errors import SpecError, UsageError
-from asdkit.run import Shard, backends, cluster
+from asdkit.run import Shard, cluster, workers
 from asdkit.spec import load_spec
 
 
@@ -167,14 +167,14 @@ def job_of(*sizes):
 
 def test_jobs_of_little_sound_are_handed_out_together_and_each_worker_gets_several_batches():
     little, large = [job_of(1000)] * 60, [job_of(600_000, 600_000)] * 3
-    batches = list(backends._batches([*little[:30], *large, *little[30:]], workers=2))
+    batches = list(workers._batches([*little[:30], *large, *little[30:]], workers=2))
     assert [batch for batch in batches if batch[0] in large] == [[job] for job in large]
     sizes = [len(batch) for batch in batches if batch[0] in little]
     assert sum(sizes) == 60
     assert len(sizes) >= 4 * 2
     assert max(sizes) > 1
-    assert [len(batch) for batch in backends._batches(little[:5], workers=2)] == [1] * 5
-    assert max(len(batch) for batch in backends._batches(little * 100, workers=2)) == 16
+    assert [len(batch) for batch in workers._batches(little[:5], workers=2)] == [1] * 5
+    assert max(len(batch) for batch in workers._batches(little * 100, workers=2)) == 16
 
 
 def test_what_a_plugin_does_by_joblib_stays_in_the_worker_of_a_cluster(monkeypatch):
@@ -183,6 +183,6 @@ def test_what_a_plugin_does_by_joblib_stays_in_the_worker_of_a_cluster(monkeypat
     def attempt(*_, **__):
         return effective_n_jobs(None), Parallel(n_jobs=2)._backend.__class__.__name__
 
-    monkeypatch.setattr(backends, "attempt", attempt)
+    monkeypatch.setattr(workers, "attempt", attempt)
     with parallel_config("loky", n_jobs=2):  # as Dask's own backend around a task
-        assert backends._on_cluster(["a job"], None, "run") == [(1, "ThreadingBackend")]
+        assert workers._on_cluster(["a job"], None, "run") == [(1, "ThreadingBackend")]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from asdkit.dataset.demo import make_machine_room
+from asdkit.data.demo import make_machine_room
 from tests.run.test_failures import wait_for
 
 TABLE1 = Path(__file__).parents[2] / "specs" / "dcase2020_table1.toml"

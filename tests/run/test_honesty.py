@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from asdkit.plugins import discover
-from asdkit.run import listing, make_plan, run_plan
+from asdkit.run import make_plan, run_plan
+from asdkit.run import plan as plan_module
 from asdkit.spec import load_spec
 
 SPEC = """
@@ -74,13 +75,13 @@ def run(room, tmp_path, monkeypatch):
     """Run the spec in this process, with the labels of test clips changed as told."""
     path = tmp_path / "spec.toml"
     path.write_text(SPEC)
-    find = listing.find_clips
+    find = plan_module.find_clips
 
     def carry_out(folder, change):
         def changed(*args):
             return [replace(c, label=change(c.label)) if c.split == "test" else c for c in find(*args)]
 
-        monkeypatch.setattr(listing, "find_clips", changed)
+        monkeypatch.setattr(plan_module, "find_clips", changed)
         registry = discover()
         plan = make_plan(load_spec(path, registry=registry), tmp_path / folder, registry)
         return plan, run_plan(plan)

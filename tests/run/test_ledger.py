@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from asdkit.run import files, ledger
-from asdkit.run.files import publish, read_verified, unchanged, verify, write_atomic
-from asdkit.run.ledger import Lease, read_record, suspect
-from asdkit.run.shards import Shard
-from asdkit.run.workers import share
+from asdkit import files
+from asdkit.files import write_atomic
+from asdkit.run import locks
+from asdkit.run.locks import Lease, read_record, suspect
+from asdkit.run.plan import Shard
+from asdkit.run.resources import share
+from asdkit.run.store import publish, read_verified, unchanged, verify
 from asdkit.spec import ComputeSettings
 from benchmarks.shows.bits import show_store
 from benchmarks.shows.figures import Figures
@@ -36,7 +38,7 @@ def taken(work: Path, run: str = "a", *, alone: bool = False) -> Lease:
 def die_in(work: Path, run: str, *, alone: bool = False) -> None:
     """A process that takes the job and is killed in it."""
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom asdkit.run.ledger import Lease\n"
+        "import os, sys\nfrom pathlib import Path\nfrom asdkit.run.locks import Lease\n"
         f"assert Lease(Path({str(work)!r}), {run!r}, alone={alone}).acquire(lambda: True)\nos.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
@@ -80,7 +82,7 @@ def test_a_death_after_another_checkpoint_is_not_blamed_on_the_job(tmp_path: Pat
 def test_another_hosts_job_is_waited_for_as_long_as_its_heart_beats(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "STALE_S", 0.3)
+    monkeypatch.setattr(locks, "STALE_S", 0.3)
     record = {"host": "elsewhere", "pid": 1, "run": "x", "alone": False, "deaths": 0, "got": 0, "at_work": True}
     beats = 0
 
@@ -101,7 +103,7 @@ def test_another_hosts_job_is_waited_for_as_long_as_its_heart_beats(
 
 
 def test_a_heart_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "BEAT_S", 0.02)
+    monkeypatch.setattr(locks, "BEAT_S", 0.02)
     lease = taken(tmp_path)
     end = time.monotonic() + 10
     while (record := read_record(tmp_path)) is None or record.beat < 3:

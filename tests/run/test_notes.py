@@ -1,6 +1,6 @@
 """What a run says of its recordings beside the results."""
 
-from asdkit.run.notes import of_recordings
+from asdkit.run.results import of_recordings
 
 
 def clip(name, sha256, split="train", silent=False):

@@ -7,7 +7,7 @@ import pytest
 from asdkit.api import Entry
 from asdkit.plugins import KINDS
 from asdkit.testing import check_plugin
-from asdkit.testing.listing import checks_of
+from asdkit.testing.contract import checks_of
 from tests.mutants import MUTANTS, configs, detectors, heavy, others, sound  # noqa: F401 (each lists its mutants)
 
 SOUND = {

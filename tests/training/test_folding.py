@@ -6,7 +6,7 @@ from asdkit_id_classifier.mobilenet import mobilenet_v2
 from asdkit_id_classifier.resnet import resnet_50
 from torch import nn
 
-from asdkit.training.folding import folded
+from asdkit.training.network import folded
 
 
 def trained(network):

@@ -16,15 +16,14 @@ from asdkit_id_classifier.mobilenet import mobilenet_v2
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from asdkit.api import Context, NetworkDetector, Stopped, Training
-from asdkit.sampling import Draw, Sampler
+from asdkit.training import batches as device_module
 from asdkit.training import detector as detector_module
-from asdkit.training import device as device_module
-from asdkit.training import loop as loop_module
-from asdkit.training.batches import HostBatches, Source
-from asdkit.training.device import DeviceBatches
-from asdkit.training.loop import Fit
-from asdkit.training.standard import Standard
-from asdkit.training.surroundings import surroundings
+from asdkit.training import trainer as loop_module
+from asdkit.training.batches import DeviceBatches, HostBatches, WindowSource
+from asdkit.training.sampling import EpochSample, Sampler
+from asdkit.training.standardize import Standardizer
+from asdkit.training.torch_runtime import surroundings
+from asdkit.training.trainer import Trainer
 from tests.detectors.cases import NETWORKS, Case
 from tests.detectors.rooms import Keeper, clips, training
 from tests.training.test_loop import AUGMENTATIONS
@@ -132,10 +131,10 @@ def test_a_fit_on_a_gpu_goes_on_from_a_checkpoint(case: Case) -> None:
     np.testing.assert_allclose(rest.told[-1]["loss"], whole.told[-1]["loss"], rtol=0.1, atol=0.05)
 
 
-class Unwaiting(Fit):
+class Unwaiting(Trainer):
     """Lets torch refuse whatever makes the host wait for the device, from an epoch's begin to its report."""
 
-    def _epoch(self, draw: Draw) -> None:
+    def _epoch(self, draw: EpochSample) -> None:
         torch.cuda.set_sync_debug_mode("error")
         try:
             super()._epoch(draw)
@@ -181,16 +180,16 @@ def test_a_network_that_waits_for_the_gpu_is_found_out(monkeypatch: pytest.Monke
         waiting.fit(training(clips(IDS), IDS, 5), Context(device=CUDA))
 
 
-def sources(augmented: bool) -> tuple[Source, Draw]:
+def sources(augmented: bool) -> tuple[WindowSource, EpochSample]:
     """A dozen clips to gather from, and an epoch's draw, with window augmenters or without."""
     data = training(clips(IDS), IDS, 5, augmentations=AUGMENTATIONS if augmented else ())
     sampler = Sampler(data, np.arange(len(IDS)))
-    standard = Standard.fit(data.features, np.arange(6), data.classes)
-    source = Source(data.features, 5, len(data.class_names), standard, sampler.transforms)
+    standard = Standardizer.fit(data.features, np.arange(6), data.classes)
+    source = WindowSource(data.features, 5, len(data.class_names), standard, sampler.transforms)
     return source, sampler.draw(8, 16, 3, np.random.default_rng(0))
 
 
-def assert_same_batches(source: Source, draw: Draw, device: str, threads: int) -> None:
+def assert_same_batches(source: WindowSource, draw: EpochSample, device: str, threads: int) -> None:
     """Batches made in main memory are those made on the device, the copies that run beside it included."""
     host = HostBatches(source, 16, threads).epoch(draw, 7, 0)
     there = DeviceBatches(source, torch.device(device), threads).epoch(draw, 7, 0)

@@ -5,7 +5,7 @@ import resource
 import pytest
 import torch
 
-from asdkit.training import heap
+from asdkit.training import torch_runtime
 
 
 def faults(repetitions):
@@ -17,9 +17,9 @@ def faults(repetitions):
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
-@pytest.mark.skipif(heap._glibc() is None, reason="the C library is not glibc")
+@pytest.mark.skipif(torch_runtime._glibc() is None, reason="the C library is not glibc")
 def test_memory_once_used_stays_at_hand():
-    with heap.kept_heap():
+    with torch_runtime.kept_heap():
         faults(1)
         # Ten rounds touch 200,000 pages of 4 kB. A heap with holes may have to grow a few times after the first.
         assert faults(10) < 60_000
@@ -27,6 +27,6 @@ def test_memory_once_used_stays_at_hand():
 
 
 def test_without_glibc_it_does_nothing(monkeypatch):
-    monkeypatch.setattr(heap, "_glibc", lambda: None)
-    with heap.kept_heap():
+    monkeypatch.setattr(torch_runtime, "_glibc", lambda: None)
+    with torch_runtime.kept_heap():
         assert torch.ones(3).sum() == 3

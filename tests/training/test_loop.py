@@ -21,11 +21,11 @@ from asdkit.api import (
     WindowNetwork,
     cut_windows,
 )
-from asdkit.sampling import Augmentation, Draw, Sampler
-from asdkit.training.batches import HostBatches, Source
-from asdkit.training.device import DeviceBatches
-from asdkit.training.schedule import rate
-from asdkit.training.standard import Standard
+from asdkit.interfaces import Augmentation
+from asdkit.training.batches import DeviceBatches, HostBatches, WindowSource
+from asdkit.training.sampling import EpochSample, Sampler
+from asdkit.training.standardize import Standardizer
+from asdkit.training.trainer import rate
 from tests.detectors.cases import NETWORKS, Case
 from tests.detectors.rooms import Keeper, clips, training
 
@@ -134,8 +134,8 @@ def test_batches_gathered_on_a_device_are_those_gathered_in_main_memory(threads,
     data = training(Features(frames, plain.offsets, scale), IDS, 5, augmentations=AUGMENTATIONS)
     sampler = Sampler(data, np.arange(len(IDS)))
     draw = sampler.draw(8, 16, 3, np.random.default_rng(0))
-    standard = Standard.fit(data.features, np.arange(6), data.classes if about == "id" else None)
-    source = Source(data.features, 5, len(data.class_names), standard, sampler.transforms)
+    standard = Standardizer.fit(data.features, np.arange(6), data.classes if about == "id" else None)
+    source = WindowSource(data.features, 5, len(data.class_names), standard, sampler.transforms)
     host = HostBatches(source, 16, threads).epoch(draw, 7, 0)
     device = DeviceBatches(source, torch.device("cpu"), threads).epoch(draw, 7, 0)
     count = 0
@@ -149,8 +149,8 @@ def test_batches_gathered_on_a_device_are_those_gathered_in_main_memory(threads,
 def test_the_last_batch_may_be_smaller_when_all_windows_are_wanted() -> None:
     features = clips(IDS)
     windows = cut_windows(features.offsets, 5)
-    source = Source(features, 5, 2, Standard.fit(features, np.arange(12)), [])
-    draw = Draw.plain(windows.starts, np.zeros(len(windows), np.int64), 100)
+    source = WindowSource(features, 5, 2, Standardizer.fit(features, np.arange(12)), [])
+    draw = EpochSample.plain(windows.starts, np.zeros(len(windows), np.int64), 100)
     for batches in (HostBatches(source, 100, 2), DeviceBatches(source, torch.device("cpu"), 2)):
         sizes = [len(batch.windows) for batch in batches.epoch(draw, 0, 0)]
         assert sizes == [100, 100, 40]
@@ -163,8 +163,8 @@ def test_windows_are_gathered_augmented_then_standardised(about) -> None:
     data = training(clips(IDS), IDS, 5, augmentations=(power,))
     sampler = Sampler(data, np.arange(len(IDS)))
     draw = sampler.draw(8, 16, 1, np.random.default_rng(0))
-    standard = Standard.fit(data.features, np.arange(12), data.classes if about == "id" else None)
-    source = Source(data.features, 5, 2, standard, sampler.transforms)
+    standard = Standardizer.fit(data.features, np.arange(12), data.classes if about == "id" else None)
+    source = WindowSource(data.features, 5, 2, standard, sampler.transforms)
     batch = next(iter(HostBatches(source, 16, 1).epoch(draw, 7, 0)))
     rows = np.stack([data.features.frames[start : start + 5] for start in draw.starts[:16]])
     targets = np.eye(2, dtype=np.float32)[draw.classes[:16]]
@@ -233,26 +233,26 @@ def _halves() -> list[tuple[int, ...]]:
 def test_standardised_bands_have_mean_zero_and_deviation_one_and_constant_ones_stay_finite() -> None:
     features = clips(IDS)
     features.frames[:, 2] = -80
-    standard = Standard.fit(features, np.arange(12))
+    standard = Standardizer.fit(features, np.arange(12))
     frames = features.frames.copy()
     standard.apply(frames[None], np.zeros(1, np.int64))
     np.testing.assert_allclose(frames.mean(axis=0), 0, atol=1e-3)
     np.testing.assert_allclose(np.delete(frames.std(axis=0), 2), 1, rtol=1e-3)
     assert np.abs(frames[:, 2]).max() < 1
     silent = Features(np.full((10, 3), -100, np.float32), np.array([0, 10]))
-    np.testing.assert_array_equal(Standard.fit(silent, np.array([0])).scale, 1)
+    np.testing.assert_array_equal(Standardizer.fit(silent, np.array([0])).scale, 1)
 
 
 def test_each_id_may_have_a_mean_of_its_own() -> None:
     features, of = clips(IDS), np.array([IDS.index(name) for name in IDS])
-    standard = Standard.fit(features, np.arange(12), of)
+    standard = Standardizer.fit(features, np.arange(12), of)
     frames = features.frames.reshape(12, -1, features.bands).copy()
     standard.apply(frames, of)
     for index in (0, 1):
         np.testing.assert_allclose(frames[of == index].mean(axis=(0, 1)), 0, atol=1e-3)
     np.testing.assert_allclose((frames**2).mean(axis=(0, 1)), 1, rtol=1e-3)
     np.testing.assert_array_equal(standard.groups(np.array([0, 1, 2, 3])), [0, 1, 0, 1])  # variants: their id's
-    one = Standard.fit(features, np.flatnonzero(of == 0), of)  # nothing to learn from of the other id
+    one = Standardizer.fit(features, np.flatnonzero(of == 0), of)  # nothing to learn from of the other id
     np.testing.assert_array_equal(one.mean[1], one.mean[0])
 
 

@@ -1,4 +1,7 @@
-"""What detectors and fusers learn."""
+"""What detectors and fusers learn.
+
+What was learnt, in another process.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from asdkit.api import NotFitted, Stopped
+from asdkit.errors import NotFitted, PluginError, Stopped
 from asdkit.metrics import auc
-from asdkit.testing.detecting import DetectorSubject
-from asdkit.testing.guards import disturb_generators
-from asdkit.testing.listing import Failed, Inapplicable, check
-from asdkit.testing.others import FuserSubject
+from asdkit.testing.child_process import SubprocessResult, importable, use_elsewhere
+from asdkit.testing.contract import Failed, Inapplicable, check
+from asdkit.testing.side_effects import disturb_generators
 from asdkit.testing.subject import CountingContext, Subject, same, state_of, told
+from asdkit.testing.subjects import DetectorSubject, FuserSubject
 
 Learner = DetectorSubject | FuserSubject
 
@@ -163,3 +166,44 @@ def stops_within_a_batch(subject: DetectorSubject) -> None:
     except Exception as error:
         raise Failed(f"asked to stop, fit raised {told(error)}; expected asdkit.api.Stopped") from error
     raise Failed("asked to stop, fit went on to its end; expected asdkit.api.Stopped")
+
+
+@check("detector", "fuser")
+def state_survives_a_new_process(subject: DetectorSubject | FuserSubject) -> None:
+    """Loaded from a file in a new process, it scores the same bit for bit, and has the same state."""
+    use = subject.used()
+    there = elsewhere(subject)
+    if "load" in there.errors:
+        raise Failed(f"in a new process, load or a score after it raised {there.errors['load']}")
+    difference = same(dict(use.made), dict(there.made))
+    if difference:
+        raise Failed(f"loaded in a new process, it scores otherwise: {difference}")
+    difference = same(dict(use.instance.state()), dict(there.state))
+    if difference:
+        raise Failed(f"loaded in a new process, its state is another: {difference}")
+
+
+@check("detector", "featurizer", "augmenter", "fuser")
+def runs_without_cuda(subject: Subject) -> None:
+    """It works in a new process that sees no GPU."""
+    subject.used()
+    there = elsewhere(subject)
+    if "use" in there.errors:
+        raise Failed(f"in a new process without CUDA it raised {there.errors['use']}")
+
+
+def elsewhere(subject: Subject) -> SubprocessResult:
+    """What a new process made of the plugin; asked once for both checks."""
+    if subject.elsewhere is None:
+        if not importable(subject.entry):
+            raise Inapplicable("it is no module's: a new process cannot import it")
+        state = None
+        if isinstance(subject, DetectorSubject | FuserSubject):
+            state = subject.used().instance.state()
+        try:
+            subject.elsewhere = use_elsewhere(subject, state)
+        except PluginError as error:
+            raise Failed(str(error)) from error
+    if "process" in subject.elsewhere.errors:
+        raise Failed(f"a new process came to nothing: {subject.elsewhere.errors['process']}")
+    return subject.elsewhere

@@ -1,4 +1,11 @@
-"""A plugin's options."""
+"""Registering a plugin.
+
+A plugin's options.
+
+What a plugin gives, and what it leaves alone.
+
+What a plugin leaves alone in the process that it works in.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +15,31 @@ from typing import Any
 from pydantic import ValidationError
 
 from asdkit.spec.settings import DetectorKeys
-from asdkit.testing.listing import Failed, check
-from asdkit.testing.subject import Subject, told
+from asdkit.testing.checks.learning import elsewhere
+from asdkit.testing.child_process import importable, register_elsewhere
+from asdkit.testing.contract import Failed, Inapplicable, check
+from asdkit.testing.subject import CountingContext, Subject, told
+from asdkit.testing.subjects import AugmenterSubject
+
+
+@check("detector", "featurizer", "augmenter", "fuser")
+def registering_is_light(subject: Subject) -> None:
+    """Importing the hook module and calling its hooks imports no torch, numba, cv2 or sklearn."""
+    if not importable(subject.entry):
+        raise Inapplicable("it is no module's: only an installed plugin is registered")
+    try:
+        found = elsewhere(subject)
+    except (Failed, Inapplicable):  # it cannot be used; it may be registered all the same
+        found = register_elsewhere(subject.module)
+    if "register" in found.errors:
+        raise Failed(f"importing {subject.module} failed: {found.errors['register']}")
+    if found.heavy:
+        raise Failed(
+            f"importing {subject.module} imports {', '.join(found.heavy)} ({found.seconds:.1f} s), for every command "
+            "of all who have it installed; name the class by a string, "
+            'Entry(..., "package.module:Class"), and import in that module'
+        )
+
 
 _DEFAULTS_OF_PLUGINS = {"frames", "hop", "pool", "scope"}
 _HUGE = 10**18
@@ -81,3 +111,53 @@ def _accepts(subject: Subject, values: dict[str, Any]) -> bool:
         # Other options may be missing; what counts is whether this one was minded.
         return not any(details["loc"][:1] in ((), (next(iter(values)),)) for details in error.errors())
     return True
+
+
+@check("detector", "featurizer", "augmenter", "fuser")
+def keeps_its_contract(subject: Subject) -> None:
+    """Used as a run uses it, it gives arrays of the shapes and dtypes promised, all finite."""
+    if subject.construction:
+        raise Inapplicable("it cannot be made: see defaults_construct")
+    use = subject.first_use
+    if use.error is not None:
+        raise Failed(f"it raised {told(use.error)}") from use.error
+    if fault := subject.fault(use.made):
+        raise Failed(fault)
+
+
+@check("detector", "featurizer", "augmenter", "fuser")
+def inputs_are_unchanged(subject: Subject) -> None:
+    """Arrays that it is given arrive read-only, and are afterwards what they were."""
+    instance = subject.used().instance
+    if isinstance(subject, AugmenterSubject) and instance.kind == "window":
+        raise Inapplicable("a window augmenter may change its batch in place")
+    try:
+        subject.use(subject.make(), CountingContext(), read_only=True)
+    except Failed:
+        raise
+    except Exception as error:
+        raise Failed(f"it does not work on read-only arrays: {told(error)}") from error
+
+
+@check("detector", "featurizer", "augmenter", "fuser")
+def generators_and_threads_are_untouched(subject: Subject) -> None:
+    """Global random generators and thread settings are afterwards what they were."""
+    _, watch = subject.second_use
+    if watch.touched:
+        raise Failed(f"it changed {', '.join(watch.touched)}; use ctx.rng(name) and ctx.threads, and put back the rest")
+
+
+@check("detector", "featurizer", "augmenter", "fuser")
+def no_file_is_written(subject: Subject) -> None:
+    """It writes, makes and removes no file: the core does all writing."""
+    _, watch = subject.second_use
+    if watch.files:
+        raise Failed(f"it wrote {', '.join(dict.fromkeys(watch.files))}")
+
+
+@check("detector", "featurizer", "augmenter", "fuser")
+def nothing_is_printed(subject: Subject) -> None:
+    """It prints nothing, to standard output or standard error."""
+    _, watch = subject.second_use
+    if watch.printed.strip():
+        raise Failed(f"it printed {watch.printed.strip().splitlines()[0]!r}; use ctx.progress or AsdkitWarning")

@@ -98,7 +98,7 @@ def alone(seed):
     torch = sys.modules.get("torch")
     kept = random.getstate(), np.random.get_state(), torch and torch.get_rng_state()  # noqa: NPY002
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002 (the legacy generator is the point)
     if torch:
         torch.manual_seed(seed)
     try:

@@ -1,0 +1,9 @@
+"""Folder layouts -> clips. Labels and splits come from folders and file names alone; nothing is copied or renamed."""
+
+from __future__ import annotations
+
+from asdkit.data.clip import Clip
+from asdkit.data.layouts import LAYOUTS
+from asdkit.data.scan import find_clips
+
+__all__ = ["LAYOUTS", "Clip", "find_clips"]

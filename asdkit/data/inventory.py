@@ -1,0 +1,222 @@
+"""What a data folder holds: counted, held against what is known, with gaps, uneven ids and broken files."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asdkit import audio
+from asdkit.data.clip import Clip
+from asdkit.data.editions import DEV_MACHINES, EVAL_MACHINES, known_counts
+from asdkit.data.layouts import LAYOUTS
+from asdkit.data.layouts.base import Survey
+from asdkit.data.scan import survey_clips
+from asdkit.errors import BadAudio, DataError
+from asdkit.text import printable
+
+Group = tuple[str, str, str, str | None, int | None]  # machine, id, split, domain, label
+
+_NUMBER = re.compile(r"(?:^|_)([0-9]{4,})(?=[_.])")
+_SHOWN = 3
+
+
+@dataclass
+class Inventory:
+    """What is in a data folder.
+
+    Attributes
+    ----------
+    layout
+        By which it was read.
+    also
+        Other layouts that the names and folders fit just as well.
+    counts
+        Clips of each machine, id, split, domain and label.
+    missing
+        Where there are fewer clips than are known to belong there, or more.
+    absent
+        Machines of this edition that are not there: a partial download is no fault.
+    gaps, uneven
+        Numbers left out in the names; ids with other counts than the rest.
+    faults, foreign
+        What is wrong, one line each; names of files that do not fit the layout.
+    broken
+        Recordings that cannot be used, and why.
+    kinds
+        Sample rate [Hz], channels and whole seconds: how many recordings have them.
+    """
+
+    layout: str
+    also: list[str]
+    clips: list[Clip]
+    counts: dict[Group, int]
+    missing: list[str]
+    absent: list[str]
+    gaps: list[str]
+    uneven: list[str]
+    faults: list[str]
+    foreign: list[str]
+    broken: list[str] = field(default_factory=list)
+    kinds: Counter[tuple[int, int, int]] = field(default_factory=Counter)
+
+
+def take_inventory(root: Path, layout: str | None = None, ground_truth: Sequence[Path] = ()) -> Inventory:
+    """Count what is in a data folder, and look at every recording's header.
+
+    Parameters
+    ----------
+    root
+        The folder (or table).
+    layout
+        None: recognised.
+    ground_truth
+        As for `find_clips`.
+
+    Raises
+    ------
+    DataError
+        Where there is no such folder, or no layout fits it.
+    """
+    candidates = [layout] if layout else recognise(root)
+    if not candidates:
+        raise DataError(
+            f"{printable(str(Path(root).absolute()))}: no layout fits it",
+            hint="\n".join(f"The layout {name} is {kind.shape}." for name, kind in LAYOUTS.items()),
+        )
+    clips, survey = survey_clips(candidates[0], root, None, ground_truth)
+    inventory = _count(candidates[0], candidates[1:], clips, survey)
+    _listen(inventory)
+    return inventory
+
+
+def recognise(root: Path) -> list[str]:
+    """Layouts that fit a folder, the likeliest first; several where nothing in it tells them apart."""
+    root = Path(root)
+    if root.is_file():
+        return ["csv"] if root.suffix.lower() == ".csv" else []
+    found: dict[str, list[Clip]] = {}
+    for name in LAYOUTS:
+        if name != "csv" and root.is_dir():
+            clips, survey = survey_clips(name, root)
+            if clips and not (name == "folder" and survey.faults):
+                found[name] = clips
+    named = [name for name in found if name != "folder"]
+    if not named:
+        return list(found)
+    most = max(len(found[name]) for name in named)
+    likely = [name for name in named if len(found[name]) == most]
+    if len(likely) == 1:
+        return likely
+    votes = {name: _fit(name, found[name]) for name in likely}
+    return [name for name in likely if votes[name] == max(votes.values())]
+
+
+def _fit(layout: str, clips: Sequence[Clip]) -> tuple[int, int, int]:
+    """How well machines, sections and attributes go with an edition that shares its folders with others."""
+    machines = {clip.machine for clip in clips}
+    known = set(DEV_MACHINES.get(layout, ())) | set(EVAL_MACHINES.get(layout, ()))
+    several = any(clip.id != "00" for clip in clips)
+    bare = any("noAttribute" in clip.path.name for clip in clips)
+    return (
+        int(bare and layout >= "dcase2024"),
+        int(several == (layout in ("dcase2021", "dcase2022"))),
+        len(machines & known),
+    )
+
+
+def _count(layout: str, also: list[str], clips: list[Clip], survey: Survey) -> Inventory:
+    groups: dict[Group, list[Clip]] = {}
+    for clip in clips:
+        groups.setdefault((clip.machine, clip.id, clip.split, clip.domain, clip.label), []).append(clip)
+    counts = {group: len(its) for group, its in groups.items()}
+    missing = []
+    judged: set[str] = set()
+    for known in known_counts(layout, clips):
+        found = sum(map(known.fits, clips))
+        judged.add(known.machine)
+        if found != known.count:
+            words = [("normal", "anomaly")[known.label] if known.label is not None else "", known.domain, known.split]
+            what = " ".join(word for word in words if word)
+            ids = ", ".join(known.ids)
+            missing.append(f"{known.machine} id {ids}: {found} of {known.count} {what} clips")
+    machines = {clip.machine for clip in clips}
+    edition = set(DEV_MACHINES.get(layout, ())) | set(EVAL_MACHINES.get(layout, ()))
+    return Inventory(
+        layout,
+        also,
+        clips,
+        counts,
+        missing,
+        sorted(edition - machines) if edition & machines else [],
+        _gaps(groups),
+        _uneven(counts, judged),
+        survey.faults,
+        sorted(survey.ignored),
+    )
+
+
+def _gaps(groups: dict[Group, list[Clip]]) -> list[str]:
+    """Numbers that are left out between the first and the last of a group."""
+    lines = []
+    for group, clips in groups.items():
+        numbers = {int(m[1]) for m in (_NUMBER.search(c.path.name) for c in clips) if m}
+        if len(numbers) != len(clips):
+            continue  # not numbered, or numbered anew in each of several places
+        left_out = sorted(set(range(min(numbers), max(numbers))) - numbers) if _dense(numbers) else []
+        if left_out:
+            shown = ", ".join(f"{n:04}" for n in left_out[:_SHOWN]) + (", ..." if len(left_out) > _SHOWN else "")
+            lines.append(f"{describe(group)}: {len(left_out)} left out in the numbering ({shown})")
+    return lines
+
+
+def _dense(numbers: set[int]) -> bool:
+    """Whether numbers are meant to follow one another: at least half of them do."""
+    return 2 * len(numbers) > max(numbers) - min(numbers)
+
+
+def _uneven(counts: dict[Group, int], judged: set[str]) -> list[str]:
+    """Ids whose counts differ from most of their machine's, where no known count says better."""
+    alike: dict[tuple[str, str, str | None, int | None], dict[str, int]] = {}
+    for (machine, id_, split, domain, label), count in counts.items():
+        if machine not in judged:
+            alike.setdefault((machine, split, domain, label), {})[id_] = count
+    lines = []
+    for (machine, split, domain, label), by_id in alike.items():
+        usual, times = Counter(by_id.values()).most_common(1)[0]
+        if times > 1:
+            odd = {i: n for i, n in by_id.items() if n != usual}
+            lines += [
+                f"{describe((machine, i, split, domain, label))}: {n} clips, where other ids have {usual}"
+                for i, n in odd.items()
+            ]
+    return lines
+
+
+def describe(group: Group) -> str:
+    """A group in words: ``fan id 00, normal source test``."""
+    machine, id_, split, domain, label = group
+    words = [None if label is None else ("normal", "anomaly")[label], domain, split]
+    return f"{machine} id {id_}, {' '.join(word for word in words if word)}"
+
+
+def _listen(inventory: Inventory) -> None:
+    """Look at every recording."""
+
+    def look(clip: Clip) -> tuple[int, int, int] | str:
+        try:
+            info = audio.inspect(clip.path)
+        except BadAudio as error:
+            return f"{clip.name}: {error.reason}"
+        return info.sample_rate, info.channels, round(info.seconds)
+
+    with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 2)) as pool:
+        for found in pool.map(look, inventory.clips):
+            if isinstance(found, str):
+                inventory.broken.append(found)
+            else:
+                inventory.kinds[found] += 1

@@ -1,0 +1,253 @@
+"""The organisers' ground truth of the evaluation sets: CSV files that the user names, joined by name.
+
+Files as of 2020 and 2025 (a line with the machine's name, then ``name,original name[,label]``), and as of 2021 to 2024
+(``ground_truth_<machine>_section_XX[...].csv`` with ``name,0|1``, in a folder ``ground_truth_domain`` the domain).
+
+Scores of anybody joined to the truth, by name: all that is missing, extra or unlabelled is told at once.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from asdkit.data.clip import Clip
+from asdkit.data.layouts.base import LABELS
+from asdkit.data.layouts.dcase import SectionsLayout
+from asdkit.data.score_files import SystemScores
+from asdkit.errors import DataError
+from asdkit.text import printable
+
+_FILE = re.compile(r"ground_truth_(?P<machine>.+?)_section_[0-9]{2}(?:_.*)?\.csv", re.IGNORECASE)
+_LABELLED_2020 = re.compile(r"(normal|anomaly)_id_.*")
+DOMAINS = {"0": "source", "1": "target"}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the ground truth says of a clip; None where it is silent."""
+
+    name: str
+    machine: str
+    label: int | None = None
+    domain: str | None = None
+
+
+@dataclass
+class GroundTruth:
+    """All clips that the ground truth knows."""
+
+    machines: set[str] = field(default_factory=set)
+    _rows: dict[tuple[str, str], Truth] = field(default_factory=dict)
+
+    def of(self, machine: str, name: str) -> Truth | None:
+        """Row of a file name, or None."""
+        return self._rows.get((machine, short_name(name)))
+
+    def rows(self) -> list[Truth]:
+        """All rows."""
+        return list(self._rows.values())
+
+    def add(self, row: Truth) -> str:
+        """Add what a row says; returns what is wrong with it, or an empty text."""
+        self.machines.add(row.machine)
+        key = row.machine, short_name(row.name)
+        known = self._rows.get(key)
+        if known is None:
+            self._rows[key] = row
+            return ""
+        for what, old, new in (("label", known.label, row.label), ("domain", known.domain, row.domain)):
+            if old is not None and new is not None:
+                return f"{row.name}: listed twice" if old == new else f"{row.name}: {what} {old} elsewhere, {new} here"
+        label = known.label if row.label is None else row.label
+        self._rows[key] = replace(known, label=label, domain=known.domain or row.domain)
+        return ""
+
+
+def short_name(name: str) -> str:
+    """A clip's file name without ``_test``: in 2022 the recordings have it and the ground truth has not."""
+    return re.sub(r"^(section_[0-9]{2})_test_([0-9]+)", r"\1_\2", name)
+
+
+def read_ground_truth(paths: Sequence[Path]) -> GroundTruth:
+    """Read ground truth files, and folders of them (folders of attributes are passed over).
+
+    Raises
+    ------
+    DataError
+        All that is wrong, with file and line.
+    """
+    truth = GroundTruth()
+    faults: list[str] = []
+    for path in _files(paths, faults):
+        where = printable(str(path))
+        match = _FILE.fullmatch(path.name)
+        machine = match["machine"] if match else ""
+        domains = "domain" in path.parent.name
+        try:
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                for number, row in enumerate(csv.reader(file), 1):
+                    fields = [value.strip() for value in row if value.strip()]
+                    if len(fields) == 1 and match is None:
+                        machine = fields[0]
+                    elif fields:
+                        found = _of_file(fields, machine, domains) if match else _of_list(fields, machine)
+                        fault = found if isinstance(found, str) else truth.add(found)
+                        faults += [f"{where}:{number}: {fault}"] if fault else []
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            faults.append(f"{where}: cannot be read: {error}")
+    if faults:
+        raise DataError("\n".join(faults), hint="Ground truth is read from the organisers' CSV files as they are.")
+    return truth
+
+
+def _files(paths: Sequence[Path], faults: list[str]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_file():
+            yield path
+            continue
+        found = sorted(p for p in path.rglob("*.csv") if "attributes" not in p.parent.name) if path.is_dir() else []
+        if not found:
+            faults.append(
+                f"{printable(str(path))}: {'no CSV file in it' if path.is_dir() else 'there is no such file'}"
+            )
+        yield from found
+
+
+def _of_file(fields: list[str], machine: str, domains: bool) -> Truth | str:
+    """A row of a file of one machine and section."""
+    if len(fields) != 2 or fields[1] not in DOMAINS:
+        return "expected a file name and 0 or 1"
+    name, value = fields
+    if domains:
+        return Truth(name, machine, domain=DOMAINS[value])
+    match = SectionsLayout.NAME.fullmatch(name)
+    return Truth(name, machine, label=int(value), domain=match["domain"] if match else None)
+
+
+def _of_list(fields: list[str], machine: str) -> Truth | str:
+    """A row of a list of all machines: the clip's name, and the one it had before, which tells."""
+    if not machine:
+        return "expected the machine's name on a line of its own before its clips"
+    if len(fields) < 2 or (len(fields) > 2 and fields[2] not in DOMAINS):
+        return "expected a file name, the original name, and perhaps 0 or 1"
+    section, old = SectionsLayout.NAME.fullmatch(fields[1]), _LABELLED_2020.fullmatch(fields[1])
+    word = (section["label"] if section else None) or (old[1] if old else None)
+    if len(fields) == 2 and word is None:
+        return f"no label in the original name {printable(fields[1])}"
+    label = int(fields[2]) if len(fields) > 2 else LABELS[str(word)]
+    if word is not None and LABELS[word] != label:
+        return f"label {label}, but the original name says {word}"
+    return Truth(fields[0], machine, label, section["domain"] if section else None)
+
+
+_NAME_2020 = re.compile(r"(?:(?P<label>normal|anomaly)_)?id_(?P<id>[0-9A-Za-z]+)_[0-9]+\.[A-Za-z0-9]+")
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class TruthRow:
+    """A clip whose label is known: what scores are held against."""
+
+    name: str
+    machine: str
+    id: str
+    label: int
+    domain: str | None
+
+
+def truth_of_clips(clips: Iterable[Clip]) -> list[TruthRow]:
+    """Labelled test clips of a data folder."""
+    return [
+        TruthRow(c.path.name, c.machine, c.id, c.label, c.domain)
+        for c in clips
+        if c.split == "test" and c.label is not None
+    ]
+
+
+def truth_of_rows(truth: GroundTruth) -> list[TruthRow]:
+    """All rows of ground truth files that say a label."""
+    return [
+        TruthRow(row.name, row.machine, _id_of(row.name) or "00", row.label, row.domain)
+        for row in truth.rows()
+        if row.label is not None
+    ]
+
+
+def truth_of_names(system: SystemScores) -> list[TruthRow]:
+    """What the names of the scored clips themselves say, as those of development sets do.
+
+    Raises
+    ------
+    DataError
+        Naming the clips whose names say no label, or another id than the file that scores them.
+    """
+    rows, faults = [], []
+    for (machine, name), id_ in system.ids.items():
+        match = _NAME_2020.fullmatch(name) or SectionsLayout.NAME.fullmatch(name)
+        if match is None or match["label"] is None:
+            faults.append(f"{machine}/{printable(name)}: its name says no label")
+            continue
+        if match["id"] != id_:
+            faults.append(f"{machine}/{printable(name)}: its name says id {match['id']}, the file that scores it {id_}")
+        domain = match.groupdict().get("domain")
+        rows.append(TruthRow(name, machine, id_, LABELS[match["label"]], domain))
+    if faults:
+        raise DataError(_some(faults), hint="Say what is true with --data or --ground-truth.")
+    return rows
+
+
+def join(system: SystemScores, truth: Sequence[TruthRow]) -> tuple[list[TruthRow], list[str]]:
+    """Truth of the machines and ids that a system scored, in its own names of the clips; and what it did not score.
+
+    Returns
+    -------
+    rows, absent
+        One row for each scored clip; machine and id of those that the truth knows and the system has no file of.
+
+    Raises
+    ------
+    DataError
+        Naming clips without a score, scores without a clip, and decisions that do not go with the scores.
+    """
+    by_key = {(row.machine, short_name(row.name)): row for row in truth}
+    scored = {(machine, short_name(name)): name for machine, name in system.scores}
+    there = {(key[0], by_key[key].id) for key in scored if key in by_key}
+    faults = [
+        f"{row.machine}/{row.name}: no score of {system.name}"
+        for key, row in by_key.items()
+        if (row.machine, row.id) in there and key not in scored
+    ]
+    faults += [
+        f"{machine}/{printable(name)}: scored by {system.name}, but no such test clip is known"
+        for (machine, short), name in scored.items()
+        if (machine, short) not in by_key
+    ]
+    if system.decisions:
+        odd = set(system.decisions) ^ set(system.scores)
+        faults += [
+            f"{m}/{printable(n)}: {'a decision but no score' if (m, n) in system.decisions else 'no decision'}"
+            for m, n in sorted(odd)
+        ]
+    if faults:
+        raise DataError(_some(faults), hint="Scores and clips must match one to one, by name.")
+    rows = [
+        TruthRow(scored[key], row.machine, row.id, row.label, row.domain)
+        for key, row in by_key.items()
+        if (row.machine, row.id) in there
+    ]
+    known = {(row.machine, row.id) for row in truth}
+    return rows, [f"{machine} {id_}" for machine, id_ in sorted(known - there)]
+
+
+def _id_of(name: str) -> str | None:
+    match = SectionsLayout.NAME.fullmatch(name) or _NAME_2020.fullmatch(name)
+    return match["id"] if match else None
+
+
+def _some(faults: Sequence[str]) -> str:
+    more = [f"... and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
+    return "\n".join([*faults[:_SHOWN], *more])

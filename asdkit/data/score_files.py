@@ -1,0 +1,127 @@
+"""Files of scores and decisions, anybody's: a CSV file with a clip's file name and a number on each line.
+
+Names as of DCASE's baselines (``anomaly_score_<machine>_id_XX.csv``, ``..._section_XX[_source|_target]_test[...].csv``,
+``decision_result_...``), with whatever stands before or after them naming the system.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asdkit.data.layouts.base import is_recording
+from asdkit.errors import DataError
+from asdkit.text import printable
+
+_FILE = re.compile(
+    r"(?P<before>.*?)_?(?P<kind>anomaly_score|decision_result)_(?:DCASE[0-9]{4}T[0-9])?(?P<machine>.+?)"
+    r"_(?:id|section)_(?P<id>[0-9A-Za-z]+)(?:_(?:source|target))?(?:_test)?_?(?P<after>.*)\.csv"
+)
+
+
+@dataclass
+class SystemScores:
+    """What one system says of the clips of some machines.
+
+    Attributes
+    ----------
+    scores, decisions
+        Machine and file name to number; decisions are 0 or 1, and may be absent.
+    ids
+        Machine and file name to the id (section) of the file that it was read from.
+    """
+
+    name: str
+    scores: dict[tuple[str, str], float] = field(default_factory=dict)
+    decisions: dict[tuple[str, str], float] = field(default_factory=dict)
+    ids: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+def read_scores(paths: Sequence[Path]) -> list[SystemScores]:
+    """Read score files, and folders of them; files whose names differ around the challenge's part are of other systems.
+
+    Raises
+    ------
+    DataError
+        All that is wrong, with file and line: no such file, a name that says no machine, a row that is no name and
+        number, a score that is not finite, a clip that is listed twice.
+    """
+    systems: dict[str, SystemScores] = {}
+    faults: list[str] = []
+    for path in _files(paths, faults):
+        match = _FILE.fullmatch(path.name)
+        if match is None:
+            faults.append(
+                f"{printable(str(path))}: expected a name such as anomaly_score_fan_id_00.csv or "
+                "anomaly_score_fan_section_00_test.csv"
+            )
+            continue
+        around = " ".join(part for part in (match["before"].strip("_"), match["after"].strip("_")) if part)
+        name = around or path.absolute().parent.name
+        system = systems.setdefault(name, SystemScores(name))
+        target = system.scores if match["kind"] == "anomaly_score" else system.decisions
+        for line, clip, value in _rows(path, faults):
+            key = match["machine"], clip
+            if key in target:
+                faults.append(f"{printable(str(path))}:{line}: {printable(clip)}: listed twice")
+            elif target is system.decisions and value not in (0.0, 1.0):
+                faults.append(f"{printable(str(path))}:{line}: {printable(clip)}: decision is {value:g}, not 0 or 1")
+            else:
+                target[key] = value
+                system.ids[key] = match["id"]
+    if faults:
+        raise DataError("\n".join(faults), hint="Every clip needs one row: its file name and one finite number.")
+    return list(systems.values())
+
+
+def _files(paths: Sequence[Path], faults: list[str]) -> Iterator[Path]:
+    """The files named, and those in the folders named that are called like scores or decisions."""
+    for path in paths:
+        if path.is_file():
+            yield path
+            continue
+        found = [p for p in sorted(path.glob("*.csv")) if _FILE.fullmatch(p.name)] if path.is_dir() else []
+        if not found:
+            why = "no file of scores in it" if path.is_dir() else "there is no such file"
+            faults.append(f"{printable(str(path))}: {why}")
+        yield from found
+
+
+def _rows(path: Path, faults: list[str]) -> Iterator[tuple[int, str, float]]:
+    """Line, clip's file name and number of each row; a first row with neither a recording nor a number is a header."""
+    where = printable(str(path))
+    count = 0
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            for line, row in enumerate(csv.reader(file), 1):
+                if not any(value.strip() for value in row):
+                    continue
+                clip = row[0].strip().replace("\\", "/").rpartition("/")[2]
+                value = _number(row[1]) if len(row) == 2 else None
+                if value is None and len(row) == 2 and line == 1 and not is_recording(clip):
+                    continue
+                count += 1
+                if value is None or not clip:
+                    faults.append(
+                        f"{where}:{line}: expected a file name and a number, found {printable(','.join(row))}"
+                    )
+                elif not math.isfinite(value):
+                    faults.append(f"{where}:{line}: {printable(clip)}: the score is {value}")
+                else:
+                    yield line, clip, value
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        faults.append(f"{where}: cannot be read: {error}")
+    else:
+        if not count:
+            faults.append(f"{where}: no row in it")
+
+
+def _number(text: str) -> float | None:
+    try:
+        return None if "_" in text else float(text)  # Python reads 1_000
+    except ValueError:
+        return None
