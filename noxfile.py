@@ -168,4 +168,4 @@ def shows(session: nox.Session, show: str) -> None:
     install(session, "test")
     if show == "fuzz":
         session.run("python", "-m", "pip", "install", "-q", "atheris", success_codes=range(256))  # where it installs
-    session.run("python", "-m", "benchmarks.shows", show, *session.posargs, success_codes=[0, 77])
+    session.run("python", "-m", "tests.robustness", show, *session.posargs, success_codes=[0, 77])

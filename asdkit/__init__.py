@@ -5,12 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from asdkit.version import __version__
+
 if TYPE_CHECKING:
     from asdkit.bundle import Bundle
 
 __all__ = ["Bundle", "__version__"]
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

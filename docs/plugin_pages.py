@@ -5,11 +5,10 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-from asdkit.testing.checks.base import checks_of
-
 from asdkit import api, hookspecs
 from asdkit.cli.option_tables import HEADER, option_rows
 from asdkit.plugins import KINDS, Kind, Registry, discover
+from asdkit.testing.contract import checks_of
 
 FOLDER = Path(__file__).parent / "plugins"
 CONTRACTS: dict[Kind, tuple[type, ...]] = {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.helpers.cli import cli_in
+from tests.helpers.commands import Run, command_in
+from tests.helpers.rooms import make_room, make_spec
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -21,39 +21,25 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
-def install(site: Path, distribution: str, modules: dict[str, str], entry_points: dict[str, str]) -> None:
-    """Put a distribution into `site` as pip would: modules, metadata, entry points."""
-    site.mkdir(exist_ok=True)
-    for name, source in modules.items():
-        path = site / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(source)
-    info = site / f"{distribution.replace('-', '_')}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
-    points = "\n".join(f"{name} = {value}" for name, value in entry_points.items())
-    (info / "entry_points.txt").write_text(f"[asdkit]\n{points}\n")
-
-
 @pytest.fixture
-def asdkit_command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the real ``asdkit``, with the plugins in ``tmp_path/site`` installed."""
+def asdkit_command(tmp_path: Path) -> Run:
+    """Run the real ``asdkit`` in a process of its own, with the plugins in ``tmp_path/site`` installed."""
     return command_in(tmp_path)
 
 
-def command_in(folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Make what runs the real ``asdkit`` in a folder, with the plugins in its ``site`` installed."""
+@pytest.fixture
+def asdkit(tmp_path: Path) -> Run:
+    """Run ``asdkit`` inside this process, with the plugins in ``tmp_path/site`` installed."""
+    return cli_in(tmp_path)
 
-    def command(*args: object, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
-        path = os.pathsep.join(filter(None, [str(folder / "site"), os.environ.get("PYTHONPATH", "")]))
-        return subprocess.run(
-            [sys.executable, "-m", "asdkit", *map(str, args)],
-            cwd=cwd or folder,
-            env={**os.environ, "PYTHONPATH": path, **env},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
 
-    return command
+@pytest.fixture
+def room(tmp_path) -> Path:
+    """Two machines, two ids each: 4 training clips, 3 normal and 3 anomalous test clips an id."""
+    return make_room(tmp_path / "room")
+
+
+@pytest.fixture
+def spec(room, tmp_path) -> Path:
+    """A spec of light detectors on the room; the plugin they use is installed."""
+    return make_spec(tmp_path)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from asdkit import api
-from tests import api_snapshot
+from tests.helpers import api_snapshot
 
 TREE = Path(__file__).parents[1]
 
@@ -23,7 +23,7 @@ def drift() -> list[str]:
 
 def test_signatures_are_those_of_the_snapshot():
     assert drift() == [], (
-        'asdkit.api changed: say so in CHANGELOG.md under "Plugin API", then run: python -m tests.api_snapshot'
+        'asdkit.api changed: say so in CHANGELOG.md under "Plugin API", then run: python -m tests.helpers.api_snapshot'
     )
 
 
@@ -82,6 +82,6 @@ def test_only_the_unreleased_entry_counts(text, found):
 
 
 def test_the_snapshot_is_the_same_in_another_process():
-    code = "from tests.api_snapshot import lines; print('\\n'.join(lines()))"
+    code = "from tests.helpers.api_snapshot import lines; print('\\n'.join(lines()))"
     ran = subprocess.run([sys.executable, "-c", code], cwd=TREE, capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines() == api_snapshot.lines()

@@ -15,8 +15,8 @@ from asdkit.errors import DataError
 from asdkit.run.jobs import PlannedClip, hold_out
 from asdkit.spec import load_spec
 from asdkit.spec.init_spec import _CLASSIFIER_FRAMES, LEAST_FOR_NETWORK, calibrate, clips_for, propose
+from tests.helpers.rooms import write_clip
 from tests.own_machine import medians, verdicts
-from tests.run.conftest import write_clip
 
 
 @given(st.integers(1, 3000))

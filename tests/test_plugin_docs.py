@@ -84,5 +84,5 @@ def install_in_place(folder):
 
 def test_the_policy_names_the_environment_variable_and_the_commands():
     text = (DOCS / "plugin-api.md").read_text()
-    for words in ("ASDKIT_PLUGINS=", "--trace", "python -m tests.api_snapshot", "expected_failures"):
+    for words in ("ASDKIT_PLUGINS=", "--trace", "python -m tests.helpers.api_snapshot", "expected_failures"):
         assert words in text

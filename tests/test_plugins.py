@@ -12,8 +12,8 @@ import pytest
 from asdkit import plugins
 from asdkit.errors import AsdkitWarning, PluginError, UsageError
 from asdkit.plugins import discover
-from tests.conftest import install
-from tests.run.conftest import results_of, room, spec  # noqa: F401 (fixtures)
+from tests.helpers.packages import install
+from tests.helpers.rooms import results_of
 from tests.tutorial import cpu_seconds
 
 GOOD = """
@@ -208,7 +208,7 @@ def add_many(site, good, broken):
         add(site, module, more)
 
 
-def test_among_200_plugins_20_broken_ones_are_named_and_the_others_work(asdkit_command, spec, site):  # noqa: F811
+def test_among_200_plugins_20_broken_ones_are_named_and_the_others_work(asdkit_command, spec, site):
     add_many(site, 180, 20)
     asdkit_command("plugins")  # compiles the modules, as pip does when it installs
     begin, busy = time.perf_counter(), cpu_seconds()
@@ -224,7 +224,7 @@ def test_among_200_plugins_20_broken_ones_are_named_and_the_others_work(asdkit_c
     assert results_of(site.parent / "runs" / "small")["failed"] == {}
 
 
-def test_a_spec_that_uses_a_broken_plugin_exits_with_4_and_says_what_to_do(asdkit_command, spec, site):  # noqa: F811
+def test_a_spec_that_uses_a_broken_plugin_exits_with_4_and_says_what_to_do(asdkit_command, spec, site):
     add(
         site,
         "plug_broken",

@@ -12,7 +12,6 @@ from typing import NoReturn, TextIO, cast
 
 import typer
 
-from asdkit import __version__
 from asdkit.cli import (
     check,
     check_plugin,
@@ -36,6 +35,7 @@ from asdkit.cli import (
 from asdkit.cli.console import PipeSafeStream, open_standard_streams
 from asdkit.errors import AsdkitError, ExitCode
 from asdkit.text import printable
+from asdkit.version import __version__
 
 # What a system says where a person asked it to write what cannot be written there.
 _REFUSED = (

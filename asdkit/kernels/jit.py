@@ -22,9 +22,9 @@ import numba
 from llvmlite import binding
 from numba.core.caching import FunctionCache
 
-import asdkit
 from asdkit.errors import AsdkitWarning
 from asdkit.kernels import lowering  # noqa: F401  # teaches Numba about lanes before anything is compiled
+from asdkit.version import __version__
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -49,7 +49,7 @@ inline = numba.njit(nogil=True, fastmath=False, forceinline=True)
 def cache_folder() -> Path | None:
     """Folder of compiled code, made if need be; None, after one warning, if there can be none."""
     try:
-        folder = _base() / f"kernels-{asdkit.__version__}-{_digest()}"
+        folder = _base() / f"kernels-{__version__}-{_digest()}"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if os.name == "posix":
             _make_private(folder)

@@ -13,7 +13,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from asdkit import __version__
 from asdkit.bundle.calibration import percent
 from asdkit.files import write_atomic
 from asdkit.report.cautions import cautions, named, thresholds
@@ -22,6 +21,7 @@ from asdkit.report.clip_sections import ExplainedClip
 from asdkit.report.plots import MAX_CURVES, Drawing, Plot, draw, plan_plots, write_plots
 from asdkit.report.rankings import agreement, disagreements, worth_hearing
 from asdkit.report.run_data import Run, read_run
+from asdkit.version import __version__
 
 DASH = "–"  # noqa: RUF001  what a table shows for no figure
 _COLUMNS = 12  # of figures in a table; of more its columns become rows

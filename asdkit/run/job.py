@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-import asdkit
 from asdkit.context import Context
 from asdkit.errors import AsdkitError, AsdkitWarning, Stopped
 from asdkit.feature_extraction import fill_features
@@ -27,6 +26,7 @@ from asdkit.run.state import encode_state
 from asdkit.run.store import RunPaths, encode_json, publish
 from asdkit.run.training_data import Reader, WaveVariant, make_augmenters, make_training, recordings_of
 from asdkit.scoring import pool_scores, score_parts
+from asdkit.version import __version__
 
 if TYPE_CHECKING:
     from asdkit.run.jobs import Job, PlannedClip
@@ -282,4 +282,4 @@ def versions() -> dict[str, str]:
     from platform import python_version
 
     names = ("numpy", "numba", "torch", "scipy", "scikit-learn", "soundfile")
-    return {"asdkit": asdkit.__version__, "python": python_version(), **{n: version(n) for n in names}}
+    return {"asdkit": __version__, "python": python_version(), **{n: version(n) for n in names}}

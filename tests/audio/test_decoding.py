@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from asdkit import audio
 from asdkit.errors import BadAudio
-from tests.audio_corpus import GOOD, RATE, SECOND, encoded, floats, wav
+from tests.helpers.audio_corpus import GOOD, RATE, SECOND, encoded, floats, wav
 
 
 @pytest.mark.parametrize("name", GOOD)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from asdkit import audio
 from asdkit.errors import BadAudio, ExitCode
-from tests.audio_corpus import BAD, GOOD, NEEDS_A_USER, RATE, SECOND, Bad, wav, within
+from tests.helpers.audio_corpus import BAD, GOOD, NEEDS_A_USER, RATE, SECOND, Bad, wav, within
 
 
 def put(folder: Path, name: str, content: bytes) -> Path:

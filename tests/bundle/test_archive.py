@@ -18,7 +18,7 @@ from asdkit.bundle.archive import MANIFEST, pack, seal, unpack
 from asdkit.bundle.export import export
 from asdkit.errors import AsdkitError, DataError
 from asdkit.run.state import decode_state, encode_state
-from tests.run.conftest import write_clip
+from tests.helpers.rooms import write_clip
 
 SMALL = pack({"a.json": b"{}", "b/0.safetensors": bytes(range(64))})
 

@@ -188,7 +188,7 @@ def test_the_worst_time_is_that_of_members_that_hear_moments(tmp_path, registry,
     """Beside them, members that judge whole clips say nothing of when, and hide it from a maximum or a lead."""
     from asdkit.run import make_plan, run_plan
     from asdkit.spec import load_spec
-    from tests.bundle.conftest import SPEC, make_room
+    from tests.helpers.bundle_room import SPEC, make_room
 
     make_room(tmp_path / "room", train=8, test=1)
     wholes = '[detectors.L]\nuse = "mahalanobis"\nfeaturizer = "mel"\n\n[detectors.N]\nextends = "L"\nuse = "knn"\n'

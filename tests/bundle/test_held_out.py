@@ -13,7 +13,7 @@ from asdkit.run import make_plan
 from asdkit.run.fusion import ENOUGH, fuse_members, learns_fuser
 from asdkit.run.jobs import PlannedClip, hold_out
 from asdkit.spec import FuserSettings, load_spec
-from tests.bundle.conftest import SPEC, make_room
+from tests.helpers.bundle_room import SPEC, make_room
 
 
 def plan_of(folder, text, registry):
@@ -79,7 +79,7 @@ def test_a_job_marks_the_clips_held_out_and_scores_them(run):
 
 def test_what_a_detector_learns_does_not_depend_on_the_sound_of_clips_held_out(tmp_path, registry):
     from asdkit.run import run_plan
-    from tests.run.conftest import write_clip
+    from tests.helpers.rooms import write_clip
 
     make_room(tmp_path / "room", train=6, test=1)
     plan = plan_of(tmp_path, SPEC, registry)

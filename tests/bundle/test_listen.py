@@ -24,8 +24,8 @@ from asdkit.cli.listen_rows import ListenReporter, write
 from asdkit.cli.options import Format
 from asdkit.errors import UsageError
 from benchmarks.listening import listen
-from tests.bundle.commands import Command
-from tests.run.conftest import RATE
+from tests.helpers.commands import Command
+from tests.helpers.rooms import RATE
 
 
 @pytest.fixture(scope="session")

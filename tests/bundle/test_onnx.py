@@ -15,7 +15,7 @@ from asdkit.bundle.onnx_runtime import GraphDetector
 from asdkit.errors import AsdkitWarning, DataError
 from asdkit.run import make_plan, run_plan
 from asdkit.spec import load_spec
-from tests.bundle.conftest import SPEC, make_room
+from tests.helpers.bundle_room import SPEC, make_room
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")

@@ -18,7 +18,7 @@ from asdkit.bundle import Bundle
 from asdkit.bundle.score_recordings import Row, differences, find_recordings, id_of, score_files
 from asdkit.cli import app
 from asdkit.errors import AsdkitError
-from tests.run.conftest import write_clip
+from tests.helpers.rooms import write_clip
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ import pytest
 import soundfile
 
 from asdkit.bundle.watch import FolderWatch, watch
-from tests.bundle.commands import Command
-from tests.run.conftest import RATE, write_clip
+from tests.helpers.commands import Command
+from tests.helpers.rooms import RATE, write_clip
 
 
 class Clock:

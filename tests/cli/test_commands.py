@@ -68,7 +68,7 @@ def test_light_commands_import_nothing_heavy(arguments, spec_of_builtins, tmp_pa
 @pytest.fixture
 def spec_of_builtins(tmp_path):
     """A spec of built-in detectors on a room of three short clips."""
-    from tests.run.conftest import write_clip
+    from tests.helpers.rooms import write_clip
 
     for i, name in enumerate(("train/normal_id_00_00", "train/normal_id_02_00", "test/anomaly_id_00_01")):
         write_clip(tmp_path / "room" / "fan" / f"{name}000000.wav", i, seconds=6)

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from asdkit.data.labels import join, read_ground_truth, truth_of_names, truth_of_rows
 from asdkit.data.score_files import read_scores
 from asdkit.errors import DataError
-from tests.dataset.trees import make
+from tests.helpers.trees import make
 
 NORMAL = [f"normal_id_00_{i:08}.wav" for i in range(10)]
 ANOMALY = [f"anomaly_id_00_{i:08}.wav" for i in range(8)]

@@ -17,7 +17,7 @@ from asdkit.cli.new_plugin import write_package
 from asdkit.plugins import KINDS, discover
 from asdkit.spec import load_spec
 from tests.cli.test_commands import HEAVY
-from tests.conftest import install
+from tests.helpers.packages import install
 
 TREE = Path(__file__).parents[2]
 SPECS = sorted([*TREE.glob("specs/*.toml"), TREE / "asdkit" / "cli" / "demo.toml"])

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from asdkit.api import AsdkitError, Context, Features, NotFitted, State, Stopped, cut_windows
-from tests.detectors.cases import CASES, NETWORKS, Case
-from tests.detectors.rooms import Keeper, clips, training
+from tests.helpers.detector_cases import CASES, NETWORKS, Case
+from tests.helpers.detector_rooms import Keeper, clips, training
 
 IDS = ["id_00", "id_01"] * 8
 TEST_IDS = ["id_00", "id_01"] * 4
@@ -103,8 +103,8 @@ _IN_A_NEW_PROCESS = """
 import sys
 import numpy as np
 from asdkit.api import Context, cut_windows
-from tests.detectors.cases import CASES
-from tests.detectors.rooms import clips
+from tests.helpers.detector_cases import CASES
+from tests.helpers.detector_rooms import clips
 folder = sys.argv[1]
 ids = ["id_00", "id_01"] * 4
 for case in CASES:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asdkit.api import Context, Features, JobOutline, cut_windows
-from tests.detectors.rooms import clips, training
+from tests.helpers.detector_rooms import clips, training
 
 BANDS = 6
 ORDERS = ["middle", "causal", "reverse", [[0, 1, 3, 4], [2]], [[4, 1], [0], [3, 2]], [[2], [0, 1, 3, 4]]]

@@ -18,7 +18,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 
 from asdkit.api import Context, Features, cut_windows
-from tests.detectors.rooms import BANDS, clips, training
+from tests.helpers.detector_rooms import BANDS, clips, training
 
 IDS = ["id_00"] * 30
 TEST = ["id_00"] * 12

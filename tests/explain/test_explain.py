@@ -14,8 +14,8 @@ from asdkit.explain import Grid, MemberInput, NearestExcerpts, Scorer, explain
 from asdkit.plugins import discover
 from asdkit.scoring import pool_scores
 from asdkit.testing.synthetic import BANDS, training_clips
-from tests.detectors.cases import CASES, Case
-from tests.detectors.rooms import training
+from tests.helpers.detector_cases import CASES, Case
+from tests.helpers.detector_rooms import training
 
 ROWS = 64
 MEAN = partial(pool_scores, pool="mean")

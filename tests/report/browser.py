@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 
 from asdkit.report import write_report
-from tests.report.conftest import clips, write_run
-from tests.report.rooms import make_run
+from tests.helpers.made_runs import clips, write_run
+from tests.helpers.planted import make_run
 
 EVIL = "<img src=x onerror=alert(1)>.wav"
 PLANTED = "<!doctype html><img src='http://127.0.0.1:9/x.png'><script>console.error('planted')</script>"

@@ -22,9 +22,9 @@ from asdkit.report.clip_sections import MAX_SECONDS, data_uri, excerpt
 from asdkit.report.explain import choose, explain_worst, frequencies_of
 from asdkit.report.rankings import disagreements, odd_training_clips
 from asdkit.report.run_data import Run, read_run
-from tests.report.conftest import clips, write_run
-from tests.report.pages import Page
-from tests.report.rooms import BEGIN, LENGTH, PITCH, RATE, SECONDS, make_run, write_clip
+from tests.helpers.made_runs import clips, write_run
+from tests.helpers.pages import Page
+from tests.helpers.planted import BEGIN, LENGTH, PITCH, RATE, SECONDS, make_run, write_clip
 
 EVIL = "<img src=x onerror=alert(1)>.wav"
 

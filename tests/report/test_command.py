@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.report.conftest import write_run
-from tests.report.pages import Page
-from tests.run.conftest import results_of, room, spec
-
-__all__ = ["room", "spec"]
+from tests.helpers.made_runs import write_run
+from tests.helpers.pages import Page
+from tests.helpers.rooms import results_of
 
 
 def test_a_run_ends_with_a_report_that_the_command_makes_again(asdkit_command, spec, tmp_path):
@@ -46,7 +44,7 @@ def test_a_folder_that_is_no_run_is_refused_in_two_lines(asdkit_command, tmp_pat
 
 @pytest.mark.parametrize("cwd", [".", "elsewhere"])
 def test_the_run_folder_may_be_given_relative_to_where_one_is(asdkit_command, tmp_path, cwd):
-    from tests.report.conftest import clips
+    from tests.helpers.made_runs import clips
 
     (tmp_path / "elsewhere").mkdir()
     write_run(tmp_path / "made", clips("fan", "00"))

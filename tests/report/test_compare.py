@@ -11,7 +11,7 @@ from asdkit.errors import DataError
 from asdkit.metrics import Bootstrap, Labelled, difference, evaluate
 from asdkit.report.compare import compare, passed_over
 from asdkit.report.run_data import read_run
-from tests.report.conftest import clips, write_run
+from tests.helpers.made_runs import clips, write_run
 
 
 def separating(shift):

@@ -16,8 +16,8 @@ from asdkit.report import write_report
 from asdkit.report.plots import MAX_DRAWINGS, Curve, draw_histogram, draw_roc, plan_plots
 from asdkit.report.rankings import agreement, worth_hearing
 from asdkit.report.run_data import read_run
-from tests.report.conftest import clips, write_run
-from tests.report.pages import Page
+from tests.helpers.made_runs import clips, write_run
+from tests.helpers.pages import Page
 
 EVIL = "<img src=x onerror=alert(1)>"
 

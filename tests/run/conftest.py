@@ -2,101 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 
-from tests.conftest import command_in, install
-
-SPECTRUM = (Path(__file__).parents[2] / "examples" / "asdkit-spectrum" / "asdkit_spectrum.py").read_text()
-RATE = 8000
-
-
-def write_clip(path: Path, seed: int, *, fault: bool = False, seconds: float = 1.0) -> None:
-    """Noise through a machine's resonance; a fault adds a tone."""
-    rng = np.random.default_rng(seed)
-    wave = rng.normal(0, 0.05, int(seconds * RATE))
-    time = np.arange(len(wave)) / RATE
-    wave += 0.1 * np.sin(2 * np.pi * 440 * time)
-    if fault:
-        wave += 0.05 * np.sin(2 * np.pi * 2500 * time)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, (wave * 32767).astype(np.int16), RATE)
-
-
-@pytest.fixture
-def room(tmp_path) -> Path:
-    """Two machines, two ids each: 4 training clips, 3 normal and 3 anomalous test clips an id."""
-    return make_room(tmp_path / "room")
-
-
-def make_room(root: Path) -> Path:
-    """Write those clips."""
-    seed = 0
-    for machine in ("fan", "pump"):
-        for id_ in ("00", "02"):
-            for split, label, count in (("train", "normal", 4), ("test", "normal", 3), ("test", "anomaly", 3)):
-                for i in range(count):
-                    seed += 1
-                    name = f"{label}_id_{id_}_{i:08}.wav"
-                    write_clip(root / machine / split / name, seed, fault=label == "anomaly")
-    return root
-
-
-SPEC = """
-asdkit = 1
-name = "small"
-seed = 1
-
-[data]
-layout = "dcase2020"
-root = "room"
-sample_rate = 8000
-
-[featurizers.mel]
-use = "log-mel"
-n_fft = 256
-hop_length = 128
-n_mels = 32
-
-[detectors.S]
-use = "spectrum"
-
-[detectors.S4]
-extends = "S"
-order = 4.0
-
-[detectors.long]
-extends = "S"
-frames = 10
-pool = "max"
-
-[systems.one]
-members = ["S"]
-
-[systems.both]
-members = ["S", "S4"]
-fuser = { use = "z-score", combine = "mean" }
-"""
-
-
-@pytest.fixture
-def spec(room, tmp_path) -> Path:
-    """A spec of light detectors on the room; the plugin they use is installed."""
-    return make_spec(tmp_path)
-
-
-def make_spec(folder: Path) -> Path:
-    """Write the spec, and install the plugin."""
-    install(folder / "site", "asdkit-spectrum", {"asdkit_spectrum.py": SPECTRUM}, {"spectrum": "asdkit_spectrum"})
-    path = folder / "spec.toml"
-    path.write_text(SPEC)
-    return path
+from tests.helpers.commands import command_in
+from tests.helpers.packages import install
+from tests.helpers.rooms import FAULTY, make_room, make_spec
 
 
 @pytest.fixture(scope="session")
@@ -116,44 +30,6 @@ def finished(whole_run, tmp_path) -> Path:
     return tmp_path / "spec.toml"
 
 
-FAULTY = """
-import os, time
-from asdkit.api import DetectorConfig, Entry, hookimpl
-from asdkit_spectrum import Spectrum, SpectrumConfig
-
-class Config(SpectrumConfig):
-    how: str = "raise"
-
-class Faulty(Spectrum):
-    def fit(self, training, ctx):
-        if self.config.how == "raise":
-            raise ValueError("no good")
-        if self.config.how == "die":
-            os.kill(os.getpid(), 9)
-        if self.config.how == "memory":
-            import numpy
-            numpy.ones((1 << 40, 64))
-        if self.config.how == "exit":
-            raise SystemExit(3)
-        if self.config.how == "slow":
-            for i in range(600):
-                ctx.progress(epoch=i, epochs=600, loss=0.5)
-                time.sleep(0.02)
-                if ctx.should_stop():
-                    from asdkit.api import Stopped
-                    raise Stopped("asked to")
-        super().fit(training, ctx)
-
-    def score(self, *args):
-        scores = super().score(*args)
-        return scores * float("nan") if self.config.how == "nan" else scores
-
-@hookimpl
-def asdkit_detectors():
-    return [Entry("faulty", Config, Faulty, defaults={"frames": 5})]
-"""
-
-
 @pytest.fixture
 def faulty_spec(spec, tmp_path):
     """The spec with one more detector, which goes wrong as its option ``how`` says."""
@@ -161,13 +37,3 @@ def faulty_spec(spec, tmp_path):
     text = spec.read_text().replace("[systems.one]", '[detectors.F]\nuse = "faulty"\nhow = "raise"\n\n[systems.one]')
     spec.write_text(text)
     return spec
-
-
-def job_folders(run: Path) -> dict[str, int]:
-    """Each finished job's folder, and when its record was written."""
-    return {p.parent.name: p.stat().st_mtime_ns for p in run.glob("jobs/*/*/job.json")}
-
-
-def results_of(run: Path) -> dict[str, object]:
-    """What ``results.json`` holds."""
-    return json.loads((run / "results.json").read_text())

@@ -11,8 +11,8 @@ import time
 import numpy as np
 import pytest
 
-from benchmarks.shows.rooms import processes
-from tests.run.conftest import job_folders, results_of
+from tests.helpers.rooms import job_folders, results_of
+from tests.robustness.rooms import processes
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_job_that_kills_the_driver_itself_is_run_in_a_worker_next_time_and_the
 
 
 def test_workers_that_die_before_any_job_begins_are_given_up(asdkit_command, spec, tmp_path):
-    from tests.conftest import install
+    from tests.helpers.packages import install
 
     install(tmp_path / "site", "asdkit-gone", {"asdkit_gone.py": GONE}, {"gone": "asdkit_gone"})
     spec.write_text(spec.read_text().replace("[systems.one]", '[detectors.F]\nuse = "gone"\n\n[systems.one]'))
@@ -91,7 +91,7 @@ def asdkit_detectors():
 
 
 def test_a_fuser_that_fails_costs_its_systems_alone(asdkit_command, spec, tmp_path):
-    from tests.conftest import install
+    from tests.helpers.packages import install
 
     source = """
 from asdkit.api import Config, Entry, hookimpl

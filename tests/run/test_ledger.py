@@ -21,8 +21,8 @@ from asdkit.run.plan import Shard
 from asdkit.run.resources import share
 from asdkit.run.store import publish, read_verified, unchanged, verify
 from asdkit.spec import ComputeSettings
-from benchmarks.shows.bits import show_store
-from benchmarks.shows.figures import Figures
+from tests.robustness.bits import show_store
+from tests.robustness.figures import Figures
 
 
 def never() -> bool:

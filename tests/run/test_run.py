@@ -8,7 +8,7 @@ import re
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from tests.run.conftest import job_folders, results_of, write_clip
+from tests.helpers.rooms import job_folders, results_of, write_clip
 
 
 def rows_of(path):
@@ -231,7 +231,7 @@ def test_links_to_nothing_and_machines_without_training_clips_are_told_at_once(a
 
 
 def test_editing_the_package_that_holds_a_plugins_class_runs_its_detectors_again(asdkit_command, spec, tmp_path):
-    from tests.conftest import install
+    from tests.helpers.packages import install
 
     hooks = """
 from asdkit.api import Entry, hookimpl

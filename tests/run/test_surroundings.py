@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.run.conftest import job_folders
+from tests.helpers.rooms import job_folders
 
 
 @pytest.fixture

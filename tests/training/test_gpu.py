@@ -24,8 +24,8 @@ from asdkit.training.sampling import EpochSample, Sampler
 from asdkit.training.standardize import Standardizer
 from asdkit.training.torch_runtime import surroundings
 from asdkit.training.trainer import Trainer
-from tests.detectors.cases import NETWORKS, Case
-from tests.detectors.rooms import Keeper, clips, training
+from tests.helpers.detector_cases import NETWORKS, Case
+from tests.helpers.detector_rooms import Keeper, clips, training
 from tests.training.test_loop import AUGMENTATIONS
 
 IDS = ["id_00", "id_01"] * 6

@@ -26,8 +26,8 @@ from asdkit.training.batches import DeviceBatches, HostBatches, WindowSource
 from asdkit.training.sampling import EpochSample, Sampler
 from asdkit.training.standardize import Standardizer
 from asdkit.training.trainer import rate
-from tests.detectors.cases import NETWORKS, Case
-from tests.detectors.rooms import Keeper, clips, training
+from tests.helpers.detector_cases import NETWORKS, Case
+from tests.helpers.detector_rooms import Keeper, clips, training
 
 IDS = ["id_00", "id_01"] * 6
 every_network = pytest.mark.parametrize("case", NETWORKS, ids=str)

@@ -13,10 +13,10 @@ from statistics import fmean, stdev
 
 import pytest
 
-from tests.run.conftest import job_folders, room  # noqa: F401  # a fixture
+from tests.helpers.rooms import job_folders
 from tests.run.test_honesty import SPEC
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def tabulate(folder: Path, *seeds: int, more: tuple[str, ...] = ()) -> str:
@@ -34,7 +34,7 @@ def tabulate(folder: Path, *seeds: int, more: tuple[str, ...] = ()) -> str:
 
 
 def test_a_matrix_has_every_detector_with_spread_over_seeds_and_running_again_adds_what_is_missing(
-    room: Path,  # noqa: F811
+    room: Path,
     tmp_path: Path,
 ) -> None:
     text = SPEC.replace('use = "knn"', 'use = "gmm"\ncomponents = 2')

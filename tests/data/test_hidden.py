@@ -7,7 +7,7 @@ from pathlib import Path
 
 from asdkit.data import find_clips
 from asdkit.errors import AsdkitWarning
-from tests.audio_corpus import wav
+from tests.helpers.audio_corpus import wav
 
 
 def test_hidden_recordings_are_left_out_and_told_once(tmp_path: Path) -> None:

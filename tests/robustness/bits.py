@@ -10,8 +10,8 @@ from pathlib import Path
 
 from asdkit.errors import AsdkitError
 from asdkit.run.store import MANIFEST, read_verified, unchanged, verify
-from benchmarks.shows import rooms
-from benchmarks.shows.figures import Figures
+from tests.robustness import rooms
+from tests.robustness.figures import Figures
 
 
 def flip(path: Path, bit: int, *, stealthily: bool) -> None:

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks.shows import rooms
-from benchmarks.shows.figures import Figures
+from tests.robustness import rooms
+from tests.robustness.figures import Figures
 
 PORT = random.Random(os.getpid()).randrange(20_000, 30_000)
 ADDRESS = f"tcp://127.0.0.1:{PORT}"

@@ -13,9 +13,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.shows import rooms
-from benchmarks.shows.figures import Figures
-from benchmarks.shows.full_disk import half_done
+from tests.robustness import rooms
+from tests.robustness.figures import Figures
+from tests.robustness.full_disk import half_done
 
 ORPHANS_S = 3.0
 EPOCHS = 60

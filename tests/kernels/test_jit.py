@@ -11,7 +11,7 @@ import numba
 import numpy as np
 import pytest
 
-from asdkit.kernels import compiling, decibel, fft, frontend, log_mel, mel, mel_spectrogram, patches, spectra, stft
+from asdkit.kernels import decibel, fft, frontend, jit, log_mel, mel, mel_spectrogram, patches, spectra, stft
 
 MODULES = (decibel, fft, frontend, mel, patches, spectra)
 
@@ -101,12 +101,12 @@ def test_a_folder_that_others_can_write_is_made_private_and_a_link_is_refused(tm
     loose = tmp_path / "loose"
     loose.mkdir(mode=0o777)
     loose.chmod(0o777)
-    compiling._make_private(loose)
+    jit._make_private(loose)
     assert stat.S_IMODE(loose.stat().st_mode) == 0o700
     link = tmp_path / "link"
     link.symlink_to(loose)
     with pytest.raises(PermissionError):
-        compiling._make_private(link)
+        jit._make_private(link)
 
 
 def test_damaged_compiled_code_is_compiled_again_with_a_note(tmp_path):

@@ -1,12 +1,15 @@
-"""The real command while it goes on."""
+"""The real ``asdkit`` command in a process of its own: one that runs to its end, and one that keeps running."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 
 class Command:
@@ -61,3 +64,24 @@ class Command:
         for stream in (self.process.stdout, self.process.stderr):
             stream.close()
         return code
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def command_in(folder: Path) -> Run:
+    """Return a function that runs the real ``asdkit`` in `folder`, with the plugins in its ``site`` installed."""
+
+    def command(*args: object, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+        path = os.pathsep.join(filter(None, [str(folder / "site"), os.environ.get("PYTHONPATH", "")]))
+        return subprocess.run(
+            [sys.executable, "-m", "asdkit", *map(str, args)],
+            cwd=cwd or folder,
+            env={**os.environ, "PYTHONPATH": path, **env},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return command

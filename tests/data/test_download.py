@@ -21,7 +21,7 @@ from asdkit.data import find_clips
 from asdkit.data.download import Patience, fetch, list_archives
 from asdkit.data.editions import RECORDS, machine_of
 from asdkit.errors import DataError, UsageError
-from tests.dataset.trees import WAV
+from tests.helpers.trees import WAV
 
 PATIENCE = Patience(timeout=0.5, tries=3, pause=0.01)
 

@@ -11,8 +11,8 @@ from asdkit.data import find_clips
 from asdkit.data.editions import known_counts
 from asdkit.data.inventory import recognise, take_inventory
 from asdkit.errors import DataError
-from tests.dataset import trees
-from tests.dataset.trees import make
+from tests.helpers import trees
+from tests.helpers.trees import make
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asdkit import audio
-from benchmarks.shows import rooms
-from benchmarks.shows.figures import Figures
+from tests.robustness import rooms
+from tests.robustness.figures import Figures
 
 WITHIN = 0.2
 MEASURED = 6  # machines; what is foretold has twice as many, of twice the test clips

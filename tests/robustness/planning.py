@@ -11,8 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.shows import rooms
-from benchmarks.shows.figures import Figures
+from tests.robustness import rooms
+from tests.robustness.figures import Figures
 
 MACHINES, IDS = 10, 10
 
@@ -51,7 +51,7 @@ def show_planning(folder: Path, files: int, figures: Figures) -> None:
     """Plan stand-ins: looked at by path, size and time of change alone."""
     made = make_standins(folder / "room", files)
     rooms.make_spec(folder, [rooms.KNN.format(i=1, n=1), rooms.KNN.format(i=2, n=2)], ["K1", "K2"])
-    code = f"from benchmarks.shows.planning import plan; from pathlib import Path; plan(Path({str(folder)!r}))"
+    code = f"from tests.robustness.planning import plan; from pathlib import Path; plan(Path({str(folder)!r}))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     seconds, most, jobs, clips = map(float, ran.stdout.split())
     assert clips == made

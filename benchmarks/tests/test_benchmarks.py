@@ -17,7 +17,7 @@ from benchmarks import conditions, report
 from benchmarks.harness import Case, NotEqual, run, summary
 from benchmarks.suites import gpu
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def case(**contenders):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.shows import audits, bad_audio, fuzz, planning, rooms
-from benchmarks.shows.figures import Figures
+from tests.robustness import audits, bad_audio, fuzz, planning, rooms
+from tests.robustness.figures import Figures
 
 COUNT = 1500
 

@@ -9,8 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.shows import rooms
-from benchmarks.shows.figures import Figures
+from tests.robustness import rooms
+from tests.robustness.figures import Figures
 
 HOOK = """
 import atexit, json, sys, traceback

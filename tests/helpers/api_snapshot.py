@@ -1,4 +1,4 @@
-"""The signatures of all that ``asdkit.api`` exports; ``python -m tests.api_snapshot`` writes them anew."""
+"""The signatures of all that ``asdkit.api`` exports; ``python -m tests.helpers.api_snapshot`` writes them anew."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from asdkit.run.store import verify
-from benchmarks.shows import rooms
-from benchmarks.shows.figures import Figures
+from tests.robustness import rooms
+from tests.robustness.figures import Figures
 
 ROOM = 64 << 20  # bytes: more than any of these runs needs
 

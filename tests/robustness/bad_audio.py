@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 from asdkit.text import printable
-from benchmarks.shows import rooms
-from benchmarks.shows.figures import Figures
-from tests.audio_corpus import BAD, GOOD, NEEDS_A_USER
+from tests.helpers.audio_corpus import BAD, GOOD, NEEDS_A_USER
+from tests.robustness import rooms
+from tests.robustness.figures import Figures
 
 HANG_S = 5.0
 

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.shows NAME ...``: one show; its options follow its name."""
+"""``python -m tests.robustness NAME ...``: one show; its options follow its name."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ NAMES = ("bad_audio", "fuzz", "kills", "cluster", "full_disk", "bits", "audits",
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in NAMES:
         sys.exit(f"expected one of: {', '.join(NAMES)}")
-    sys.exit(importlib.import_module(f"benchmarks.shows.{sys.argv[1]}").main(sys.argv[2:]))
+    sys.exit(importlib.import_module(f"tests.robustness.{sys.argv[1]}").main(sys.argv[2:]))

@@ -18,9 +18,9 @@ import numpy as np
 
 from asdkit import audio
 from asdkit.errors import AsdkitError, BadAudio
-from benchmarks.shows import rooms
-from benchmarks.shows.figures import Figures
-from tests.audio_corpus import GOOD
+from tests.helpers.audio_corpus import GOOD
+from tests.robustness import rooms
+from tests.robustness.figures import Figures
 
 SECONDS, MEBIBYTES = 1.0, 500
 Target = Callable[[bytes], bool]

@@ -1,0 +1,19 @@
+"""Distributions put into a folder as pip would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def install(site: Path, distribution: str, modules: dict[str, str], entry_points: dict[str, str]) -> None:
+    """Put a distribution into `site` as pip would: modules, metadata, entry points."""
+    site.mkdir(exist_ok=True)
+    for name, source in modules.items():
+        path = site / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+    info = site / f"{distribution.replace('-', '_')}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+    points = "\n".join(f"{name} = {value}" for name, value in entry_points.items())
+    (info / "entry_points.txt").write_text(f"[asdkit]\n{points}\n")
