@@ -1,4 +1,4 @@
-"""Names as people meet them: the nearest right one for a wrong one, and any name as one line of text."""
+"""Text for people: suggestions for an unknown name, plurals, and names that are safe to print."""
 
 from __future__ import annotations
 
@@ -6,39 +6,47 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """``'; did you mean "x"?'`` where `known` has something like `name`, else the list of what there is."""
-    choices = list(known)
-    return suggestion(name, choices) or (f"; expected one of: {', '.join(choices)}" if choices else "")
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """``'; did you mean "x"?'`` where `known` has something like `name`, else nothing."""
-    match = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f'; did you mean "{match[0]}"?' if match else ""
-
-
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-
-
-def printable(name: str) -> str:
-    r"""`name` as one line that any terminal and file takes: control characters and undecodable bytes as ``\xNN``."""
-    return _UNPRINTABLE.sub(_escaped, name)
-
-
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _FORMULA = ("=", "+", "-", "@")
 
 
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return ``'; did you mean "x"?'`` if a name in `known` is similar to `name`, else an empty string."""
+    match = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f'; did you mean "{match[0]}"?' if match else ""
+
+
+def suggestion_or_choices(name: str, known: Iterable[str]) -> str:
+    """Return the `suggestion`, or ``'; expected one of: x, y'`` if no name in `known` is similar."""
+    choices = list(known)
+    return suggestion(name, choices) or (f"; expected one of: {', '.join(choices)}" if choices else "")
+
+
+nearest = suggestion_or_choices
+
+
+def plural(n: int, one: str, many: str = "") -> str:
+    """Return ``"1 clip"`` or ``"2 clips"``; `many` is the plural of `one` where it is not formed with an s."""
+    return f"{n} {one if n == 1 else many or f'{one}s'}"
+
+
+def printable(name: str) -> str:
+    r"""Return `name` as one line that any terminal and file accepts.
+
+    Control characters and undecodable bytes become ``\xNN``.
+    """
+    return _UNPRINTABLE.sub(_escaped, name)
+
+
 def spreadsheet_cell(name: str) -> str:
-    r"""`name` for a CSV file: control characters as ``\xNN``, and a ``'`` before what a spreadsheet would reckon."""
-    shown = _CONTROL.sub(_escaped, name)
-    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+    r"""Return `name` for a CSV file: control characters as ``\xNN``, ``'`` before what a spreadsheet would evaluate."""
+    text = _CONTROL.sub(_escaped, name)
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _escaped(match: re.Match[str]) -> str:
     code = ord(match[0])
-    if 0xDC80 <= code <= 0xDCFF:  # how Python carries a byte that is not UTF-8
+    if 0xDC80 <= code <= 0xDCFF:  # Python's surrogate escape for a byte that is not UTF-8
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from asdkit import api, hookspecs
 
-FILE = Path(__file__).with_name("api_snapshot.txt")
+FILE = Path(__file__).parents[1] / "api_snapshot.txt"
 
 
 def lines() -> list[str]:
