@@ -53,4 +53,4 @@ def check(spec: SpecArgument, out: OutOption = None, machine: MachineOption = No
     ]
     print_table(header, rows)
     left = sum(row[-1] != "done" for row in rows)
-    typer.echo(f"{len(rows)} jobs, {len(rows) - left} done, {left} left; run folder {plan.place.folder}", err=True)
+    typer.echo(f"{len(rows)} jobs, {len(rows) - left} done, {left} left; run folder {plan.paths.folder}", err=True)

@@ -50,7 +50,7 @@ class Progress(Watcher):
         self.total = len(left)
         self.begin = time.monotonic()
         done = len(jobs) - len(left)
-        self._say(f"{len(jobs)} jobs, {done} done, {len(left)} left; run folder {plan.place.folder}")
+        self._say(f"{len(jobs)} jobs, {done} done, {len(left)} left; run folder {plan.paths.folder}")
         if left and sys.stderr.isatty():
             from rich.console import Console
             from rich.live import Live
@@ -86,7 +86,7 @@ class Progress(Watcher):
 
         grid = Table.grid(padding=(0, 2))
         for job in list(self.left.values()):
-            work = self.plan.place.work(job)
+            work = self.plan.paths.work(job)
             if values := _recent(work):
                 grid.add_row(job.machine, "=".join(job.detectors), *_cells(values), self._left_of(job, values))
         ended = self.total - len(self.left)

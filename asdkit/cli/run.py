@@ -55,7 +55,7 @@ def run_spec(
         show_results(plan, results)
         return
     _show_failed(failed)
-    typer.echo(f"shard {part} is done; join all with: asdkit merge OUT {plan.place.folder} ...", err=True)
+    typer.echo(f"shard {part} is done; join all with: asdkit merge OUT {plan.paths.folder} ...", err=True)
     if failed:
         raise typer.Exit(int(ExitCode.PARTIAL))
 
@@ -65,7 +65,7 @@ def show_results(plan: Plan, results: Results) -> None:
     from asdkit.cli.console import print_table, results_table
     from asdkit.cli.healthy import show_healthy
 
-    report = _write_report(plan.place.folder)  # before anything is printed: whoever listens may leave
+    report = _write_report(plan.paths.folder)  # before anything is printed: whoever listens may leave
     for note in results.notes:
         typer.echo(f"note: {note}", err=True)
     for skipped in results.skipped:
@@ -75,8 +75,8 @@ def show_results(plan: Plan, results: Results) -> None:
         header, rows = results_table(results)
         print_table(header, rows, title="AUC (pAUC), %, measured")
     else:
-        show_healthy(plan.place.folder)
-    typer.echo(f"results in {plan.place.folder}", err=True)
+        show_healthy(plan.paths.folder)
+    typer.echo(f"results in {plan.paths.folder}", err=True)
     typer.echo(report, err=True)
     if results.failed:
         raise typer.Exit(int(ExitCode.PARTIAL))

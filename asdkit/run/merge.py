@@ -83,7 +83,7 @@ def merge(out: Path, folders: Sequence[Path], registry: Registry) -> tuple[Plan,
         write_atomic(out / "spec.toml", spec.text.encode())
         write_json(out / "settings.json", settings_record(plan))
         for job, source in sources:
-            _take(source, plan.place.done(job))
+            _take(source, plan.paths.done(job))
         return plan, finish(plan, failed, begin)
 
 

@@ -170,17 +170,17 @@ class Plan:
     spec: Spec
     checked: Checked
     jobs: list[Job]
-    place: RunPaths
+    paths: RunPaths
     registry: Registry
     notes: list[str] = field(default_factory=list)
     machines: tuple[str, ...] | None = None
 
     def status(self, job: Job) -> Status:
         """Whether the job is complete and intact, begun, or left to do."""
-        done = self.place.done(job)
+        done = self.paths.done(job)
         if unchanged(done) is None:
             return "done"
-        return "begun" if any(self.place.work(job).glob("checkpoint*")) else "left"
+        return "begun" if any(self.paths.work(job).glob("checkpoint*")) else "left"
 
 
 def make_plan(spec: Spec, folder: Path, registry: Registry, *, machines: Sequence[str] | None = None) -> Plan:

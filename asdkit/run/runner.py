@@ -114,9 +114,9 @@ def run_plan(plan: Plan, watcher: Watcher | None = None) -> Results:
     """
     begin = time.time()
     with _at_work(plan, plan.jobs, None, watcher or Watcher()) as (left, run):
-        _sweep(plan.place.folder)
+        _sweep(plan.paths.folder)
         if left:
-            clear_results(plan.place.folder)  # of an earlier spec, perhaps: they are made anew from the jobs
+            clear_results(plan.paths.folder)  # of an earlier spec, perhaps: they are made anew from the jobs
         return finish(plan, run(), begin)
 
 
@@ -135,12 +135,12 @@ def run_shard(plan: Plan, shard: Shard, watcher: Watcher | None = None) -> dict[
     Stopped
         If asked to stop; what was finished is kept.
     """
-    plan = replace(plan, place=replace(plan.place, mark=f"-{shard.index}-of-{shard.of}"))
+    plan = replace(plan, paths=replace(plan.paths, mark=f"-{shard.index}-of-{shard.of}"))
     mine = shard.picks(plan.jobs)
     with _at_work(plan, mine, shard, watcher or Watcher()) as (_, run):
         titles = {job.key: job.title for job in mine}
         failed = {titles[key]: message for key, message in run().items()}
-        record = plan.place.folder / shard.record
+        record = plan.paths.folder / shard.record
         record.parent.mkdir(exist_ok=True)
         done = {job.title: job.folder for job in mine if job.title not in failed}
         write_json(
@@ -167,7 +167,7 @@ def finish(plan: Plan, failed: Mapping[str, str], begin: float) -> Results:
     AsdkitError
         If every job failed.
     """
-    place, spec = plan.place, plan.spec
+    place, spec = plan.paths, plan.spec
     folders = {job.key: place.done(job) for job in plan.jobs if job.key not in failed}
     if not folders:
         raise AsdkitError("every job failed:\n" + "\n".join(f"{j.title}: {failed[j.key]}" for j in plan.jobs))
@@ -192,7 +192,7 @@ def _at_work(
     plan: Plan, jobs: Sequence[Job], shard: Shard | None, watcher: Watcher
 ) -> Iterator[tuple[list[Job], Callable[[], dict[str, str]]]]:
     """Hold the run folder; gives what is left of `jobs`, and what runs that and says why jobs failed, by key."""
-    place = plan.place
+    place = plan.paths
     make_folder(place.folder, plan.spec.data.root)
     with locked(place.folder, shard), interruptible(place.stop_file, watcher.stopping) as signals:
         write_atomic(place.folder / "spec.toml", plan.spec.text.encode())

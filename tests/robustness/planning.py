@@ -85,7 +85,7 @@ def show_restart(folder: Path, jobs: int, figures: Figures) -> None:
         stand_in.mkdir()
         for name in ("state-00.safetensors", "scores.safetensors", "job.json"):
             (stand_in / name).write_bytes(b"x" * 4000)
-        publish(stand_in, plan.place.done(job))
+        publish(stand_in, plan.paths.done(job))
     seconds, (_, left) = what_is_left()
     assert len(left) == 1
     figures.tell(f"restart of {jobs:,} jobs: spec, clips, audio checks, what is left", f"{seconds:.2f} s")
