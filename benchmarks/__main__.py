@@ -20,7 +20,7 @@ from benchmarks.harness import NotEqual  # noqa: E402
 from benchmarks.stamp import stamp  # noqa: E402
 
 SUITES = sorted(module.name for module in pkgutil.iter_modules(suites.__path__))
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[1] / "docs" / "development"
 
 
 def main() -> int:
@@ -34,7 +34,7 @@ def main() -> int:
     compare = commands.add_parser("compare", help="show what changed between two files")
     compare.add_argument("old", type=Path)
     compare.add_argument("new", type=Path)
-    publish = commands.add_parser("publish", help="put a file's table and plot into docs/performance.md")
+    publish = commands.add_parser("publish", help="put a file's table and plot into docs/development/performance.md")
     publish.add_argument("file", type=Path)
     args = parser.parse_args()
     if args.command == "run":
