@@ -21,14 +21,14 @@ from asdkit.metrics import (
     DCASE2020,
     MAX_FPR,
     Bootstrap,
-    Labelled,
+    LabelledClip,
     auc,
     delong,
     difference,
     evaluate,
-    interval_of,
     pauc,
-    resample,
+    percentile_interval,
+    resample_auc,
 )
 
 FloatArray = npt.NDArray[np.float64]
@@ -112,10 +112,10 @@ def cover(model: Binormal, n_normal: int, n_anomaly: int, sets: int, *, others: 
         labels, scores = model.draw(rng, n_normal, n_anomaly)
         interval = delong(labels, scores)
         note("AUC DeLong", interval.low, interval.high, model.auc)
-        draws = resample(labels, scores, resamples=RESAMPLES, seed=number)
-        interval = interval_of(draws[:, 0], auc(labels, scores))
+        draws = resample_auc(labels, scores, resamples=RESAMPLES, seed=number)
+        interval = percentile_interval(draws[:, 0], auc(labels, scores))
         note("AUC bootstrap", interval.low, interval.high, model.auc)
-        interval = interval_of(draws[:, 1], pauc(labels, scores))
+        interval = percentile_interval(draws[:, 1], pauc(labels, scores))
         note("pAUC bootstrap", interval.low, interval.high, model.pauc)
         if others and number < 500:  # slow, and far off
             note("AUC jackknife (organisers)", *jackknife(labels, scores), model.auc)
@@ -134,20 +134,20 @@ def cover_means(ids: int, n_normal: int, n_anomaly: int, sets: int) -> dict[str,
     held: dict[str, list[bool]] = {}
     names = [f"{i:02}" for i in range(ids)]
     for number in range(sets):
-        truth: list[Labelled] = []
+        truth: list[LabelledClip] = []
         one: dict[str, float] = {}
         other: dict[str, float] = {}
         for id_ in names:
             labels, noise = Binormal(0.0).draw(rng, n_normal, n_anomaly)
             own = np.sqrt(0.8) * noise + np.sqrt(0.2) * rng.standard_normal(len(noise))
             for i, label in enumerate(labels):
-                clip = Labelled(f"{id_}/{i}", "fan", id_, int(label))
+                clip = LabelledClip(f"{id_}/{i}", "fan", id_, int(label))
                 truth.append(clip)
                 one[clip.name] = float(noise[i] + model.shift * label)
                 other[clip.name] = float(own[i] + weaker.shift * label)
         rows = [evaluate(truth, s, name="", kind="") for s in (one, other)]
         boots = [Bootstrap(truth, s, DCASE2020, resamples=RESAMPLES, seed=number) for s in (one, other)]
-        means, gaps = boots[0].mean(rows[0]), difference((boots[0], rows[0]), (boots[1], rows[1]))
+        means, gaps = boots[0].mean_intervals(rows[0]), difference((boots[0], rows[0]), (boots[1], rows[1]))
         assert means is not None
         assert gaps is not None
         gap_auc, gap_pauc = model.auc - weaker.auc, model.pauc - weaker.pauc

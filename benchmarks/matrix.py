@@ -21,7 +21,17 @@ from statistics import fmean, stdev
 import numpy as np
 
 from asdkit.files import write_atomic
-from asdkit.metrics import Bootstrap, Interval, Labelled, Mean, ScoringRule, interval_of, means, rank, rule_for
+from asdkit.metrics import (
+    Bootstrap,
+    Interval,
+    LabelledClip,
+    Mean,
+    ScoringRule,
+    means,
+    percentile_interval,
+    rank,
+    rule_for,
+)
 from asdkit.plugins import discover
 from asdkit.run import Results, make_plan, run_plan
 from asdkit.spec import Spec, load_spec
@@ -99,7 +109,7 @@ def _row(runs: Sequence[tuple[Spec, Results]], rule: ScoringRule, name: str, kin
     for _, results in runs:
         mean = _mean(results, name, kind, None)
         rows = [r for r in results.rows if (r.name, r.kind) == (name, kind)]
-        drawn = _bootstrap(results, rule, name).draws(rows)
+        drawn = _bootstrap(results, rule, name).mean_resamples(rows)
         assert drawn is not None
         official.append(float(mean.official or 0.0))
         draws.append(drawn[2])
@@ -112,7 +122,7 @@ def _row(runs: Sequence[tuple[Spec, Results]], rule: ScoringRule, name: str, kin
         machines,
         fmean(official),
         stdev(official) if len(official) > 1 else None,
-        interval_of(np.mean(draws, axis=0), fmean(official)),
+        percentile_interval(np.mean(draws, axis=0), fmean(official)),
         place,
         fmean(fit),
         clips / fmean(score),
@@ -142,7 +152,7 @@ def _places(runs: Sequence[tuple[Spec, Results]], names: Sequence[str], kind: st
 
 def _bootstrap(results: Results, rule: ScoringRule, name: str) -> Bootstrap:
     truth = [
-        Labelled(c.name, c.machine, c.id, c.label, c.domain)
+        LabelledClip(c.name, c.machine, c.id, c.label, c.domain)
         for table in results.scores.values()
         for c in table.clips
         if c.split == "test" and c.label is not None

@@ -22,14 +22,14 @@ def compare(
     Members and systems are matched by name. Without 0 in its interval a difference is hardly chance (marked *).
     """
     from asdkit.report.compare import compare as compare_runs
-    from asdkit.report.compare import passed_over
+    from asdkit.report.compare import not_compared
     from asdkit.report.run_data import read_run
 
     runs = [read_run(folder.absolute()) for folder in (first, second)]
     rows = compare_runs(*runs)
     if len({(run.about["sha256"] or {}).get("data") for run in runs}) > 1:
         typer.echo("note: training clips, or the content of some recordings, are not the same in both", err=True)
-    for line in passed_over(*runs):
+    for line in not_compared(*runs):
         typer.echo(f"note: not compared: {line}", err=True)
     if json_:
         _print_json(rows)
@@ -51,7 +51,7 @@ def _print_json(rows: list[Difference]) -> None:
             "id": row.id,
             "auc": figures(row.auc, row.auc_interval),
             "pauc": figures(row.pauc, row.pauc_interval),
-            "shaky": row.shaky,
+            "shaky": row.unreliable,
         }
         for row in rows
     ]
@@ -80,11 +80,11 @@ def _print_table(rows: list[Difference], first: Path, second: Path) -> None:
     header = ["", "machine", "id", "AUC of first, %", "of second, %", "difference of AUC", "difference of pAUC"]
     title = f"first: {first}, second: {second}; differences: second less first, in points, with paired 95 % intervals"
     print_table(header, table, title=f"{title} (*: without 0)")
-    if any(row.shaky for row in rows):
+    if any(row.unreliable for row in rows):
         typer.echo("note: ? = nearly perfect scores of few clips in both; the intervals may be too narrow", err=True)
 
 
 def _shown(row: Difference, pair: tuple[float, float], interval: Interval) -> str:
     mark = "" if 0.0 in interval else " *"
-    shaky = " ?" if row.shaky else ""
-    return f"{100 * (pair[1] - pair[0]):+.2f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]{mark}{shaky}"
+    unreliable = " ?" if row.unreliable else ""
+    return f"{100 * (pair[1] - pair[0]):+.2f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]{mark}{unreliable}"

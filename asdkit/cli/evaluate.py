@@ -14,7 +14,7 @@ from asdkit.cli.options import GroundTruthOption, LayoutOption
 if TYPE_CHECKING:
     from asdkit.data.labels import TruthRow
     from asdkit.data.score_files import SystemScores
-    from asdkit.metrics import Bootstrap, IdResult, Interval, Labelled, Mean, ScoringRule
+    from asdkit.metrics import Bootstrap, IdResult, Interval, LabelledClip, Mean, ScoringRule
 
 
 def evaluate(
@@ -48,7 +48,7 @@ def evaluate(
 @dataclass
 class _Judged:
     system: SystemScores
-    truth: list[Labelled]
+    truth: list[LabelledClip]
     rows: list[IdResult]
     means: list[Mean]
     bootstrap: Bootstrap
@@ -89,11 +89,11 @@ def _edition(rows: Sequence[TruthRow]) -> str:
 
 def _judge(system: SystemScores, truth: Sequence[TruthRow], rule: ScoringRule) -> _Judged:
     from asdkit.data.labels import join
-    from asdkit.metrics import Bootstrap, Labelled, means
+    from asdkit.metrics import Bootstrap, LabelledClip, means
     from asdkit.metrics import evaluate as judge
 
     joined, absent = join(system, truth)
-    labelled = [Labelled(f"{r.machine}/{r.name}", r.machine, r.id, r.label, r.domain) for r in joined]
+    labelled = [LabelledClip(f"{r.machine}/{r.name}", r.machine, r.id, r.label, r.domain) for r in joined]
     values = {f"{machine}/{name}": value for (machine, name), value in system.scores.items()}
     rows = judge(labelled, values, name=system.name, kind="system", rule=rule)
     return _Judged(system, labelled, rows, means(rows, rule), Bootstrap(labelled, values, rule), absent)
@@ -103,7 +103,7 @@ def _show(one: _Judged, rule: ScoringRule, pooled: bool) -> None:
     """All figures of one system: ids, machines, all."""
     from asdkit.cli.console import DASH, print_table
     from asdkit.metrics import evaluate as judge
-    from asdkit.metrics import is_shaky, pool_ids
+    from asdkit.metrics import is_unreliable, pool_ids
 
     rows = list(one.rows)
     bootstrap = one.bootstrap
@@ -118,7 +118,7 @@ def _show(one: _Judged, rule: ScoringRule, pooled: bool) -> None:
     for mean in one.means:
         its = [r for r in rows if mean.machine in (None, r.machine)]
         there = len({r.id if mean.machine else r.machine for r in its})
-        intervals = bootstrap.mean(its) or (None, None, None)
+        intervals = bootstrap.mean_intervals(its) or (None, None, None)
         table.append(
             [
                 mean.machine or "all",
@@ -136,7 +136,7 @@ def _show(one: _Judged, rule: ScoringRule, pooled: bool) -> None:
     _show_decisions(one)
     if one.absent:
         typer.echo(f"note: {one.system.name}: no scores of {', '.join(one.absent)}", err=True)
-    if any(is_shaky(r) for r in rows):
+    if any(is_unreliable(r) for r in rows):
         typer.echo("note: ? = nearly perfect scores of few clips; the interval of the pAUC may lie too low", err=True)
     if one.means[-1].official is None:
         why = f"the rule of {rule.name} needs both classes in each id" + (" and domain" if rule.anomalies else "")
@@ -145,10 +145,10 @@ def _show(one: _Judged, rule: ScoringRule, pooled: bool) -> None:
 
 def _row(result: IdResult, bootstrap: Bootstrap) -> list[str]:
     from asdkit.cli.console import DASH
-    from asdkit.metrics import is_shaky
+    from asdkit.metrics import is_unreliable
 
-    area, part = (None, None) if result.auc is None else bootstrap.of(result)
-    mark = "?" if is_shaky(result) else ""
+    area, part = (None, None) if result.auc is None else bootstrap.intervals(result)
+    mark = "?" if is_unreliable(result) else ""
     return [
         result.machine,
         result.id,
@@ -174,15 +174,15 @@ def _show_decisions(one: _Judged) -> None:
     if not one.system.decisions:
         return
     from asdkit.cli.console import print_table
-    from asdkit.metrics import judge
+    from asdkit.metrics import count_decisions
 
-    groups: dict[tuple[str, str], list[Labelled]] = {}
+    groups: dict[tuple[str, str], list[LabelledClip]] = {}
     for clip in one.truth:
         groups.setdefault((clip.machine, clip.id), []).append(clip)
     table = []
     for (machine, id_), clips in groups.items():
         said = [one.system.decisions[machine, c.name.partition("/")[2]] for c in clips]
-        found = judge([c.label for c in clips], said)
+        found = count_decisions([c.label for c in clips], said)
         table.append([machine, id_, *(f"{100 * x:.2f}" for x in (found.precision, found.recall, found.f1))])
     print_table(["machine", "id", "precision, %", "recall, %", "F1, %"], table, title=f"{one.system.name}, decisions")
 

@@ -28,12 +28,12 @@ def show_healthy(folder: Path) -> None:
 
 def _show_odd(run: Run, machine: str, name: str) -> None:
     from asdkit.cli.console import print_table
-    from asdkit.report.rankings import odd_training_clips
+    from asdkit.report.rankings import unusual_training_clips
 
     seen = {"train": "learnt from", "held": "held out"}
     rows = [
         [heard.clip, heard.id, f"{heard.score:.4g}", f"{heard.z:+.1f}", seen[split]]
-        for heard, split in odd_training_clips(run.tables[machine], name)
+        for heard, split in unusual_training_clips(run.tables[machine], name)
     ]
     if rows:
         print_table(

@@ -1,7 +1,7 @@
 """How well scores separate normal from anomalous clips, and how sure that is. The only place test labels reach."""
 
-from asdkit.metrics.bootstrap import RESAMPLES, Bootstrap, difference, interval_of, is_shaky, resample
-from asdkit.metrics.evaluation import POOLED, Decisions, Labelled, evaluate, judge, pool_ids
+from asdkit.metrics.bootstrap import RESAMPLES, Bootstrap, difference, is_unreliable, percentile_interval, resample_auc
+from asdkit.metrics.evaluation import POOLED, Decisions, LabelledClip, count_decisions, evaluate, pool_ids
 from asdkit.metrics.intervals import Interval, delong
 from asdkit.metrics.roc import MAX_FPR, auc, pauc, roc_curve
 from asdkit.metrics.rules import DCASE2020, DCASE2021, DCASE2022, IdResult, Mean, ScoringRule, means, rank, rule_for
@@ -17,21 +17,21 @@ __all__ = [
     "Decisions",
     "IdResult",
     "Interval",
-    "Labelled",
+    "LabelledClip",
     "Mean",
     "ScoringRule",
     "auc",
+    "count_decisions",
     "delong",
     "difference",
     "evaluate",
-    "interval_of",
-    "is_shaky",
-    "judge",
+    "is_unreliable",
     "means",
     "pauc",
+    "percentile_interval",
     "pool_ids",
     "rank",
-    "resample",
+    "resample_auc",
     "roc_curve",
     "rule_for",
 ]

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from asdkit.metrics.evaluation import Labelled, by_domain, by_id
+from asdkit.metrics.evaluation import LabelledClip, by_domain, by_id
 from asdkit.metrics.intervals import LEVEL, Interval, delong
 from asdkit.metrics.roc import MAX_FPR, FloatArray
 from asdkit.metrics.rules import DCASE2020, IdResult, ScoringRule
@@ -29,7 +29,9 @@ _BATCH = 256  # resamples at a time: weights of 1,000 clips then take 2 MB
 Key = tuple[str, str, str | None]
 
 
-def resample(labels: npt.ArrayLike, scores: npt.ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0) -> FloatArray:
+def resample_auc(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0
+) -> FloatArray:
     """AUC and pAUC [float64, ``[resamples, 2]``] of what the clips of one ROC curve may be a sample of.
 
     Parameters
@@ -46,13 +48,13 @@ def resample(labels: npt.ArrayLike, scores: npt.ArrayLike, *, resamples: int = R
     return _resample([(truth, np.asarray(scores, dtype=np.float64), np.arange(len(truth)))], truth, resamples, seed)[0]
 
 
-def interval_of(draws: FloatArray, estimate: float) -> Interval:
+def percentile_interval(draws: FloatArray, estimate: float) -> Interval:
     """Equal tails of resamples [float64, ``[resamples]``] of an area; they hold the estimate, within 0 and 1."""
     low, high = np.quantile(draws, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
     return Interval(max(0.0, min(float(low), estimate)), min(1.0, max(float(high), estimate)))
 
 
-def is_shaky(result: IdResult) -> bool:
+def is_unreliable(result: IdResult) -> bool:
     """Whether a row's intervals may lie too low: nearly perfect scores of few clips (see docs/evaluation.md)."""
     return result.auc is not None and result.auc > 0.97 and min(result.n_normal, result.n_anomaly) < 100
 
@@ -65,12 +67,12 @@ class Bootstrap:
     truth, scores, rule
         As for `evaluate`, which must have found no fault.
     resamples, seed
-        As for `resample`; each machine id draws on its own.
+        As for `resample_auc`; each machine id draws on its own.
     """
 
     def __init__(
         self,
-        truth: Sequence[Labelled],
+        truth: Sequence[LabelledClip],
         scores: Mapping[str, float],
         rule: ScoringRule = DCASE2020,
         *,
@@ -95,25 +97,25 @@ class Bootstrap:
                 drawn = _resample(sets, labels, resamples, _seed(seed, machine, id_))
                 self._draws.update(zip(keys, drawn, strict=True))
 
-    def of(self, result: IdResult) -> tuple[Interval, Interval]:
+    def intervals(self, result: IdResult) -> tuple[Interval, Interval]:
         """Intervals of one row that has both figures: DeLong's of the AUC, the bootstrap's of the pAUC.
 
         An AUC with a single clip of a class has the bootstrap's too.
         """
         draws = self._draws[_key(result)]
-        area = self._areas.get(_key(result)) or interval_of(draws[:, 0], result.auc or 0.0)
-        return area, interval_of(draws[:, 1], result.pauc or 0.0)
+        area = self._areas.get(_key(result)) or percentile_interval(draws[:, 0], result.auc or 0.0)
+        return area, percentile_interval(draws[:, 1], result.pauc or 0.0)
 
-    def mean(self, rows: Sequence[IdResult]) -> tuple[Interval, Interval, Interval] | None:
+    def mean_intervals(self, rows: Sequence[IdResult]) -> tuple[Interval, Interval, Interval] | None:
         """Intervals of AUC, pAUC and official score over these rows, as `ScoringRule.average` has them."""
         estimates = self._rule.average(rows, lambda r: float(r.auc or 0), lambda r: float(r.pauc or 0))
-        draws = self.draws(rows)
+        draws = self.mean_resamples(rows)
         if estimates is None or draws is None:
             return None
-        auc, pauc, official = (interval_of(d, float(e)) for d, e in zip(draws, estimates, strict=True))
+        auc, pauc, official = (percentile_interval(d, float(e)) for d, e in zip(draws, estimates, strict=True))
         return auc, pauc, official
 
-    def draws(self, rows: Sequence[IdResult]) -> tuple[FloatArray, FloatArray, FloatArray] | None:
+    def mean_resamples(self, rows: Sequence[IdResult]) -> tuple[FloatArray, FloatArray, FloatArray] | None:
         """Resamples [float64, ``[resamples]``] of AUC, pAUC and official score over these rows."""
         return self._rule.average(rows, self._centred(0), self._centred(1))
 
@@ -145,7 +147,7 @@ def difference(
     one, other
         A system's bootstrap and its rows; both of the same truth, rule, number of resamples and seed.
     """
-    mine, others = one[0].draws(one[1]), other[0].draws(other[1])
+    mine, others = one[0].mean_resamples(one[1]), other[0].mean_resamples(other[1])
     if mine is None or others is None:
         return None
     tails = [np.quantile(a - b, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2]) for a, b in zip(mine, others, strict=True)]

@@ -49,7 +49,7 @@ class Decisions:
         return found / (found + self.false_positive + self.false_negative) if found else 0.0
 
 
-def judge(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> Decisions:
+def count_decisions(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> Decisions:
     """Count decisions by how right they were.
 
     Parameters
@@ -68,7 +68,7 @@ POOLED = "pooled"
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledClip:
     """A test clip with what is known of it: the truth that scores are joined to, by name."""
 
     name: str
@@ -79,7 +79,7 @@ class Labelled:
 
 
 def evaluate(
-    truth: Sequence[Labelled], scores: Mapping[str, float], *, name: str, kind: str, rule: ScoringRule | None = None
+    truth: Sequence[LabelledClip], scores: Mapping[str, float], *, name: str, kind: str, rule: ScoringRule | None = None
 ) -> list[IdResult]:
     """AUC and pAUC of each machine id, scores joined to clips by name.
 
@@ -122,17 +122,17 @@ def evaluate(
     return results
 
 
-def by_id(truth: Sequence[Labelled]) -> dict[tuple[str, str], list[Labelled]]:
+def by_id(truth: Sequence[LabelledClip]) -> dict[tuple[str, str], list[LabelledClip]]:
     """Clips of each machine and id, sorted by both and by name."""
-    groups: dict[tuple[str, str], list[Labelled]] = {}
+    groups: dict[tuple[str, str], list[LabelledClip]] = {}
     for clip in sorted(truth, key=lambda c: (c.machine, c.id, c.name)):
         groups.setdefault((clip.machine, clip.id), []).append(clip)
     return groups
 
 
-def by_domain(clips: Sequence[Labelled], rule: ScoringRule | None) -> dict[str | None, list[Labelled]]:
+def by_domain(clips: Sequence[LabelledClip], rule: ScoringRule | None) -> dict[str | None, list[LabelledClip]]:
     """What one id is judged on: all clips (None), and each domain's as the rule has it."""
-    groups: dict[str | None, list[Labelled]] = {None: list(clips)}
+    groups: dict[str | None, list[LabelledClip]] = {None: list(clips)}
     if rule is not None and rule.anomalies is not None:
         for domain in sorted({c.domain for c in clips if c.domain is not None}):
             every = rule.anomalies == "all"
@@ -140,6 +140,6 @@ def by_domain(clips: Sequence[Labelled], rule: ScoringRule | None) -> dict[str |
     return groups
 
 
-def pool_ids(truth: Sequence[Labelled]) -> list[Labelled]:
+def pool_ids(truth: Sequence[LabelledClip]) -> list[LabelledClip]:
     """Take all ids of a machine as one, as some papers do; such figures compare with their like alone."""
     return [replace(clip, id=POOLED) for clip in truth]

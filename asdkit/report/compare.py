@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asdkit.errors import DataError
-from asdkit.metrics import DCASE2020, Bootstrap, IdResult, Interval, Labelled, difference, evaluate, is_shaky
+from asdkit.metrics import DCASE2020, Bootstrap, IdResult, Interval, LabelledClip, difference, evaluate, is_unreliable
 from asdkit.report.run_data import Run, ScoreTable
 from asdkit.text import printable
 
@@ -26,7 +26,7 @@ class Difference:
         In the first run and in the second.
     auc_interval, pauc_interval
         Of the second less the first, paired, 95 %.
-    shaky
+    unreliable
         Whether they may be too narrow: nearly perfect scores of few clips in both runs.
     """
 
@@ -38,7 +38,7 @@ class Difference:
     pauc: tuple[float, float]
     auc_interval: Interval
     pauc_interval: Interval
-    shaky: bool
+    unreliable: bool
 
 
 def compare(first: Run, second: Run) -> list[Difference]:
@@ -68,12 +68,12 @@ def compare(first: Run, second: Run) -> list[Difference]:
     for name in names:
         rows += _of_name(first, second, name, _scored(first, second, name, machines))
     if not rows:
-        reasons = passed_over(first, second) or ["no id has labelled test clips of both classes"]
+        reasons = not_compared(first, second) or ["no id has labelled test clips of both classes"]
         raise DataError("there is no AUC to compare", hint="\n".join(reasons))
     return rows
 
 
-def passed_over(first: Run, second: Run) -> list[str]:
+def not_compared(first: Run, second: Run) -> list[str]:
     """Say what one run has and the other has not, in a line each."""
     machines, names = _common(first, second)
     lines = []
@@ -127,9 +127,9 @@ def _difference(
     intervals = difference(chosen[1], chosen[0])
     assert intervals is not None  # each row has both figures
     aucs, paucs = zip(*(_means(rows) for _, rows in chosen), strict=True)
-    shaky = id_ is not None and all(is_shaky(row) for _, rows in chosen for row in rows)
+    unreliable = id_ is not None and all(is_unreliable(row) for _, rows in chosen for row in rows)
     pairs = (aucs[0], aucs[1]), (paucs[0], paucs[1])
-    return Difference(name, kind, machine, id_, *pairs, intervals[0], intervals[1], shaky)
+    return Difference(name, kind, machine, id_, *pairs, intervals[0], intervals[1], unreliable)
 
 
 def _means(rows: Sequence[IdResult]) -> tuple[float, float]:
@@ -152,9 +152,9 @@ def _require_its_own(run: Run, results: Sequence[IdResult]) -> None:
             )
 
 
-def _truth(machine: str, table: ScoreTable) -> list[Labelled]:
+def _truth(machine: str, table: ScoreTable) -> list[LabelledClip]:
     rows = zip(table.clips, table.ids, table.splits, table.labels, strict=True)
-    return [Labelled(clip, machine, id_, x) for clip, id_, split, x in rows if split == "test" and x is not None]
+    return [LabelledClip(clip, machine, id_, x) for clip, id_, split, x in rows if split == "test" and x is not None]
 
 
 def _scores(table: ScoreTable, name: str) -> zip[tuple[str, float]]:

@@ -62,7 +62,7 @@ def ranked(table: ScoreTable, name: str, split: str, label: int | None, *, lowes
     return [_heard(table, i, scores, z if comparable else None) for i in found]
 
 
-def odd_training_clips(table: ScoreTable, name: str) -> list[tuple[RankedClip, str]]:
+def unusual_training_clips(table: ScoreTable, name: str) -> list[tuple[RankedClip, str]]:
     """List the healthy recordings that look odd, the oddest first, each with its split (``"train"`` or ``"held"``)."""
     scores = table.columns[name]
     z = _standardised(table, scores)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from asdkit.data import Clip
 from asdkit.errors import AsdkitWarning, DataError
 from asdkit.files import write_atomic
-from asdkit.metrics import IdResult, Labelled, Mean, ScoringRule, evaluate, means, rule_for
+from asdkit.metrics import IdResult, LabelledClip, Mean, ScoringRule, evaluate, means, rule_for
 from asdkit.run.check_recordings import Skipped
 from asdkit.run.fusion import BoolArray, fuse_members
 from asdkit.run.store import read_verified, write_json
@@ -245,7 +245,7 @@ def _evaluate(
                 if name not in table.columns:
                     continue
                 truth = [
-                    Labelled(c.name, c.machine, c.id, c.label, c.domain)
+                    LabelledClip(c.name, c.machine, c.id, c.label, c.domain)
                     for c in table.clips
                     if c.split == "test" and c.label is not None
                 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asdkit.metrics import IdResult, Labelled, evaluate, means
+from asdkit.metrics import IdResult, LabelledClip, evaluate, means
 
 Row = tuple[str, str, str, str, str]
 """path, machine, id, split, label"""
@@ -45,7 +45,7 @@ def write_run(
     for name in names:
         kind = "system" if name in systems else "member"
         known = [(r, s[name]) for r, s in zip(rows, table, strict=True) if r[3] == "test" and r[4]]
-        truth = [Labelled(r[0], r[1], r[2], int(r[4] == "anomaly")) for r, _ in known]
+        truth = [LabelledClip(r[0], r[1], r[2], int(r[4] == "anomaly")) for r, _ in known]
         results += evaluate(truth, {r[0]: s for r, s in known}, name=name, kind=kind)
     folder.mkdir()
     with (folder / "scores.csv").open("w", newline="") as file:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from asdkit.errors import DataError
-from asdkit.metrics import IdResult, Labelled, auc, evaluate, means, pauc
+from asdkit.metrics import IdResult, LabelledClip, auc, evaluate, means, pauc
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "data" / "golden_scores"
 
@@ -24,7 +24,7 @@ def test_auc_and_pauc_equal_the_published_ones():
         with (GOLDEN / row["scores_file"]).open() as file:
             scored = list(csv.reader(file))
         truth = [
-            Labelled(name, row["machine"], row["id"], 0 if name.startswith("normal_") else 1) for name, _ in scored
+            LabelledClip(name, row["machine"], row["id"], 0 if name.startswith("normal_") else 1) for name, _ in scored
         ]
         (result,) = evaluate(truth, {name: float(score) for name, score in scored}, name="AE", kind="member")
         assert (result.n_normal, result.n_anomaly) == (int(row["n_normal"]), int(row["n_anomaly"]))
@@ -56,7 +56,7 @@ def test_pauc_is_half_for_a_constant_score_and_one_for_a_perfect_one():
 
 
 def _clip(name, id_="00", label=0):
-    return Labelled(name, "fan", id_, label)
+    return LabelledClip(name, "fan", id_, label)
 
 
 def test_a_missing_and_a_nan_score_stop_the_evaluation_and_are_named():

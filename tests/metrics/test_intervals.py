@@ -11,14 +11,14 @@ from asdkit.metrics import (
     DCASE2022,
     Bootstrap,
     Interval,
-    Labelled,
+    LabelledClip,
     auc,
     delong,
     difference,
     evaluate,
-    interval_of,
     pauc,
-    resample,
+    percentile_interval,
+    resample_auc,
 )
 from benchmarks.coverage import MODELS, Binormal, cover, cover_means, jackknife
 from tests.metrics import naive
@@ -30,7 +30,7 @@ def room(shift=1.0, seed=0, clips=40, ids=("00", "02")):
     truth, scores = [], {}
     for id_ in ids:
         for i in range(2 * clips):
-            clip = Labelled(f"{id_}_{i}", "fan", id_, i % 2, ("source", "target")[i // 2 % 2])
+            clip = LabelledClip(f"{id_}_{i}", "fan", id_, i % 2, ("source", "target")[i // 2 % 2])
             truth.append(clip)
             scores[clip.name] = float(rng.normal() + shift * clip.label)
     return truth, scores
@@ -54,9 +54,9 @@ def test_intervals_of_perfect_scores_end_at_one_and_still_have_a_width():
     labels = np.repeat([0, 1], 10)
     assert delong(labels, labels).high == 1.0
     assert 0.5 < delong(labels, labels).low < 0.9
-    draws = resample(labels, labels, resamples=500)
-    assert interval_of(draws[:, 0], 1.0).high == 1.0
-    assert 0.7 < interval_of(draws[:, 0], 1.0).low < 1.0
+    draws = resample_auc(labels, labels, resamples=500)
+    assert percentile_interval(draws[:, 0], 1.0).high == 1.0
+    assert 0.7 < percentile_interval(draws[:, 0], 1.0).low < 1.0
 
 
 def test_an_interval_needs_two_clips_of_each_class():
@@ -70,21 +70,21 @@ def test_the_kernel_does_what_the_definition_says(data):
     labels = data.draw(st.lists(st.integers(0, 1), min_size=2, max_size=25).filter(lambda x: 0 < sum(x) < len(x)))
     scores = [data.draw(st.integers(0, data.draw(st.sampled_from([2, 100])))) for _ in labels]
     seed = data.draw(st.integers(0, 5))
-    found = resample(labels, scores, resamples=3, seed=seed)
+    found = resample_auc(labels, scores, resamples=3, seed=seed)
     np.testing.assert_allclose(found, naive.resample(labels, scores, 3, seed), rtol=1e-9, atol=1e-12)
 
 
 def test_constant_scores_are_worth_one_half_give_or_take_what_the_next_clip_may_do():
-    draws = resample(np.repeat([0, 1], 50), np.zeros(100), resamples=2000)
+    draws = resample_auc(np.repeat([0, 1], 50), np.zeros(100), resamples=2000)
     np.testing.assert_allclose(draws.mean(axis=0), 0.5, atol=0.01)
     assert draws.std(axis=0).max() < 0.05
 
 
 def test_resamples_follow_from_the_seed_alone_and_not_from_their_number():
     labels, scores = Binormal(1.0).draw(np.random.default_rng(0), 30, 30)
-    whole = resample(labels, scores, resamples=600, seed=4)
-    np.testing.assert_array_equal(whole[:256], resample(labels, scores, resamples=256, seed=4))
-    assert not np.array_equal(whole[:256], resample(labels, scores, resamples=256, seed=5))
+    whole = resample_auc(labels, scores, resamples=600, seed=4)
+    np.testing.assert_array_equal(whole[:256], resample_auc(labels, scores, resamples=256, seed=4))
+    assert not np.array_equal(whole[:256], resample_auc(labels, scores, resamples=256, seed=5))
 
 
 def test_the_order_of_the_clips_makes_no_difference():
@@ -92,7 +92,7 @@ def test_the_order_of_the_clips_makes_no_difference():
     rows = evaluate(truth, scores, name="A", kind="system", rule=DCASE2022)
     mixed = Bootstrap(truth[::-1], scores, DCASE2022, resamples=300)
     for row in rows:
-        assert mixed.of(row) == Bootstrap(truth, scores, DCASE2022, resamples=300).of(row)
+        assert mixed.intervals(row) == Bootstrap(truth, scores, DCASE2022, resamples=300).intervals(row)
 
 
 def test_intervals_hold_their_estimates_and_narrow_with_more_ids():
@@ -102,10 +102,10 @@ def test_intervals_hold_their_estimates_and_narrow_with_more_ids():
         rows = evaluate(truth, scores, name="A", kind="system", rule=DCASE2022)
         boot = Bootstrap(truth, scores, DCASE2022, resamples=1000)
         for row in rows:
-            area, part = boot.of(row)
+            area, part = boot.intervals(row)
             assert row.auc in area
             assert row.pauc in part
-        *_, official = boot.mean(rows)
+        *_, official = boot.mean_intervals(rows)
         widths.append(official.high - official.low)
     assert widths[1] == pytest.approx(widths[0] / np.sqrt(6), rel=0.25)
 
@@ -118,7 +118,7 @@ def test_a_paired_difference_is_narrower_than_its_parts_and_names_the_better_sys
         rows = evaluate(truth, values, name="A", kind="system")
         pairs.append((Bootstrap(truth, values, resamples=1000), rows))
     gap = difference(*pairs)[0]
-    alone = pairs[0][0].mean(pairs[0][1])[0]
+    alone = pairs[0][0].mean_intervals(pairs[0][1])[0]
     assert gap.low > 0
     assert gap.high - gap.low < (alone.high - alone.low) / 2
     same = difference(pairs[0], pairs[0])
@@ -127,11 +127,11 @@ def test_a_paired_difference_is_narrower_than_its_parts_and_names_the_better_sys
 
 def test_ten_thousand_resamples_of_a_thousand_clips_take_under_half_a_second():
     labels, scores = Binormal(1.0).draw(np.random.default_rng(0), 500, 500)
-    resample(labels, scores, resamples=1)
+    resample_auc(labels, scores, resamples=1)
     times = []
     for _ in range(3):
         begin = time.perf_counter()
-        resample(labels, scores, resamples=10_000)
+        resample_auc(labels, scores, resamples=10_000)
         times.append(time.perf_counter() - begin)
     assert min(times) < 0.5
 

@@ -7,10 +7,10 @@ from asdkit.metrics import (
     DCASE2021,
     DCASE2022,
     IdResult,
-    Labelled,
+    LabelledClip,
     Mean,
+    count_decisions,
     evaluate,
-    judge,
     means,
     pool_ids,
     rank,
@@ -27,7 +27,7 @@ def section(id_="00"):
     for domain, classes in SECTION.items():
         for label, values in enumerate(classes):
             for value in values:
-                clip = Labelled(f"{id_}_{domain}_{value}", "fan", id_, label, domain)
+                clip = LabelledClip(f"{id_}_{domain}_{value}", "fan", id_, label, domain)
                 truth.append(clip)
                 scores[clip.name] = value
     return truth, scores
@@ -128,8 +128,8 @@ def test_ranking_needs_every_system_on_every_machine():
 
 
 def test_precision_recall_and_f1_follow_from_the_counts():
-    found = judge([0, 0, 0, 1, 1, 1, 1, 0], [1, 0, 0, 1, 1, 0, 1, 0])
+    found = count_decisions([0, 0, 0, 1, 1, 1, 1, 0], [1, 0, 0, 1, 1, 0, 1, 0])
     assert (found.true_positive, found.false_positive, found.false_negative, found.true_negative) == (3, 1, 1, 3)
     assert (found.precision, found.recall, found.f1) == (3 / 4, 3 / 4, 3 / 4)
-    silent = judge([0, 1], [0, 0])
+    silent = count_decisions([0, 1], [0, 0])
     assert (silent.precision, silent.recall, silent.f1) == (0, 0, 0)

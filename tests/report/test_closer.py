@@ -20,7 +20,7 @@ from asdkit.report.cautions import thresholds
 from asdkit.report.clip_plots import axis_of, draw_clip
 from asdkit.report.clip_sections import MAX_SECONDS, data_uri, excerpt
 from asdkit.report.explain import choose, explain_worst, frequencies_of
-from asdkit.report.rankings import disagreements, odd_training_clips
+from asdkit.report.rankings import disagreements, unusual_training_clips
 from asdkit.report.run_data import Run, read_run
 from tests.helpers.made_runs import clips, write_run
 from tests.helpers.pages import Page
@@ -234,7 +234,7 @@ def test_clips_held_out_are_a_group_of_their_own(tmp_path):
     run = read_run(folder)
     assert run.tables["fan"].count("00", "held") == 2
     assert run.tables["fan"].count("00", "train") == 4
-    odd = odd_training_clips(run.tables["fan"], "A")
+    odd = unusual_training_clips(run.tables["fan"], "A")
     # 0 and 1 held out: z of -1 and 1; 2 to 5 learnt from: of -1.34 to 1.34
     assert [(h.clip, split) for h, split in odd][:2] == [(rows[5][0], "train"), (held[1], "held")]
     assert odd[0][0].z == pytest.approx(1.5 / np.std([2, 3, 4, 5]))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from asdkit.errors import DataError
-from asdkit.metrics import Bootstrap, Labelled, difference, evaluate
-from asdkit.report.compare import compare, passed_over
+from asdkit.metrics import Bootstrap, LabelledClip, difference, evaluate
+from asdkit.report.compare import compare, not_compared
 from asdkit.report.run_data import read_run
 from tests.helpers.made_runs import clips, write_run
 
@@ -48,7 +48,7 @@ def test_differences_are_those_of_the_paired_bootstrap(pair, rows):
         ("pump", "02"),
         ("pump", None),
     } | {(None, None)}
-    truth = [Labelled(r[0], r[1], r[2], int(r[4] == "anomaly")) for r in rows if r[3] == "test"]
+    truth = [LabelledClip(r[0], r[1], r[2], int(r[4] == "anomaly")) for r in rows if r[3] == "test"]
     judged = []
     for shift in (3.0, 0.5):
         scores = {r[0]: separating(shift)(r, "A") for r in rows if r[3] == "test"}
@@ -136,7 +136,7 @@ def test_what_only_one_run_has_is_told(tmp_path, rows, asdkit_command):
     one = write_run(tmp_path / "one", rows, ["A", "B"], {"both": ("A", "B")})
     without_scores(one, "pump", "A")
     other = write_run(tmp_path / "other", rows, ["A", "C"], {})
-    assert passed_over(read_run(one), read_run(other)) == [
+    assert not_compared(read_run(one), read_run(other)) == [
         "members and systems of the first alone: B, both",
         "A: the first has no scores of pump",
         "members and systems of the second alone: C",
@@ -170,7 +170,7 @@ def test_a_run_whose_figures_are_not_those_of_its_scores_is_refused(pair):
 def test_nearly_perfect_scores_of_few_clips_are_marked(tmp_path, rows, asdkit_command):
     one, other = (write_run(tmp_path / n, rows, ["A"], {}, scores=separating(s)) for n, s in (("1", 50), ("2", 60)))
     found = compare(read_run(one), read_run(other))
-    assert [d.shaky for d in found] == [d.id is not None for d in found]
+    assert [d.unreliable for d in found] == [d.id is not None for d in found]
     assert "? = nearly perfect" in asdkit_command("compare", one, other).stderr
 
 
