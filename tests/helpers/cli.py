@@ -91,18 +91,15 @@ def _standard_streams(stdin: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
             stack.callback(os.dup2, saved, number)
             os.dup2(file.fileno(), number)
         before = sys.stdin, sys.stdout, sys.stderr
-        streams = (
-            open(0, encoding="utf-8", closefd=False),
-            open(1, "w", encoding=encoding, errors=errors, closefd=False),
-            open(2, "w", encoding=encoding, errors="backslashreplace", buffering=1, closefd=False),
-        )
         try:
-            sys.stdin, sys.stdout, sys.stderr = streams
-            yield files[1], files[2]
+            with (
+                open(0, encoding="utf-8", closefd=False) as sys.stdin,
+                open(1, "w", encoding=encoding, errors=errors, closefd=False) as sys.stdout,
+                open(2, "w", encoding=encoding, errors="backslashreplace", buffering=1, closefd=False) as sys.stderr,
+            ):
+                yield files[1], files[2]
         finally:
             sys.stdin, sys.stdout, sys.stderr = before
-            for stream in streams:
-                stream.close()
 
 
 def _text(file: IO[bytes]) -> str:
