@@ -65,18 +65,17 @@ def results_table(results: Results) -> tuple[list[str], list[list[str]]]:
 
     A mean over fewer machines than another row's says over how many.
     """
+    from asdkit.metrics import partial_means
+
     machines = sorted(results.scores)
-    over = {(m.name, m.kind): m.of for m in results.means if m.machine is None}
-    most = max(over.values(), default=0)
+    partial = {(m.name, m.kind): f" of {m.of}/{most}" for m, most in partial_means(results.means)}
     cells = {(m.name, m.kind, m.machine): (m.auc, m.pauc) for m in results.means}
     rows = []
     for kind, names in (("member", results.members), ("system", results.systems)):
         for name in names:
             figures = [cells.get((name, kind, machine)) for machine in (*machines, None)]
-            of = over.get((name, kind), 0)
-            fewer = f" of {of}/{most}" if 0 < of < most else ""
             *each, mean = map(_cell, figures)
-            rows.append([name, kind, *each, mean + fewer])
+            rows.append([name, kind, *each, mean + partial.get((name, kind), "")])
     return ["", "", *machines, "mean"], rows
 
 

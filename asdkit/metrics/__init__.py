@@ -4,7 +4,18 @@ from asdkit.metrics.bootstrap import RESAMPLES, Bootstrap, difference, is_unreli
 from asdkit.metrics.evaluation import POOLED, Decisions, LabelledClip, count_decisions, evaluate, pool_ids
 from asdkit.metrics.intervals import Interval, delong
 from asdkit.metrics.roc import MAX_FPR, auc, pauc, roc_curve
-from asdkit.metrics.rules import DCASE2020, DCASE2021, DCASE2022, IdResult, Mean, ScoringRule, means, rank, rule_for
+from asdkit.metrics.rules import (
+    DCASE2020,
+    DCASE2021,
+    DCASE2022,
+    IdResult,
+    Mean,
+    ScoringRule,
+    means,
+    partial_means,
+    rank,
+    rule_for,
+)
 
 __all__ = [
     "DCASE2020",
@@ -27,6 +38,7 @@ __all__ = [
     "evaluate",
     "is_unreliable",
     "means",
+    "partial_means",
     "pauc",
     "percentile_interval",
     "pool_ids",

@@ -174,6 +174,16 @@ def _mean(machine: str | None, name: str, kind: str, rows: Sequence[IdResult], o
     return Mean(machine, name, kind, auc, pauc, of, official)
 
 
+def partial_means(averages: Iterable[Mean]) -> list[tuple[Mean, int]]:
+    """List the overall means over fewer machines than the fullest one, each with the machine count of that one.
+
+    Such a mean is not comparable with the others.
+    """
+    overall = [mean for mean in averages if mean.machine is None]
+    most = max((mean.of for mean in overall), default=0)
+    return [(mean, most) for mean in overall if 0 < mean.of < most]
+
+
 def rank(results: Sequence[Mean]) -> dict[str, float]:
     """Rank systems as the challenge of 2020 did: by the mean of their places, best (lowest) first.
 

@@ -6,13 +6,14 @@ What a reader must know before trusting the figures.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from asdkit.bundle import CalibrationScores, Calibrator
 from asdkit.bundle.calibration import percent
+from asdkit.metrics import partial_means
 from asdkit.report.run_data import Run
 
 
@@ -126,7 +127,7 @@ def cautions(run: Run, left_out: Sequence[str] = ()) -> list[Caution]:
     """
     kinds = [
         ("Failed jobs", True, [f"{title}: {why}" for title, why in run.failed.items()]),
-        ("Recordings left out", True, [f"{s['path']}: {s['reason']}" for s in run.skipped]),
+        ("Recordings left out", True, [f"{s.name}: {s.reason}" for s in run.skipped]),
         ("Means that do not compare", True, _partial_means(run)),
         ("Worse than chance", True, _worse_than_chance(run)),
         ("Few test clips", False, _few_test_clips(run)),
@@ -142,13 +143,11 @@ def cautions(run: Run, left_out: Sequence[str] = ()) -> list[Caution]:
 
 
 def _partial_means(run: Run) -> list[str]:
-    overall = [m for m in run.means if m["machine"] is None and m["auc"] is not None]
-    most = max((m["of"] for m in overall), default=0)
-    return [f"{m['name']}: its mean is over {m['of']} of {most} machines" for m in overall if m["of"] < most]
+    return [f"{m.name}: its mean is over {m.of} of {most} machines" for m, most in partial_means(run.means)]
 
 
 def _worse_than_chance(run: Run) -> list[str]:
-    low = [r for r in run.results if r["auc"] is not None and r["auc"] < 0.5]
+    low = [asdict(r) for r in run.results if r.auc is not None and r.auc < 0.5]
     return _alike(low, lambda r: f"{r['name']}: its AUC is below 50 %")
 
 
@@ -161,7 +160,7 @@ def _few_test_clips(run: Run) -> list[str]:
             f"{100 / min(normal, anomaly):.1f} points, and the pAUC hangs on {on}"
         )
 
-    few = [r for r in run.results if r["auc"] is not None and min(r["n_normal"], r["n_anomaly"]) < 100]
+    few = [asdict(r) for r in run.results if r.auc is not None and min(r.n_normal, r.n_anomaly) < 100]
     return _alike(few, said)
 
 

@@ -141,7 +141,7 @@ def _means(rows: Sequence[IdResult]) -> tuple[float, float]:
 
 def _require_its_own(run: Run, results: Sequence[IdResult]) -> None:
     """Refuse a run whose figures were made from other scores."""
-    told = {(r["name"], r["machine"], r["id"]): r["auc"] for r in run.results if r.get("domain") is None}
+    told = {(r.name, r.machine, r.id): r.auc for r in run.results if r.domain is None}
     for row in results:
         auc = told.get((row.name, row.machine, row.id), row.auc)
         if auc is None or row.auc is None or abs(auc - row.auc) > _ROUNDING:

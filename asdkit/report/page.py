@@ -15,12 +15,14 @@ from typing import Any
 
 from asdkit.bundle.calibration import percent
 from asdkit.files import write_atomic
+from asdkit.metrics import IdResult, Mean
 from asdkit.report.cautions import cautions, named, thresholds
 from asdkit.report.clip_plots import told
 from asdkit.report.clip_sections import ExplainedClip
 from asdkit.report.plots import MAX_CURVES, Drawing, Plot, draw, plan_plots, write_plots
 from asdkit.report.rankings import agreement, disagreements, worth_hearing
 from asdkit.report.run_data import Run, read_run
+from asdkit.run.records import SystemRecord
 from asdkit.version import __version__
 
 DASH = "–"  # noqa: RUF001  what a table shows for no figure
@@ -68,7 +70,7 @@ def render(
         style=Markup((templates / "report.css").read_text(encoding="utf-8")),  # noqa: S704  ours
         run=run,
         version=__version__,
-        labelled=any(r["auc"] is not None for r in run.results),
+        labelled=any(r.auc is not None for r in run.results),
         overview=_overview(run),
         cautions=cautions(run, [*_left_out(run, left_out), *not_explained]),
         machines=machines,
@@ -80,27 +82,27 @@ def render(
     )
 
 
-def figures(row: Mapping[str, Any] | None) -> str:
+def figures(row: IdResult | Mean | None) -> str:
     """``AUC (pAUC)`` in per cent, as the results table of ``asdkit run`` has it."""
-    if row is None or row["auc"] is None or row["pauc"] is None:
+    if row is None or row.auc is None or row.pauc is None:
         return DASH
-    return f"{100 * row['auc']:.2f} ({100 * row['pauc']:.2f})"
+    return f"{100 * row.auc:.2f} ({100 * row.pauc:.2f})"
 
 
 def _overview(run: Run) -> dict[str, Any]:
     """Give the results table: a row for each name, a column for each machine, and their mean."""
-    cells = {(m["name"], m["machine"]): m for m in run.means}
+    cells = {(m.name, m.machine): m for m in run.means}
     columns = [*sorted(run.tables), None]
     return _table([(machine, "") for machine in sorted(run.tables)], _rows(run, columns, cells))
 
 
 def _by_id(run: Run, machine: str) -> dict[str, Any]:
     """Give the table of one machine: a column for each id (and domain), and their mean."""
-    rows = [r for r in run.results if r["machine"] == machine]
-    keys: list[Any] = sorted({(r["id"], r.get("domain") or "") for r in rows})
-    counts = {(r["id"], r.get("domain") or ""): (r["n_normal"], r["n_anomaly"]) for r in rows}
-    cells: dict[tuple[str, Any], Any] = {(r["name"], (r["id"], r.get("domain") or "")): r for r in rows}
-    cells |= {(m["name"], None): m for m in run.means if m["machine"] == machine}
+    rows = [r for r in run.results if r.machine == machine]
+    keys: list[Any] = sorted({(r.id, r.domain or "") for r in rows})
+    counts = {(r.id, r.domain or ""): (r.n_normal, r.n_anomaly) for r in rows}
+    cells: dict[tuple[str, Any], Any] = {(r.name, (r.id, r.domain or "")): r for r in rows}
+    cells |= {(m.name, None): m for m in run.means if m.machine == machine}
     header = []
     for id_, domain in keys:
         normal, anomaly = counts[id_, domain]
@@ -128,9 +130,9 @@ def _table(header: Sequence[tuple[str, str]], rows: list[dict[str, Any]]) -> dic
 def _rows(run: Run, columns: Sequence[Any], cells: Mapping[tuple[str, Any], Any]) -> list[dict[str, Any]]:
     best = {}
     for column in columns:
-        known = [c for (_, where), c in cells.items() if where == column and c["auc"] is not None]
-        most = max((c.get("of", 0) for c in known), default=0)  # means over fewer compare with none
-        best[column] = max((c["auc"] for c in known if c.get("of", 0) == most), default=None)
+        known = [c for (_, where), c in cells.items() if where == column and c.auc is not None]
+        most = max((_averaged(c) for c in known), default=0)  # means over fewer compare with none
+        best[column] = max((c.auc for c in known if _averaged(c) == most), default=None)
     return [
         {
             "name": name,
@@ -139,7 +141,7 @@ def _rows(run: Run, columns: Sequence[Any], cells: Mapping[tuple[str, Any], Any]
             "cells": [
                 {
                     "text": figures(cells.get((name, c))),
-                    "best": best[c] is not None and (cells.get((name, c)) or {}).get("auc") == best[c],
+                    "best": best[c] is not None and getattr(cells.get((name, c)), "auc", None) == best[c],
                 }
                 for c in columns
             ],
@@ -148,11 +150,16 @@ def _rows(run: Run, columns: Sequence[Any], cells: Mapping[tuple[str, Any], Any]
     ]
 
 
-def _recipe(system: Mapping[str, Any] | None) -> str:
+def _averaged(cell: IdResult | Mean) -> int:
+    """Count what a mean is over; 0 for the figures of one id."""
+    return cell.of if isinstance(cell, Mean) else 0
+
+
+def _recipe(system: SystemRecord | None) -> str:
     """Say in a few words what a system is made of."""
     if system is None:
         return ""
-    members, fuser = " + ".join(system["members"]), system["fuser"]
+    members, fuser = " + ".join(system.members), system.fuser
     if fuser is None:
         return members
     return f"{members}, {' '.join(str(fuser[k]) for k in ('use', 'combine') if k in fuser)}"
@@ -238,8 +245,8 @@ def _p_value(p_value: float | None, supported: float | None) -> str:
     return f"p-value {p_value:.2g}"
 
 
-def _mean(run: Run, machine: str, name: str) -> Mapping[str, Any] | None:
-    return next((m for m in run.means if (m["machine"], m["name"]) == (machine, name)), None)
+def _mean(run: Run, machine: str, name: str) -> Mean | None:
+    return next((m for m in run.means if (m.machine, m.name) == (machine, name)), None)
 
 
 def _left_out(run: Run, plots: Sequence[Plot]) -> list[str]:

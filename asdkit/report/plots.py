@@ -298,9 +298,7 @@ def roc_curves(run: Run, machine: str, id_: str) -> list[Curve]:
     chosen = table.where(id_, "test", 0, 1)
     labels = np.array([x for x, c in zip(table.labels, chosen, strict=True) if c], dtype=np.int64)
     areas = {
-        r["name"]: r["auc"]
-        for r in run.results
-        if (r["machine"], r["id"], r.get("domain")) == (machine, id_, None) and r["auc"] is not None
+        r.name: r.auc for r in run.results if (r.machine, r.id, r.domain) == (machine, id_, None) and r.auc is not None
     }
     return [
         Curve(name, place, areas[name], labels, table.columns[name][chosen])

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from asdkit.bundle import ThresholdRule as DecisionRule
 from asdkit.errors import DataError
-from asdkit.metrics import rule_for
+from asdkit.metrics import IdResult, Mean, rule_for
 from asdkit.report.records import read_records
+from asdkit.run.check_recordings import Skipped
+from asdkit.run.records import SystemRecord
 from asdkit.text import printable
 
+T = TypeVar("T", IdResult, Mean)
 _NAMES = {"normal": 0, "anomaly": 1, "": None}
 _SPLITS = ("train", "held", "test")
 _UNKNOWN = -1  # label
@@ -89,11 +92,11 @@ class Run:
     name: str
     tables: dict[str, ScoreTable]
     members: list[str]
-    systems: dict[str, Any]
-    results: list[dict[str, Any]]
-    means: list[dict[str, Any]]
+    systems: dict[str, SystemRecord]
+    results: list[IdResult]
+    means: list[Mean]
     failed: dict[str, str]
-    skipped: list[dict[str, str]]
+    skipped: list[Skipped]
     notes: list[str]
     seconds: dict[str, dict[str, float]]
     about: dict[str, Any]
@@ -129,23 +132,24 @@ def read_run(folder: Path) -> Run:
     """
     try:
         settings, found = read_records(folder)
+        results = [_of(IdResult, row) for row in found["results"]]
         members = list(dict.fromkeys(n for by_name in settings["machines"].values() for n in by_name))
         systems = settings["systems"]
         header, tables = _read_scores(folder / "scores.csv", {*members, *systems})
         for machine, table in tables.items():
             _add_held_out(table, found["held_out"].get(machine, []), found["references"].get(machine, {}))
-        _require_same(found["results"], tables)
+        _require_same(results, tables)
         rule = settings["calibration"]
         return Run(
             folder=folder,
             name=found.get("name") or folder.name,
             tables=tables,
             members=[n for n in header if n in members],
-            systems={n: systems[n] for n in header if n in systems},
-            results=found["results"],
-            means=found["means"],
+            systems={n: SystemRecord(**systems[n]) for n in header if n in systems},
+            results=results,
+            means=[_of(Mean, row) for row in found["means"]],
             failed=found["failed"],
-            skipped=found["skipped"],
+            skipped=[Skipped(row["path"], row["reason"]) for row in found["skipped"]],
             notes=found["notes"],
             seconds=found["seconds"],
             about={k: found.get(k) for k in ("seed", "device", "versions", "sha256", "wall_seconds")},
@@ -170,14 +174,20 @@ def _unreadable(folder: Path, why: str) -> DataError:
     )
 
 
-def _require_same(results: list[dict[str, Any]], tables: dict[str, ScoreTable]) -> None:
+def _of(kind: type[T], row: dict[str, Any]) -> T:
+    """Make a dataclass of those values that it has fields for."""
+    names = {field.name for field in fields(kind)}
+    return kind(**{name: value for name, value in row.items() if name in names})
+
+
+def _require_same(results: list[IdResult], tables: dict[str, ScoreTable]) -> None:
     """Require that figures were made from as many clips as there are."""
     for row in results:
-        if row["auc"] is None or row.get("domain") is not None:
+        if row.auc is None or row.domain is not None:
             continue
-        table = tables.get(row["machine"], ScoreTable())
-        if [table.count(row["id"], "test", label) for label in (0, 1)] != [row["n_normal"], row["n_anomaly"]]:
-            raise ValueError(f"scores.csv and results.json tell of other test clips of {row['machine']} id {row['id']}")
+        table = tables.get(row.machine, ScoreTable())
+        if [table.count(row.id, "test", label) for label in (0, 1)] != [row.n_normal, row.n_anomaly]:
+            raise ValueError(f"scores.csv and results.json tell of other test clips of {row.machine} id {row.id}")
 
 
 def _add_held_out(table: ScoreTable, held: list[str], references: dict[str, dict[str, list[float]]]) -> None:

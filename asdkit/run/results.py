@@ -20,7 +20,7 @@ import numpy.typing as npt
 from asdkit.data import Clip
 from asdkit.errors import AsdkitWarning, DataError
 from asdkit.files import write_atomic
-from asdkit.metrics import IdResult, LabelledClip, Mean, ScoringRule, evaluate, means, rule_for
+from asdkit.metrics import IdResult, LabelledClip, Mean, ScoringRule, evaluate, means, partial_means, rule_for
 from asdkit.run.check_recordings import Skipped
 from asdkit.run.fusion import BoolArray, fuse_members
 from asdkit.run.store import read_verified, write_json
@@ -86,12 +86,9 @@ def of_untested(scores: Mapping[str, Scores]) -> list[str]:
 
 def of_unequal_means(averages: Sequence[Mean]) -> list[str]:
     """Means over fewer machines than others."""
-    over_all = [mean for mean in averages if mean.machine is None]
-    most = max((mean.of for mean in over_all), default=0)
     return [
         f"{mean.name}: its mean is over {mean.of} of {most} machines and not comparable with the others'"
-        for mean in over_all
-        if 0 < mean.of < most
+        for mean, most in partial_means(averages)
     ]
 
 
