@@ -14,6 +14,6 @@ __all__ = ["Bundle", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Bundle":  # when it is asked for: importing asdkit costs nothing, and the layers do not know of it
+    if name == "Bundle":  # on first use: importing asdkit stays light, and no layer depends on the bundle's
         return import_module("asdkit.bundle").Bundle
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,8 @@
-"""The one module that a plugin imports: contracts, markers and helpers.
+"""The one module that a plugin imports: interfaces, markers and helpers.
 
-A plugin is an installed package with an entry point in the group ``asdkit``. The module it names implements one
-or more of four hooks, each of which returns a list of `Entry`::
+A plugin is an installed package with an entry point in the group ``asdkit``. The entry point names a module, and the
+module implements one or more of four hooks (``asdkit_featurizers``, ``asdkit_augmenters``, ``asdkit_detectors``,
+``asdkit_fusers``). Each hook returns a list of `Entry`::
 
     from asdkit.api import Entry, hookimpl
     from .config import KnnConfig                      # light: no torch, no numba
@@ -10,11 +11,14 @@ or more of four hooks, each of which returns a list of `Entry`::
     def asdkit_detectors():
         return [Entry("knn", KnnConfig, "asdkit_knn.detector:Knn", summary="Distance to the nearest window.")]
 
-The module is imported to list plugins, so it must stay light; the class is imported when a job needs it. Plugins
-never print, choose files, seed global generators or pick a device: `Context` brings what they need, the core
-does all writing, and ``warnings.warn(message, AsdkitWarning)`` says what a person should know of the result.
+- The options are a `Config`: fields with defaults, bounds and descriptions. The class is constructed as
+  ``Knn(KnnConfig(...))`` and follows the protocol of its kind, here `Detector`.
+- Every command imports the hook module, so keep it light. The class is imported when a job needs it.
+- A plugin does not print, choose files, seed global generators or pick a device: `Context` provides what it needs, and
+  the core does all writing. To tell the user something about a result, call ``warnings.warn(message, AsdkitWarning)``.
+- `NetworkDetector` and `WindowNetwork` provide the training loop: a torch network is all that remains to write.
 
-Importing this module imports nothing heavy: kernels and the training loop load on first use.
+Importing this module imports nothing heavy: kernels and the training loop are loaded on first use.
 """
 
 from __future__ import annotations

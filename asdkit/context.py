@@ -1,4 +1,4 @@
-"""What the core hands a plugin at work: device, seeded generators, progress, the wish to stop, checkpoints."""
+"""Context of a job: the device, seeded random generators, progress, the stop request, and checkpoints."""
 
 from __future__ import annotations
 
@@ -15,18 +15,25 @@ State = dict[str, StateValue]
 
 @dataclass
 class Context:
-    """Surroundings of one job. As it stands it is quiet and never stops: for notebooks and tests.
+    """What the core passes to a plugin. This class reports nothing and never stops: for notebooks and tests.
 
-    A run hands out its own kind, which reports progress and keeps checkpoints.
+    A run passes a subclass that reports progress and stores checkpoints.
 
     Attributes
     ----------
     device
         Where to compute: ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
     seed
-        What all randomness of the job follows from.
+        Seed of all randomness in the job.
     threads
-        How many threads the job may use.
+        Number of threads that the job may use.
+
+    Examples
+    --------
+    >>> from asdkit.api import Context
+    >>> ctx = Context(seed=1)
+    >>> bool(ctx.rng("weights").random() == ctx.rng("weights").random())
+    True
     """
 
     device: str = "cpu"
@@ -34,7 +41,7 @@ class Context:
     threads: int = 1
 
     def seed_for(self, stream: str) -> int:
-        """Seed of a named stream of randomness [63 bits]: streams of different names are independent."""
+        """Return the seed of a named random stream [63 bits]; streams with different names are independent."""
         sequence = np.random.SeedSequence([self.seed, zlib.crc32(stream.encode())])
         return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
@@ -43,15 +50,15 @@ class Context:
         return np.random.default_rng(self.seed_for(stream))
 
     def progress(self, **values: float | int | str) -> None:
-        """Tell how far the work is, such as ``progress(epoch=3, epochs=50, loss=0.4, windows_per_s=1e5)``."""
+        """Report progress, such as ``progress(epoch=3, epochs=50, loss=0.4, windows_per_s=1e5)``."""
 
     def should_stop(self) -> bool:
-        """Whether to stop as soon as possible, by raising `asdkit.api.Stopped`. Ask at least once a batch."""
+        """Return whether to stop soon, by raising `asdkit.api.Stopped`. Call it at least once a batch."""
         return False
 
     def save_checkpoint(self, state: Mapping[str, StateValue]) -> None:
-        """Keep what is needed to go on from here if the process dies; replaces what was kept before."""
+        """Store what is needed to resume if the process dies; replaces the previous checkpoint."""
 
     def load_checkpoint(self) -> State | None:
-        """What an earlier attempt at this job kept, or None."""
+        """Return the checkpoint that an earlier attempt at this job stored, or None."""
         return None

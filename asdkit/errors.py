@@ -1,4 +1,4 @@
-"""What can go wrong, each kind with the exit code that it ends a command with."""
+"""Errors for the user, each class with the exit code of the command line."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class ExitCode(IntEnum):
 
 
 class AsdkitError(Exception):
-    """An error meant for the person: what is wrong, and what to do about it.
+    """An error for the user: what is wrong, and what to do about it.
 
     Parameters
     ----------
     message
-        What is wrong, in the user's words. Several faults found at once are one line each.
+        What is wrong, in the user's words; one line for each fault.
     hint
         What to do about it.
     """
@@ -43,7 +43,7 @@ class AsdkitError(Exception):
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
     def __reduce__(self) -> tuple[object, ...]:
-        # The default rebuilds from ``args`` and so loses the hint; errors cross process borders.
+        # Errors are pickled between processes; the default rebuilds from ``args`` and loses the hint.
         return (_rebuild, (type(self), self.message, self.hint))
 
 
@@ -52,17 +52,17 @@ def _rebuild(kind: type[AsdkitError], message: str, hint: str) -> AsdkitError:
 
 
 class UsageError(AsdkitError):
-    """A command that cannot be understood, a spec with faults, or a name that nothing has."""
+    """A command with wrong arguments, a spec with faults, or an unknown name."""
 
     exit_code = ExitCode.USAGE
 
 
 class SpecError(UsageError):
-    """Faults of a spec, all of them, one line each (``file:line: table.key: what; expected``)."""
+    """All faults of a spec, one line each (``file:line: table.key: what is wrong; what was expected``)."""
 
     @classmethod
     def of(cls, problems: Sequence[str]) -> SpecError:
-        """Make one error of all `problems`."""
+        """Join the lines in `problems` to one error."""
         return cls("\n".join(problems))
 
 
@@ -75,7 +75,7 @@ class DataError(AsdkitError):
 class BadAudio(DataError):
     """A recording that cannot be used.
 
-    The message is ``path: reason``, one line; `reason` alone is kept for tables.
+    The message is one line, ``path: reason``; tables show `reason` alone.
     """
 
     def __init__(self, path: str, reason: str) -> None:
@@ -88,13 +88,13 @@ class BadAudio(DataError):
 
 
 class PluginError(AsdkitError):
-    """A plugin that is broken or incompatible, and used."""
+    """A spec or bundle uses a plugin that is broken or incompatible."""
 
     exit_code = ExitCode.PLUGIN
 
 
 class NotFitted(AsdkitError):
-    """A detector or fuser was asked for scores before ``fit`` or ``load``."""
+    """A detector or fuser is used before ``fit`` or ``load``."""
 
     exit_code = ExitCode.BUG
 
@@ -106,13 +106,13 @@ class RunInUse(AsdkitError):
 
 
 class Stopped(AsdkitError):
-    """Work ended early because it was asked to; what was finished is saved."""
+    """Work stopped early on request; finished jobs are saved."""
 
     exit_code = ExitCode.INTERRUPTED
 
 
 class AsdkitWarning(UserWarning):
-    """Something the person should know of a result; a run lists it beside the results.
+    """Something the user should know about a result; a run lists it beside the results.
 
-    Plugins say such things with ``warnings.warn(message, AsdkitWarning)``.
+    Plugins emit it with ``warnings.warn(message, AsdkitWarning)``.
     """

@@ -1,4 +1,4 @@
-"""The hooks that a plugin may implement: four lists of entries, one for each kind of plugin."""
+"""The hooks that a plugin module may implement: one for each kind of plugin, each returning a list of entries."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 
 @hookspec
 def asdkit_featurizers() -> list[Entry]:  # type: ignore[empty-body]
-    """Turn a wave into frames, such as a log-mel spectrogram."""
+    """Featurizers compute frames from a wave, such as a log-mel spectrogram."""
 
 
 @hookspec
 def asdkit_augmenters() -> list[Entry]:  # type: ignore[empty-body]
-    """Change training data, so that a detector learns more from the same recordings."""
+    """Augmenters change training data, so that a detector generalises better from the same recordings."""
 
 
 @hookspec
 def asdkit_detectors() -> list[Entry]:  # type: ignore[empty-body]
-    """Learn from normal recordings; say how anomalous a window is."""
+    """Detectors are fitted on normal recordings and score how anomalous each window is."""
 
 
 @hookspec
 def asdkit_fusers() -> list[Entry]:  # type: ignore[empty-body]
-    """Combine the clip scores of several detectors into one."""
+    """Fusers combine the clip scores of several detectors into one score."""

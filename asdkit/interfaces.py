@@ -1,4 +1,7 @@
-"""Interfaces of plugins: the entry that registers one, what each kind implements, and what detectors are given."""
+"""Interfaces of plugins: `Entry` registers one; the protocols say what a class of each kind implements.
+
+Detectors get their training clips as a `Training`.
+"""
 
 from __future__ import annotations
 
@@ -17,88 +20,38 @@ from asdkit.context import Context, State
 from asdkit.features import Features, FloatArray, IntArray, Windows
 
 PROJECT = "asdkit"
+"""Name of the entry point group and of the pluggy project."""
+
 API_VERSION = 1
+"""Version of the plugin API; see ``docs/plugin-api.md``."""
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """One augmenter of a detector's list, as training uses it.
-
-    Attributes
-    ----------
-    name
-        Its table in the spec.
-    config
-        Its options.
-    augmenter
-        The window augmenter, or None for a wave augmenter (its variants are clips of the features already).
-    probability
-        Chance that a drawn window is given to it; None: an equal share.
-    """
-
-    name: str
-    config: AugmenterConfig
-    augmenter: WindowAugmenter | None
-    probability: float | None = None
-
-
-@dataclass(frozen=True)
-class Training:
-    """All that a detector may learn from: normal clips, never a label.
-
-    Attributes
-    ----------
-    features
-        The real training clips, then, for each wave augmenter in turn and each of its variants, all of them again
-        in the same order.
-    windows
-        Windows of all of these.
-    ids
-        Machine id of each clip of `features`, copies included.
-    classes
-        [int64, ``[clips]``] Class of each clip: an index into `class_names`.
-    class_names
-        The real ids, sorted; then for each augmenter's variant and each id ``"<id>~<augmenter>:<variant>"``.
-    real
-        How many clips are real: the first ones.
-    augmentations
-        The detector's augmenters, in the order of its list.
-    """
-
-    features: Features
-    windows: Windows
-    ids: Sequence[str]
-    classes: IntArray
-    class_names: tuple[str, ...]
-    real: int
-    augmentations: tuple[Augmentation, ...] = ()
-
-    @property
-    def real_ids(self) -> tuple[str, ...]:
-        """The ids of the real clips, sorted: the first names of `class_names`."""
-        return tuple(sorted(set(self.ids[: self.real])))
-
-
-@dataclass(frozen=True)
 class Entry:
-    """One plugin: its name, options, and class.
+    """One plugin: its name, its options and its class.
 
     Attributes
     ----------
     name
-        What ``use`` says in a spec: lower case, digits and hyphens.
+        Value of ``use`` in a spec: lower-case letters, digits and hyphens.
     config
-        Its options, a subclass of `Config`.
+        The options, a subclass of `Config`.
     target
-        ``"package.module:Class"``, imported when first needed, or the class itself.
+        ``"package.module:Class"``, imported when it is first needed, or the class itself.
     summary
         One line for ``asdkit plugins``.
     defaults
-        For detectors: defaults of the keys that the core reads, such as ``{"frames": 64, "hop": 8}``.
+        For detectors: defaults of keys that the core reads, such as ``{"frames": 64, "hop": 8}``.
     api_version
-        The `API_VERSION` it was written for; 1 where it does not say.
+        The `API_VERSION` that the plugin was written for; 1 if not given.
+
+    Examples
+    --------
+    >>> from asdkit.api import Config, Entry
+    >>> Entry("counter", Config, "collections:Counter", summary="Counts things.").load()
+    <class 'collections.Counter'>
     """
 
     name: str
@@ -109,7 +62,7 @@ class Entry:
     api_version: int = 1
 
     def load(self) -> Callable[..., Any]:
-        """Import the class."""
+        """Import and return the class."""
         if not isinstance(self.target, str):
             return self.target
         module, _, name = self.target.partition(":")
@@ -118,32 +71,32 @@ class Entry:
 
 
 class Featurizer(Protocol):
-    """Turns a wave into frames. Made as ``Class(config)``; has no state.
+    """Compute frames from a wave. Constructed as ``Class(config)``; has no state.
 
-    May have a method ``frequencies(sample_rate)``: the middle of each band in Hz [float64, ``[bands]``], ascending.
-    Drawings then have an axis in Hz; without it they number the bands.
+    Optional method ``frequencies(sample_rate)``: the centre of each band in Hz [float64, ``[bands]``], ascending.
+    Plots then have an axis in Hz; without the method they number the bands.
     """
 
     bands: int
-    """Numbers in a frame."""
+    """Number of values in a frame."""
     scale: Literal["db", "power"]
-    """What the numbers are: decibels or power."""
+    """Unit of the values: decibels or power."""
 
     def rows(self, n_samples: int) -> int:
-        """How many frames a wave of `n_samples` samples gives."""
+        """Return the number of frames of a wave of `n_samples` samples."""
         ...
 
     def fill(self, wave: Wave, sample_rate: int, out: FloatArray) -> None:
         """Write the frames of `wave` into `out`.
 
-        May run in several threads at once, each with its own `out`; release the GIL where possible.
+        Several threads may call this at once, each with its own `out`; release the GIL where possible.
 
         Parameters
         ----------
         wave
             [float32 or int16, ``[samples]``] Mono; int16 means sample / 32768.
         sample_rate
-            Samples a second.
+            Sample rate [Hz].
         out
             [float32, ``[rows(len(wave)), bands]``, C-contiguous] Rows of the packed matrix.
         """
@@ -151,28 +104,31 @@ class Featurizer(Protocol):
 
 
 class WaveAugmenter(Protocol):
-    """Makes fixed variants of each training clip's wave; each variant of an id is a new class. ``Class(config)``."""
+    """Make fixed variants of each training clip's wave. Constructed as ``Class(config)``.
+
+    Each variant of an id is a class of its own.
+    """
 
     kind: Literal["wave"]
 
     def samples(self, n_samples: int, variant: int) -> int:
-        """Length of the wave that `vary` makes of one of `n_samples` samples."""
+        """Return the length of the wave that `vary` returns for one of `n_samples` samples."""
         ...
 
     def vary(self, wave: Wave, sample_rate: int, variant: int) -> Wave:
-        """Make variant number `variant` (an index into the config's ``variant_names``) of `wave`."""
+        """Return variant number `variant` of `wave`, an index into the config's ``variant_names``."""
         ...
 
 
 class WindowAugmenter(Protocol):
-    """Changes windows as they are drawn for training. Made as ``Class(config)``."""
+    """Change windows as they are sampled for training. Constructed as ``Class(config)``."""
 
     kind: Literal["window"]
 
     def transform(
         self, windows: FloatArray, targets: FloatArray, rng: np.random.Generator, variant: int
     ) -> tuple[FloatArray, FloatArray]:
-        """Change a batch; all randomness comes from `rng`.
+        """Change a batch of windows; all randomness comes from `rng`.
 
         Parameters
         ----------
@@ -184,7 +140,7 @@ class WindowAugmenter(Protocol):
         rng
             The only source of randomness.
         variant
-            Which of the config's ``variant_names`` to make; 0 where there are none.
+            Index into the config's ``variant_names``; 0 if it has none.
 
         Returns
         -------
@@ -195,22 +151,22 @@ class WindowAugmenter(Protocol):
 
 
 class Detector(Protocol):
-    """Learns from normal windows and scores others. Made as ``Class(config)``, which only stores."""
+    """Fit on normal windows and score others. Constructed as ``Class(config)``, which only stores the config."""
 
     def fit(self, training: Training, ctx: Context) -> None:
-        """Learn from training clips alone (all normal); forgets what an earlier ``fit`` learnt.
+        """Fit on training clips, all of them normal; discard the result of an earlier ``fit``.
 
         Raises
         ------
         Stopped
-            Soon after ``ctx.should_stop()`` says so.
+            Soon after ``ctx.should_stop()`` returns True.
         """
         ...
 
     def score(self, features: Features, windows: Windows, ids: Sequence[str], ctx: Context) -> FloatArray:
         """Score windows: higher is more anomalous.
 
-        A score depends on the window, its clip's id and what was learnt; never on other clips.
+        A score depends only on the window, the id of its clip and the fitted state, never on other clips.
 
         Parameters
         ----------
@@ -232,7 +188,9 @@ class Detector(Protocol):
         ...
 
     def state(self) -> State:
-        """What was learnt: a flat dict of arrays, numbers (all finite, or no bundle takes it), texts, lists of texts.
+        """Return the fitted state: a flat dict of arrays, numbers, strings and lists of strings.
+
+        Numbers are finite; a bundle with others is refused.
 
         Raises
         ------
@@ -242,20 +200,21 @@ class Detector(Protocol):
         ...
 
     def load(self, state: State) -> None:
-        """Take back what `state` gave, perhaps in another process: scores are the same bit for bit."""
+        """Restore what `state` returned, perhaps in another process: scores are the same bit for bit."""
         ...
 
 
 class Fuser(Protocol):
-    """Combines the clip scores of several detectors. Made as ``Class(config)``.
+    """Combine the clip scores of several detectors. Constructed as ``Class(config)``.
 
-    It may have ``fuse_some(scores, ids, members)``, which fuses the scores [float64, ``[clips, some]``] of some members
-    alone, given by their places. A clip's score over time is then that of the members that cut it into windows; without
-    it, the others take part with their score of the whole clip, and may hide what the rest hear.
+    Optional method ``fuse_some(scores, ids, members)``: fuse the scores [float64, ``[clips, len(members)]``] of some
+    members, given by their indices. A clip's score over time then uses only the members that cut it into windows;
+    without the method, the others contribute the score of the whole clip and may mask the rest. In API 2 its name will
+    be ``fuse_subset``.
     """
 
     def fit(self, train_scores: npt.NDArray[np.float64], ids: Sequence[str]) -> None:
-        """Learn from training clips how each member's scores are distributed.
+        """Estimate the distribution of each member's scores from training clips.
 
         Parameters
         ----------
@@ -267,13 +226,72 @@ class Fuser(Protocol):
         ...
 
     def fuse(self, scores: npt.NDArray[np.float64], ids: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Fuse [float64, ``[clips, members]``] into [float64, ``[clips]``]; each clip on its own."""
+        """Fuse [float64, ``[clips, members]``] into [float64, ``[clips]``], each clip independently of the others."""
         ...
 
     def state(self) -> State:
-        """What was learnt, as in `Detector.state`."""
+        """Return the fitted state, as `Detector.state` does."""
         ...
 
     def load(self, state: State) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` returned."""
         ...
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """One augmenter of a detector, as training uses it.
+
+    Attributes
+    ----------
+    name
+        Name of its table in the spec.
+    config
+        Its options.
+    augmenter
+        The window augmenter; None for a wave augmenter, whose variants are already clips of the features.
+    probability
+        Probability that a sampled window is passed to it; None: an equal share.
+    """
+
+    name: str
+    config: AugmenterConfig
+    augmenter: WindowAugmenter | None
+    probability: float | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """Training data of a detector: normal clips, without labels.
+
+    Attributes
+    ----------
+    features
+        The real training clips; then, for each variant of each wave augmenter, copies of all of them in the same
+        order.
+    windows
+        Windows of all these clips.
+    ids
+        Machine id of each clip of `features`, copies included.
+    classes
+        [int64, ``[clips]``] Class of each clip: an index into `class_names`.
+    class_names
+        The real ids, sorted; then ``"<id>~<augmenter>:<variant>"`` for each variant of each augmenter and each id.
+    real
+        Number of real clips; they come first.
+    augmentations
+        The detector's augmenters, in the order of the spec.
+    """
+
+    features: Features
+    windows: Windows
+    ids: Sequence[str]
+    classes: IntArray
+    class_names: tuple[str, ...]
+    real: int
+    augmentations: tuple[Augmentation, ...] = ()
+
+    @property
+    def real_ids(self) -> tuple[str, ...]:
+        """Ids of the real clips, sorted: the first names of `class_names`."""
+        return tuple(sorted(set(self.ids[: self.real])))

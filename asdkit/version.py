@@ -1,3 +1,3 @@
-"""The version, in a module of its own that every layer may import."""
+"""The version, in a module that every layer may import."""
 
 __version__ = "0.1.0"

@@ -15,14 +15,28 @@ from tests.helpers import api_snapshot
 TREE = Path(__file__).parents[1]
 
 
-def drift() -> list[str]:
-    kept = api_snapshot.FILE.read_text().splitlines()
-    now = api_snapshot.lines()
-    return [f"- {line}" for line in kept if line not in now] + [f"+ {line}" for line in now if line not in kept]
+def unreleased(text: str) -> str:
+    """Entries under "Plugin API" in the changelog's unreleased section."""
+    section = re.search(r"^## \[Unreleased\]\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    entries = section and re.search(r"^### Plugin API\n(.*?)(?=^### |\Z)", section[1], re.DOTALL | re.MULTILINE)
+    return entries[1].strip() if entries else ""
 
 
-def test_signatures_are_those_of_the_snapshot():
-    assert drift() == [], (
+def released(path: str) -> str | None:
+    """A file as of the last release; None if there is no release, no such file, or no git."""
+    tags = subprocess.run(
+        ["git", "describe", "--tags", "--abbrev=0"], cwd=TREE, capture_output=True, text=True, check=False
+    )
+    if tags.returncode:
+        return None
+    file = subprocess.run(
+        ["git", "show", f"{tags.stdout.strip()}:{path}"], cwd=TREE, capture_output=True, text=True, check=False
+    )
+    return file.stdout if file.returncode == 0 else None
+
+
+def test_signatures_match_the_snapshot():
+    assert api_snapshot.drift() == [], (
         'asdkit.api changed: say so in CHANGELOG.md under "Plugin API", then run: python -m tests.helpers.api_snapshot'
     )
 
@@ -32,53 +46,30 @@ def test_a_changed_signature_is_drift(monkeypatch):
         """Another signature."""
 
     monkeypatch.setattr(api, "cut_windows", cut_windows)
-    found = drift()
-    assert [line[:13] for line in found] == ["- cut_windows", "+ cut_windows"]
+    assert [line[:13] for line in api_snapshot.drift()] == ["- cut_windows", "+ cut_windows"]
 
 
-def test_a_removed_name_and_a_new_field_are_drift(monkeypatch):
+def test_a_removed_name_is_drift(monkeypatch):
     monkeypatch.setattr(api, "__all__", [name for name in api.__all__ if name != "Fuser"])
-    assert "- class Fuser(Protocol)" in drift()
+    assert "- class Fuser(Protocol)" in api_snapshot.drift()
 
 
-def unreleased(text: str) -> str:
-    """What the changelog's unreleased part says under "Plugin API"."""
-    part = re.search(r"^## \[Unreleased\]\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
-    under = part and re.search(r"^### Plugin API\n(.*?)(?=^### |\Z)", part[1], re.DOTALL | re.MULTILINE)
-    return under[1].strip() if under else ""
-
-
-def committed(path: str) -> str | None:
-    """A file as the last release has it; None where there is none, or no git."""
-    tags = subprocess.run(
-        ["git", "describe", "--tags", "--abbrev=0"], cwd=TREE, capture_output=True, text=True, check=False
-    )
-    if tags.returncode:
-        return None
-    shown = subprocess.run(
-        ["git", "show", f"{tags.stdout.strip()}:{path}"], cwd=TREE, capture_output=True, text=True, check=False
-    )
-    return shown.stdout if shown.returncode == 0 else None
-
-
-def test_a_snapshot_that_differs_from_the_last_releases_has_an_entry_in_the_changelog():
-    before = committed("tests/api_snapshot.txt")
-    if before is None:
-        before = ""  # never released: the first version is itself to be told
+def test_a_changed_snapshot_needs_a_changelog_entry():
+    before = released("tests/api_snapshot.txt") or ""  # before the first release everything is new
     if before != api_snapshot.FILE.read_text():
-        assert unreleased((TREE / "CHANGELOG.md").read_text()), 'CHANGELOG.md says nothing under "Plugin API"'
+        assert unreleased((TREE / "CHANGELOG.md").read_text()), 'CHANGELOG.md has no entry under "Plugin API"'
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "entries"),
     [
         ("## [Unreleased]\n\n### Plugin API\n\n- A new hook.\n\n## [1.0]\n", "- A new hook."),
         ("## [Unreleased]\n\n### Added\n\n- x\n\n## [1.0]\n\n### Plugin API\n\n- old\n", ""),
         ("## [Unreleased]\n\n### Plugin API\n\n### Added\n- x\n", ""),
     ],
 )
-def test_only_the_unreleased_entry_counts(text, found):
-    assert unreleased(text) == found
+def test_only_unreleased_changelog_entries_count(text, entries):
+    assert unreleased(text) == entries
 
 
 def test_the_snapshot_is_the_same_in_another_process():

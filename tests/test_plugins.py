@@ -79,7 +79,7 @@ def test_a_good_plugin_is_found_with_its_distribution(site):
         (GOOD.replace("{more}", ", api_version=99"), "incompatible", "written for plugin API 99"),
         (GOOD.replace("{more}", ", api_version=True"), "incompatible", "written for plugin API True"),
         (GOOD.replace("{more}", ", api_version='1'"), "incompatible", "written for plugin API '1'"),
-        (GOOD.replace("{more}", ", defaults={'frames': {5}}"), "broken", "'frames' must be what a spec can hold"),
+        (GOOD.replace("{more}", ", defaults={'frames': {5}}"), "broken", "'frames' must be a value of a spec"),
         (GOOD.replace("{more}", ", summary=5"), "broken", "summary of"),
         (GOOD.replace("{name}", "Not A Name"), "broken", "lower case"),
     ],

@@ -265,7 +265,7 @@ def test_an_environment_that_loads_no_plugin_says_so(asdkit_command):
         ran = asdkit_command("plugins", ASDKIT_PLUGINS=value)
         assert ran.returncode == 2
         assert "no plugin is loaded" in ran.stderr
-        assert "ASDKIT_PLUGINS is set: plugins of no distribution alone are loaded" in ran.stderr
+        assert "ASDKIT_PLUGINS is set: only plugins of no distribution are loaded" in ran.stderr
 
 
 def test_check_plugin_asks_the_options_themselves_before_it_fits(asdkit_command):

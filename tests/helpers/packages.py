@@ -1,4 +1,4 @@
-"""Distributions put into a folder as pip would."""
+"""Distributions for tests, installed into a folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def install(site: Path, distribution: str, modules: dict[str, str], entry_points: dict[str, str]) -> None:
-    """Put a distribution into `site` as pip would: modules, metadata, entry points."""
+    """Install a distribution into `site`, as pip does: modules, metadata and entry points."""
     site.mkdir(exist_ok=True)
     for name, source in modules.items():
         path = site / name
