@@ -76,11 +76,11 @@ def alarms_of(
     healthy = [str(path) for path in find_recordings([str(room / "fan" / "test")]) if "normal_" in str(path)]
     for system in SYSTEMS:
         bundle = Bundle.of_run(folder / "run", system, registry=registry)
-        assert {len(r.scores) for r in bundle.judge.references.values()} == {held}
+        assert {len(r.scores) for r in bundle.calibrator.scores.values()} == {held}
         for row in score_files(bundle, healthy):
             assert row.verdict is not None
             for rate in RATES:
-                judge = bundle.deciding(rate).judge
+                judge = bundle.deciding(rate).calibrator
                 decision = judge.decide(row.verdict.score, row.verdict.id)
                 counts[system, rate, {None: "undecided", True: "alarm", False: "normal"}[decision.anomalous]] += 1
     return counts

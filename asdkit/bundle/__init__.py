@@ -3,7 +3,7 @@
 Opened by registered plugin names alone: no code, no pickle, nothing outside the file.
 """
 
-from asdkit.bundle.bundle import Bundle, SystemScores
+from asdkit.bundle.bundle import Bundle, ClipScores
 from asdkit.bundle.calibration import CalibrationScores, Calibrator, Decision, ThresholdRule
 from asdkit.bundle.result import Verdict, WindowScores
 
@@ -11,8 +11,8 @@ __all__ = [
     "Bundle",
     "CalibrationScores",
     "Calibrator",
+    "ClipScores",
     "Decision",
-    "SystemScores",
     "ThresholdRule",
     "Verdict",
     "WindowScores",

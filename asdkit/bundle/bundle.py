@@ -36,7 +36,7 @@ _LONG = 100_000_000  # samples of a wave long enough to tell how many a frame ad
 
 
 @dataclass(frozen=True)
-class SystemScores:
+class ClipScores:
     """Scores of several clips.
 
     Attributes
@@ -85,7 +85,7 @@ class Bundle:
         parts = assemble(where, description, files, registry)
         self.members, self.featurizers, self.fuser = parts.members, parts.featurizers, parts.fuser
         rule = ThresholdRule(description.rule.false_alarm_rate, description.rule.threshold)
-        self.judge = Calibrator(parts.references, rule)
+        self.calibrator = Calibrator(parts.references, rule)
         self.ids = [part.name for part in description.ids]
 
     @classmethod
@@ -165,13 +165,15 @@ class Bundle:
         UsageError
             If the rate is not between 0 and 1, or there is no such threshold.
         """
-        asked = self.judge.rule.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
+        asked = self.calibrator.rule.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
         if not 0 < asked < 1:
             raise UsageError(f"a false-alarm rate of {asked:g}; expected a share between 0 and 1, such as 0.05")
         if threshold not in (None, *get_args(ThresholdKind)):
             raise UsageError(f"no threshold {threshold!r}; expected one of {', '.join(get_args(ThresholdKind))}")
         other = copy.copy(self)
-        other.judge = Calibrator(self.judge.references, ThresholdRule(asked, threshold or self.judge.rule.threshold))
+        other.calibrator = Calibrator(
+            self.calibrator.scores, ThresholdRule(asked, threshold or self.calibrator.rule.threshold)
+        )
         return other
 
     def score(self, wave: npt.ArrayLike, sample_rate: int, id: str | None = None) -> Verdict:  # noqa: A002 (what it is)
@@ -249,7 +251,7 @@ class Bundle:
         sources = [WaveSource(f"wave {i}", len(wave), partial(_itself, wave)) for i, wave in enumerate(waves)]
         return [fill_features(f, sources, self.sample_rate, threads=self.ctx.threads) for f in self.featurizers]
 
-    def score_features(self, features: Sequence[Features], ids: Sequence[str]) -> SystemScores:
+    def score_features(self, features: Sequence[Features], ids: Sequence[str]) -> ClipScores:
         """Score clips of known ids by their features, as `featurise` gives them."""
         windows, window_scores, clip_scores = [], [], []
         for member in self.members:
@@ -260,7 +262,7 @@ class Bundle:
             window_scores.append(scores)
             clip_scores.append(pool_scores(scores, cut.offsets, member.pool))
         members = np.stack(clip_scores, axis=1)
-        return SystemScores(self.fused(members, ids), members, windows, window_scores)
+        return ClipScores(self.fused(members, ids), members, windows, window_scores)
 
     def judge_features(
         self, features: Sequence[Features], ids: Sequence[str], *, id_known: bool = True
@@ -274,8 +276,8 @@ class Bundle:
                 for place, member in enumerate(self.members)
             }
             score = float(scored.fused[clip])
-            decision = self.judge.decide(score, id_)
-            reference = self.judge.references.get(id_)
+            decision = self.calibrator.decide(score, id_)
+            reference = self.calibrator.scores.get(id_)
             verdicts.append(
                 Verdict(
                     score=score,
@@ -309,7 +311,7 @@ class Bundle:
             return members[:, 0]
         return fuse_guarded(self.fuser, self.description.fuser.use, members, ids, some)
 
-    def _windows(self, member: Member, features: Features, scored: SystemScores, place: int, clip: int) -> WindowScores:
+    def _windows(self, member: Member, features: Features, scored: ClipScores, place: int, clip: int) -> WindowScores:
         cut = scored.windows[place]
         its = slice(cut.offsets[clip], cut.offsets[clip + 1])
         rows = int(features.offsets[clip + 1] - features.offsets[clip])

@@ -135,13 +135,13 @@ class Calibrator:
         What is asked.
     """
 
-    def __init__(self, references: dict[str, CalibrationScores], rule: ThresholdRule) -> None:
-        self.references, self.rule = references, rule
+    def __init__(self, scores: dict[str, CalibrationScores], rule: ThresholdRule) -> None:
+        self.scores, self.rule = scores, rule
         self._thresholds: dict[str, float | None] = {}
 
     def decide(self, score: float, id_: str) -> Decision:
         """Judge a clip of an id by its score."""
-        reference = self.references.get(id_)
+        reference = self.scores.get(id_)
         if reference is None:
             return Decision(None, None, NO_REFERENCE)
         p_value = reference.p_value(score)
@@ -163,14 +163,14 @@ class Calibrator:
 
     def supports(self, id_: str) -> bool:
         """Whether the clips held out of an id are enough for the rate asked."""
-        reference = self.references.get(id_)
+        reference = self.scores.get(id_)
         return reference is not None and reference.supported_rate <= self.rule.false_alarm_rate * (1 + _ROUNDING)
 
     def shortfall(self, id_: str) -> str:
         """Say what the clips held out of an id cannot support; empty where they can."""
         if self.supports(id_):
             return ""
-        reference = self.references.get(id_)
+        reference = self.scores.get(id_)
         if reference is None:
             return NO_REFERENCE
         n = len(reference.scores)
@@ -184,8 +184,8 @@ class Calibrator:
         """Say down to where the clips held out support p-values, once for all ids that have as many of them."""
         by_count: dict[int, list[str]] = {}
         for id_ in ids:
-            if id_ in self.references:
-                by_count.setdefault(len(self.references[id_].scores), []).append(id_)
+            if id_ in self.scores:
+                by_count.setdefault(len(self.scores[id_].scores), []).append(id_)
         return [
             f"{n} {'clip' if n == 1 else 'clips'} held out of id {' and '.join(its)}{' each' if len(its) > 1 else ''} "
             f"can support none below 1 in {n + 1} ({percent(1 / (n + 1))})"
@@ -194,7 +194,7 @@ class Calibrator:
 
     def _gamma(self, id_: str) -> float | None:
         if id_ not in self._thresholds:
-            self._thresholds[id_] = self.references[id_].gamma_threshold(self.rule.false_alarm_rate)
+            self._thresholds[id_] = self.scores[id_].gamma_threshold(self.rule.false_alarm_rate)
         return self._thresholds[id_]
 
 

@@ -198,7 +198,7 @@ def card(bundle: Bundle, description: Description) -> str:
         "|---|---|---|---|",
     ]
     for part in description.ids:
-        reference = bundle.judge.references.get(part.name)
+        reference = bundle.calibrator.scores.get(part.name)
         rate = "none" if reference is None else f"1 in {part.held_out + 1} ({percent(reference.supported_rate)})"
         lines.append(f"| {part.name} | {part.learnt} | {part.held_out} | {rate} |")
     lines += [
@@ -224,7 +224,7 @@ def card(bundle: Bundle, description: Description) -> str:
 
 def _shortfalls(bundle: Bundle) -> list[str]:
     """What the clips held out cannot support, each said once."""
-    said = dict.fromkeys(bundle.judge.shortfall(id_) for id_ in bundle.ids)
+    said = dict.fromkeys(bundle.calibrator.shortfall(id_) for id_ in bundle.ids)
     return [text[0].upper() + text[1:] if text == NO_REFERENCE else text for text in said if text]
 
 

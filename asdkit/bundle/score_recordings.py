@@ -60,7 +60,7 @@ _MAGIC = re.compile(r"[*?[]")
 
 
 @dataclass(frozen=True)
-class Row:
+class FileResult:
     """What became of one file: a verdict, or the reason why there is none.
 
     Attributes
@@ -85,11 +85,11 @@ class _Found:
     info: AudioInfo
 
 
-def find_recordings(named: Sequence[str], containers: Collection[str] = ()) -> Iterator[str | Row]:
+def find_recordings(named: Sequence[str], containers: Collection[str] = ()) -> Iterator[str | FileResult]:
     """Recordings that files, folders, patterns and ``-`` (paths on standard input) stand for, in order.
 
     A named file is taken whatever its ending is; in folders (searched through) and by patterns WAV, FLAC and these
-    containers are. Where nothing is found, a `Row` says so.
+    containers are. Where nothing is found, a `FileResult` says so.
     """
     endings = suffixes(containers)
     for name in named:
@@ -104,11 +104,11 @@ def find_recordings(named: Sequence[str], containers: Collection[str] = ()) -> I
             yield from _some(filter(os.path.isfile, paths), name, "no recording fits this pattern")
 
 
-def _from_stdin() -> Iterator[str | Row]:
+def _from_stdin() -> Iterator[str | FileResult]:
     for line in sys.stdin.buffer:
         path = os.fsdecode(line.rstrip(b"\r\n"))
         if "\0" in path:
-            yield Row(path, None, "not a path, for it holds a NUL byte; expected one path a line")
+            yield FileResult(path, None, "not a path, for it holds a NUL byte; expected one path a line")
         elif path.strip():
             yield path
 
@@ -120,16 +120,16 @@ def _below(folder: str, endings: tuple[str, ...]) -> Iterator[str]:
         yield from (os.path.join(path, name) for name in found)
 
 
-def _some(found: Iterator[str], name: str, reason: str) -> Iterator[str | Row]:
+def _some(found: Iterator[str], name: str, reason: str) -> Iterator[str | FileResult]:
     first = next(found, None)
     if first is None:
-        yield Row(name, None, reason)
+        yield FileResult(name, None, reason)
         return
     yield first
     yield from found
 
 
-def id_of(path: str, known: Iterable[str]) -> str | None:
+def id_from_path(path: str, known: Iterable[str]) -> str | None:
     """The machine id that a file's name says (``id_00``, ``section_00``), or else the folder that it lies in.
 
     A folder counts where it is called as an id of `known` is, plain or with ``id_`` before it.
@@ -143,7 +143,7 @@ def id_of(path: str, known: Iterable[str]) -> str | None:
     return plain if plain in known else None
 
 
-def score_files(bundle: Bundle, paths: Iterable[str | Row], id_: str | None = None) -> Iterator[Row]:
+def score_files(bundle: Bundle, paths: Iterable[str | FileResult], id_: str | None = None) -> Iterator[FileResult]:
     """Score recordings in order.
 
     Blocks are read and scored one after the other; the first ones are small, so that the first rows come soon.
@@ -158,12 +158,12 @@ def score_files(bundle: Bundle, paths: Iterable[str | Row], id_: str | None = No
         Id of all of them; None: what each name says.
     """
     size = 1
-    block: list[_Found | Row] = []
+    block: list[_Found | FileResult] = []
     samples = 0
     for path in paths:
-        found = path if isinstance(path, Row) else _look(path, bundle.description.containers)
+        found = path if isinstance(path, FileResult) else _look(path, bundle.description.containers)
         block.append(found)
-        samples += 0 if isinstance(found, Row) else audio.samples_at(found.info, bundle.sample_rate)
+        samples += 0 if isinstance(found, FileResult) else audio.samples_at(found.info, bundle.sample_rate)
         if len(block) >= size or samples >= _SAMPLES:
             yield from _score_block(bundle, block, id_)
             block, samples, size = [], 0, min(2 * size, _CLIPS)
@@ -171,39 +171,39 @@ def score_files(bundle: Bundle, paths: Iterable[str | Row], id_: str | None = No
         yield from _score_block(bundle, block, id_)
 
 
-def _look(path: str, containers: Collection[str]) -> _Found | Row:
+def _look(path: str, containers: Collection[str]) -> _Found | FileResult:
     try:
         return _Found(path, audio.inspect(path, containers=containers))
     except BadAudio as error:
-        return Row(path, None, error.reason)
+        return FileResult(path, None, error.reason)
 
 
-def _score_block(bundle: Bundle, block: Sequence[_Found | Row], id_: str | None) -> Iterator[Row]:
+def _score_block(bundle: Bundle, block: Sequence[_Found | FileResult], id_: str | None) -> Iterator[FileResult]:
     threads = max(1, bundle.ctx.threads)
     with ThreadPoolExecutor(threads) as pool:
         read = list(pool.map(partial(_read, bundle), block))
-    rows = {i: found for i, found in enumerate(read) if isinstance(found, Row)}
-    waves = {i: found for i, found in enumerate(read) if not isinstance(found, Row)}
-    ids = {i: id_ or id_of(block[i].path, bundle.ids) for i in waves}
+    rows = {i: found for i, found in enumerate(read) if isinstance(found, FileResult)}
+    waves = {i: found for i, found in enumerate(read) if not isinstance(found, FileResult)}
+    ids = {i: id_ or id_from_path(block[i].path, bundle.ids) for i in waves}
     for i, made in _verdicts(bundle, waves, ids).items():
         found = block[i]
         assert isinstance(found, _Found)  # it has a wave
         if isinstance(made, str):
-            rows[i] = Row(found.path, None, made)
+            rows[i] = FileResult(found.path, None, made)
         else:
-            rows[i] = Row(found.path, made, notes=_notes(bundle, found.info, waves[i]))
+            rows[i] = FileResult(found.path, made, notes=_notes(bundle, found.info, waves[i]))
     yield from (rows[i] for i in range(len(block)))
 
 
-def _read(bundle: Bundle, found: _Found | Row) -> Wave | Row:
-    if isinstance(found, Row):
+def _read(bundle: Bundle, found: _Found | FileResult) -> Wave | FileResult:
+    if isinstance(found, FileResult):
         return found
     try:
         wave = bundle.read(Path(found.path))
     except BadAudio as error:
-        return Row(found.path, None, error.reason)
+        return FileResult(found.path, None, error.reason)
     reason = bundle.too_short(len(wave))
-    return Row(found.path, None, reason) if reason else wave
+    return FileResult(found.path, None, reason) if reason else wave
 
 
 def _notes(bundle: Bundle, info: AudioInfo, wave: Wave) -> tuple[str, ...]:

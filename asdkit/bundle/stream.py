@@ -16,7 +16,7 @@ from asdkit.audio import Wave
 from asdkit.bundle.bundle import Bundle
 from asdkit.bundle.result import Verdict
 from asdkit.bundle.score_recordings import SILENT, differences
-from asdkit.bundle.stream_sources import Gap, Piece, Reconnected, Sound, Waiting
+from asdkit.bundle.stream_sources import Gap, Reconnected, Sound, StreamEvent, Waiting
 from asdkit.errors import DataError, UsageError
 
 
@@ -26,7 +26,7 @@ class AlarmRule:
 
     Attributes
     ----------
-    needed, of
+    needed, recent
         It begins when `needed` of the last `of` windows are anomalous; windows before the last alarm's end do not
         count.
     quiet
@@ -37,13 +37,13 @@ class AlarmRule:
     """
 
     needed: int = 3
-    of: int = 5
+    recent: int = 5
     quiet: int = 5
     latch: bool = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.needed <= self.of:
-            raise UsageError(f"an alarm at {self.needed} of {self.of} windows; expected at least 1, of no fewer")
+        if not 1 <= self.needed <= self.recent:
+            raise UsageError(f"an alarm at {self.needed} of {self.recent} windows; expected at least 1, of no fewer")
         if self.quiet < 1:
             raise UsageError(f"an alarm that ends after {self.quiet} quiet windows; expected at least 1")
 
@@ -60,10 +60,10 @@ class Alarm:
     def __init__(self, rule: AlarmRule) -> None:
         self.rule = rule
         self.on = False
-        self._recent: deque[bool] = deque(maxlen=rule.of)
+        self._recent: deque[bool] = deque(maxlen=rule.recent)
         self._quiet = 0
 
-    def hear(self, anomalous: bool | None) -> bool:
+    def update(self, anomalous: bool | None) -> bool:
         """Take in a window's verdict, and say whether the alarm is on.
 
         A window that could not be judged (None) is neither anomalous nor quiet.
@@ -169,7 +169,7 @@ class Listener:
         self._alarm = Alarm(rule)
         self._cutter = _Cutter(self.seconds, self.hop)
 
-    def hear(self, pieces: Iterable[Piece]) -> Iterator[WindowResult | Gap | Waiting | Reconnected]:
+    def score_stream(self, pieces: Iterable[StreamEvent]) -> Iterator[WindowResult | Gap | Waiting | Reconnected]:
         """Hear a stream to its end; whatever is no sound passes through."""
         for piece in pieces:
             if isinstance(piece, Sound):
@@ -190,7 +190,7 @@ class Listener:
         except DataError as error:
             reason = error.message
         before = self._alarm.on
-        now = self._alarm.hear(None if verdict is None else verdict.anomalous)
+        now = self._alarm.update(None if verdict is None else verdict.anomalous)
         seconds = len(wave) / sample_rate
         notes = [SILENT] if verdict and audio.is_silent(wave) else []
         notes += differences(self.bundle.description, sample_rate, seconds) if verdict else []

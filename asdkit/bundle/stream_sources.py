@@ -54,10 +54,10 @@ class Reconnected:
     what: str
 
 
-Piece = Sound | Gap | Waiting | Reconnected
+StreamEvent = Sound | Gap | Waiting | Reconnected
 
 
-def hear_pipe(descriptor: int, pcm: PcmFormat, channel: Channel, should_stop: ShouldStop) -> Iterator[Piece]:
+def read_pipe(descriptor: int, pcm: PcmFormat, channel: Channel, should_stop: ShouldStop) -> Iterator[StreamEvent]:
     """Hear samples from a pipe or a file (standard input) until it ends.
 
     Raises
@@ -82,7 +82,7 @@ def hear_pipe(descriptor: int, pcm: PcmFormat, channel: Channel, should_stop: Sh
         yield Gap(f"the stream ended within a sample: {len(rest)} bytes of {pcm.block}")
 
 
-def hear_fifo(path: str, pcm: PcmFormat, channel: Channel, should_stop: ShouldStop) -> Iterator[Piece]:
+def read_fifo(path: str, pcm: PcmFormat, channel: Channel, should_stop: ShouldStop) -> Iterator[StreamEvent]:
     """Hear samples from a named pipe, whose writers may leave and come back.
 
     Raises
@@ -119,7 +119,7 @@ def hear_fifo(path: str, pcm: PcmFormat, channel: Channel, should_stop: ShouldSt
         os.close(descriptor)
 
 
-def hear_wav(path: str, channel: Channel, should_stop: ShouldStop) -> Iterator[Piece]:
+def read_wav(path: str, channel: Channel, should_stop: ShouldStop) -> Iterator[StreamEvent]:
     """Hear a WAV from its beginning, and what is written to it from then on.
 
     One that is cut or replaced is opened again; one that is not there is waited for.
@@ -165,7 +165,7 @@ def _open(path: str, channel: Channel) -> GrowingWav | None:
     return wav
 
 
-def _hear_open(wav: GrowingWav, channel: Channel, should_stop: ShouldStop) -> Iterator[Piece]:
+def _hear_open(wav: GrowingWav, channel: Channel, should_stop: ShouldStop) -> Iterator[StreamEvent]:
     """Hear a WAV until it is cut or replaced; what was written before that is heard first."""
     name = printable(wav.path)
     while not should_stop():
@@ -202,7 +202,7 @@ _PIECE = 0.1  # s heard at once
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # s before a lost device is tried again; doubled each time
 
 
-def hear_device(device: str | None, pcm: PcmFormat, channel: Channel, should_stop: ShouldStop) -> Iterator[Piece]:
+def read_device(device: str | None, pcm: PcmFormat, channel: Channel, should_stop: ShouldStop) -> Iterator[StreamEvent]:
     """Hear a sound device; one that is lost is tried again and again, ever less often.
 
     Parameters
@@ -252,7 +252,7 @@ def hear_device(device: str | None, pcm: PcmFormat, channel: Channel, should_sto
 
 def _hear_open_devices(
     stream: Any, name: str, pcm: PcmFormat, channel: Channel, should_stop: ShouldStop
-) -> Iterator[Piece]:
+) -> Iterator[StreamEvent]:
     while not should_stop():
         data, overflowed = stream.read(round(_PIECE * pcm.sample_rate))
         if overflowed:

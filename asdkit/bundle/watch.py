@@ -11,7 +11,7 @@ from itertools import takewhile
 from asdkit import audio
 from asdkit.audio.io import suffixes
 from asdkit.bundle.bundle import Bundle
-from asdkit.bundle.score_recordings import Row, score_files
+from asdkit.bundle.score_recordings import FileResult, score_files
 from asdkit.data.layouts.base import is_recording
 from asdkit.errors import BadAudio
 from asdkit.text import printable
@@ -61,11 +61,11 @@ class FolderWatch:
         settle: float = 1.0,
         containers: Collection[str] = (),
         existing: bool = False,
-        tell: Callable[[str], None] = lambda _: None,
+        notify: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.folder, self.settle, self.containers = folder, settle, containers
-        self._tell, self._clock, self._endings = tell, clock, suffixes(containers)
+        self._notify, self._clock, self._endings = notify, clock, suffixes(containers)
         self._done: dict[str, State] = {}
         self._pending: dict[str, _Pending] = {}
         self._away = False
@@ -75,11 +75,11 @@ class FolderWatch:
             self._done = self._list() or {}
 
     @property
-    def passed_over(self) -> int:
+    def done_count(self) -> int:
         """Files that need no more attention."""
         return len(self._done)
 
-    def look(self) -> list[str]:
+    def poll(self) -> list[str]:
         """Paths of the files that have become whole since the last look, folder by folder, by name."""
         found = self._list()
         if found is None:
@@ -88,7 +88,7 @@ class FolderWatch:
         for path in [path for path in self._pending if path not in found]:
             del self._pending[path]
             if not self._is_unlisted(path):
-                self._tell(f"{printable(path)}: gone before it was whole")
+                self._notify(f"{printable(path)}: gone before it was whole")
         self._done = {path: state for path, state in self._done.items() if path in found or self._is_unlisted(path)}
         ready = [path for path, state in found.items() if self._is_ready(path, state, now)]
         for path in ready:
@@ -120,15 +120,15 @@ class FolderWatch:
             self._is_away("empty, on another file system than before")  # a mount point without its share
             return None
         for path in unlisted.keys() - self._unlisted:
-            self._tell(f"{printable(path)}: {unlisted[path]}")
+            self._notify(f"{printable(path)}: {unlisted[path]}")
         if self._away:
-            self._tell(f"{printable(self.folder)}: there again")
+            self._notify(f"{printable(self.folder)}: there again")
         self._away, self._device, self._unlisted = False, device, set(unlisted)
         return found
 
     def _is_away(self, why: str) -> None:
         if not self._away:
-            self._tell(f"{printable(self.folder)}: {why}; waiting for it")
+            self._notify(f"{printable(self.folder)}: {why}; waiting for it")
         self._away = True
 
     def _is_unlisted(self, path: str) -> bool:
@@ -164,7 +164,7 @@ class FolderWatch:
 
 def watch(
     bundle: Bundle, folder: FolderWatch, should_stop: Callable[[], bool], id_: str | None = None
-) -> Iterator[Row]:
+) -> Iterator[FileResult]:
     """Score recordings as they come into a folder, until `should_stop`.
 
     Parameters
@@ -180,7 +180,7 @@ def watch(
     """
     while not should_stop():
         begin = time.monotonic()
-        ready = folder.look()
+        ready = folder.poll()
         took = time.monotonic() - begin
         yield from score_files(bundle, takewhile(lambda _: not should_stop(), ready), id_)
         pause(max(min(_PAUSE, folder.settle / 2), _SHARE * took), should_stop)

@@ -41,7 +41,7 @@ def export(
         write_atomic(out, data)
     except OSError as error:
         raise UsageError(f"{shown}: cannot be written: {error.strerror}", hint="Choose another -o.") from None
-    for text in dict.fromkeys(bundle.judge.shortfall(id_) for id_ in bundle.ids):
+    for text in dict.fromkeys(bundle.calibrator.shortfall(id_) for id_ in bundle.ids):
         if text:
             typer.echo(f"note: {printable(text)}", err=True)
     what = f"{bundle.description.system} on {bundle.description.machine}"

@@ -24,7 +24,7 @@ from asdkit.errors import DataError, UsageError
 if TYPE_CHECKING:
     from asdkit.bundle import Bundle
     from asdkit.bundle.stream import AlarmRule
-    from asdkit.bundle.stream_sources import Piece, ShouldStop
+    from asdkit.bundle.stream_sources import ShouldStop, StreamEvent
 
 
 class Samples(str, Enum):  # noqa: UP042 (typer shows the values)
@@ -101,7 +101,7 @@ def listen(
     pieces = _pieces(source, opened, (rate or opened.sample_rate, channels, samples.value), stopping.asked)
     told = ListenReporter(listener)
     told.begin()
-    write(format_, told.watched(listener.hear(pieces)))
+    write(format_, told.watched(listener.score_stream(pieces)))
     told.summary()
     stopping.leave()
     if told.in_vain:
@@ -119,24 +119,24 @@ def _rule(alarm: str, quiet: int, latch: bool) -> AlarmRule:
     return AlarmRule(int(needed), int(of), quiet, latch)
 
 
-def _pieces(source: str, bundle: Bundle, form: tuple[int, int, str], should_stop: ShouldStop) -> Iterator[Piece]:
+def _pieces(source: str, bundle: Bundle, form: tuple[int, int, str], should_stop: ShouldStop) -> Iterator[StreamEvent]:
     """The stream that an argument names."""
     from asdkit.audio.pcm import PcmFormat
     from asdkit.bundle import stream_sources
-    from asdkit.bundle.stream_sources import hear_device
+    from asdkit.bundle.stream_sources import read_device
 
     channel = bundle.description.channel
     pcm = PcmFormat(*form)
     is_device = source == "mic" or source.startswith("mic:")
     is_pipe = source == "-" or (os.path.exists(source) and stat.S_ISFIFO(os.stat(source).st_mode))
     if not (is_device or is_pipe):
-        return stream_sources.hear_wav(source, channel, should_stop)
+        return stream_sources.read_wav(source, channel, should_stop)
     stream_sources.require_channel("--channels", pcm, channel)
     if is_device:
-        return hear_device(source[4:] or None, pcm, channel, should_stop)
+        return read_device(source[4:] or None, pcm, channel, should_stop)
     if source != "-":
-        return stream_sources.hear_fifo(source, pcm, channel, should_stop)
+        return stream_sources.read_fifo(source, pcm, channel, should_stop)
     if sys.stdin is None or sys.stdin.isatty():
         what = "closed" if sys.stdin is None else "a terminal"
         raise UsageError(f"standard input is {what}", hint="Pipe samples in, or name a WAV that grows, or mic.")
-    return stream_sources.hear_pipe(sys.stdin.fileno(), pcm, channel, should_stop)
+    return stream_sources.read_pipe(sys.stdin.fileno(), pcm, channel, should_stop)

@@ -47,9 +47,9 @@ class ListenReporter:
         ends = "never by itself" if rule.latch else f"after {rule.quiet} normal windows in a row"
         _tell(
             f"windows of {listener.seconds:g} s every {listener.hop:g} s; alarm at {rule.needed} anomalous of the last "
-            f"{rule.of}, ending {ends}"
+            f"{rule.recent}, ending {ends}"
         )
-        judge = listener.bundle.judge
+        judge = listener.bundle.calibrator
         ids = [listener.id] if listener.id in listener.bundle.ids else listener.bundle.ids
         for text in judge.limits(ids):
             _tell(f"note: p-values: {text}; smaller ones are extrapolated")

@@ -21,7 +21,7 @@ from asdkit.cli.options import (
 from asdkit.errors import DataError, ExitCode
 
 if TYPE_CHECKING:
-    from asdkit.bundle.score_recordings import Row
+    from asdkit.bundle.score_recordings import FileResult
 
 
 def score(
@@ -51,7 +51,7 @@ def score(
 
     opened = open_bundle(bundle, system, machine).deciding(false_alarm_rate, chosen(threshold))
     require_known(opened, id_)
-    told = ScoreReporter(opened.judge)
+    told = ScoreReporter(opened.calibrator)
     rows = told.watched(score_files(opened, find_recordings(files, opened.description.containers), id_))
     write(format_, rows)
     told.summary()
@@ -63,7 +63,7 @@ def score(
         raise typer.Exit(int(ExitCode.PARTIAL))
 
 
-def write(format_: Format | None, rows: Iterator[Row]) -> None:
+def write(format_: Format | None, rows: Iterator[FileResult]) -> None:
     """Write rows as asked; unless anything is, as a table on a terminal and as JSON lines elsewhere."""
     from asdkit.cli import score_rows
 

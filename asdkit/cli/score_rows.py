@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 from asdkit.text import printable, spreadsheet_cell
 
 if TYPE_CHECKING:
-    from asdkit.bundle.score_recordings import Row
+    from asdkit.bundle.score_recordings import FileResult
 
 COLUMNS = ("path", "id", "id_known", "score", "p_value", "verdict", "worst_seconds", "supported_rate", "reason", "note")
 _COLOURS = {"anomalous": "\x1b[1;31m", "undecided": "\x1b[33m", "normal": "\x1b[32m"}
 _LEAST_PATH = 20
 
 
-def values_of(row: Row) -> dict[str, Any]:
+def values_of(row: FileResult) -> dict[str, Any]:
     """What is written of one recording, by column."""
     verdict = row.verdict
     assert verdict is not None
@@ -38,7 +38,7 @@ def values_of(row: Row) -> dict[str, Any]:
     }
 
 
-def jsonl(rows: Iterator[Row]) -> None:
+def jsonl(rows: Iterator[FileResult]) -> None:
     """One JSON object a line; what is not known is null."""
     for row in rows:
         assert row.verdict is not None
@@ -47,7 +47,7 @@ def jsonl(rows: Iterator[Row]) -> None:
         sys.stdout.flush()
 
 
-def csv(rows: Iterator[Row]) -> None:
+def csv(rows: Iterator[FileResult]) -> None:
     """Comma-separated values with a header; what is not known is empty. Bytes of a path that are no text stay."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
@@ -66,7 +66,7 @@ def cell(value: object) -> str:
     return spreadsheet_cell(value) if isinstance(value, str) else str(value)
 
 
-def table(rows: Iterator[Row]) -> None:
+def table(rows: Iterator[FileResult]) -> None:
     """Columns of fixed width for a person; colours on a terminal. A path too long is cut at its beginning."""
     colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     header = f"{'id':>10}  {'score':>10}  {'p-value':>9}  {'verdict':<10}{'worst at':>10}"

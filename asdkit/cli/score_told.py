@@ -13,7 +13,7 @@ from asdkit.text import printable
 
 if TYPE_CHECKING:
     from asdkit.bundle.calibration import Calibrator
-    from asdkit.bundle.score_recordings import Row
+    from asdkit.bundle.score_recordings import FileResult
 
 
 class ScoreReporter:
@@ -36,7 +36,7 @@ class ScoreReporter:
         self._live = progress and sys.stderr.isatty() and not sys.stdout.isatty()
         self._progressing = progress
 
-    def watched(self, rows: Iterable[Row]) -> Iterator[Row]:
+    def watched(self, rows: Iterable[FileResult]) -> Iterator[FileResult]:
         """Pass the rows with a verdict on."""
         for row in rows:
             if row.verdict is None:

@@ -62,11 +62,11 @@ def watch(
         settle=settle,
         containers=opened.description.containers,
         existing=existing,
-        tell=lambda line: typer.echo(f"note: {line}", err=True),
+        notify=lambda line: typer.echo(f"note: {line}", err=True),
     )
-    passed = f"; recordings that are there already: {watched.passed_over} (--existing scores them)"
+    passed = f"; recordings that are there already: {watched.done_count} (--existing scores them)"
     typer.echo(f"watching {printable(str(folder))}{'' if existing else passed}", err=True)
-    told = ScoreReporter(opened.judge, progress=False)
+    told = ScoreReporter(opened.calibrator, progress=False)
     write(format_, told.watched(rows_of(opened, watched, stopping.asked, id_)))
     told.summary()
     stopping.leave()

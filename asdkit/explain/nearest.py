@@ -62,14 +62,14 @@ class NearestExcerpts:
         lengths = np.sort(np.diff(self.features.offsets))
         return int(lengths[-2:][0])
 
-    def nearest(self, frames: FloatArray, *, without: int | None = None) -> Excerpt:
+    def nearest(self, frames: FloatArray, *, exclude: int | None = None) -> Excerpt:
         """Find the training excerpt nearest to a run of frames.
 
         Parameters
         ----------
         frames
             [float32, ``[rows, bands]``] As the featurizer gave them.
-        without
+        exclude
             A training clip to pass over: the one that `frames` are of.
 
         Raises
@@ -77,16 +77,16 @@ class NearestExcerpts:
         ValueError
             If no (other) training clip is as long.
         """
-        return self.nearest_of_each(frames, [(0, len(frames))], without=without)[0]
+        return self.nearest_of_each(frames, [(0, len(frames))], exclude=exclude)[0]
 
     def nearest_of_each(
-        self, frames: FloatArray, runs: Sequence[tuple[int, int]], *, without: int | None = None
+        self, frames: FloatArray, runs: Sequence[tuple[int, int]], *, exclude: int | None = None
     ) -> list[Excerpt]:
         """As `nearest`, for several runs ``frames[first:last]`` in one pass over the training clips."""
         sought = self._standardised(frames)
         squares = np.square(sought, dtype=np.float64).sum(axis=1)
         best = [Excerpt(-1, -1, np.inf)] * len(runs)
-        for clips in self._blocks(len(frames), without):
+        for clips in self._blocks(len(frames), exclude):
             first, last = self.features.offsets[clips[0]], self.features.offsets[clips[-1] + 1]
             products = self._frames[first:last] @ sought.T  # [rows, frames]
             for which, (begin, end) in enumerate(runs):
@@ -114,13 +114,13 @@ class NearestExcerpts:
         made: FloatArray = (_decibels(frames, self.features.scale) - self._mean) * self._scale
         return made
 
-    def _blocks(self, columns: int, without: int | None) -> list[IntArray]:
+    def _blocks(self, columns: int, exclude: int | None) -> list[IntArray]:
         """Runs of neighbouring clips whose products with `columns` frames fit into memory."""
         blocks: list[list[int]] = []
         rows = 0
         lengths = np.diff(self.features.offsets)
         for clip in range(self.features.clips):
-            if clip == without:
+            if clip == exclude:
                 rows = _AT_ONCE  # the next block begins behind it
                 continue
             if not blocks or (rows + lengths[clip]) * columns > _AT_ONCE:

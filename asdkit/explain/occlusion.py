@@ -100,7 +100,7 @@ def explain(
     fuse: Callable[[DoubleArray], DoubleArray] | None = None,
     grid: Grid | None = None,
     *,
-    without: int | None = None,
+    exclude: int | None = None,
 ) -> Explanation:
     """Find what raised a clip's score.
 
@@ -116,24 +116,24 @@ def explain(
         Fused scores [float64, ``[clips]``] of members' clip scores [float64, ``[clips, members]``]; None: one member.
     grid
         Resolution; default 16 times by 16 groups of bands.
-    without
+    exclude
         Which of the training clips this one is, if it is: a clip is no pattern for its own replacement.
     """
     grid = grid or Grid()
     shape = [min(n, *(part.frames.shape[axis] for part in parts)) for axis, n in enumerate((grid.times, grid.bands))]
     grid = Grid(*shape)
-    scored = [_occluded(part, grid, without) for part in parts]
+    scored = [_occluded(part, grid, exclude) for part in parts]
     members = np.stack([np.concatenate([[whole], patches.ravel()]) for whole, patches, _ in scored], axis=1)
     values = members[:, 0] if fuse is None else np.asarray(fuse(members), dtype=np.float64)
     falls = (values[0] - values[1:]).reshape(scored[0][1].shape)
     return Explanation(float(values[0]), _spread(falls), tuple(windows for *_, windows in scored))
 
 
-def _occluded(part: MemberInput, grid: Grid, without: int | None) -> tuple[float, DoubleArray, FloatArray]:
+def _occluded(part: MemberInput, grid: Grid, exclude: int | None) -> tuple[float, DoubleArray, FloatArray]:
     """Score a clip, each copy with one patch replaced [``[times + 1, bands + 1]``], and the clip's windows."""
     frames, scorer = np.ascontiguousarray(part.frames), part.scorer
     times, groups = (_overlapping(edges) for edges in grid.edges(*frames.shape))
-    usual = _replacements(part, times, without)
+    usual = _replacements(part, times, exclude)
     own = cut_windows(np.array([0, len(frames)], dtype=np.int64), scorer.frames, scorer.hop)
     windows = _score(part, frames[None])[0]
     patched = np.empty((len(times), len(groups), len(windows)), np.float32)
@@ -173,11 +173,11 @@ def _reached(windows: Windows, first: int, last: int) -> slice:
     return slice(begin, max(begin, int(np.searchsorted(windows.starts, last, "left"))))
 
 
-def _replacements(part: MemberInput, times: Sequence[tuple[int, int]], without: int | None) -> list[FloatArray]:
+def _replacements(part: MemberInput, times: Sequence[tuple[int, int]], exclude: int | None) -> list[FloatArray]:
     """What is usual in place of each run of frames: as much of the nearest training clip as that has, then another."""
     longest = part.usual.longest
     pieces = [[(i, min(i + longest, last)) for i in range(first, last, longest)] for first, last in times]
-    excerpts = iter(part.usual.nearest_of_each(part.frames, [p for run in pieces for p in run], without=without))
+    excerpts = iter(part.usual.nearest_of_each(part.frames, [p for run in pieces for p in run], exclude=exclude))
     return [np.concatenate([part.usual.frames_of(next(excerpts), end - begin) for begin, end in run]) for run in pieces]
 
 

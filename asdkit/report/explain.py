@@ -315,7 +315,7 @@ def _nearest(
     first = min(max(0, round(worst / per_frame) - rows // 2), len(frames) - rows)
     here = frames[first : first + rows]
     try:
-        found = usual.nearest(here, without=without)
+        found = usual.nearest(here, exclude=without)
     except ValueError:
         return None  # the only training clip is this one
     there = usual.frames_of(found, rows)

@@ -36,7 +36,7 @@ def test_file_and_run_score_as_the_run_itself_did(run, exported, bundle, registr
 def test_a_detector_alone_is_a_system_and_its_references_are_its_scores_of_the_clips_held_out(run, registry):
     alone = Bundle.of_run(run, "I", registry=registry)
     assert [m.name for m in alone.members] == ["I"]
-    held = alone.judge.references["02"].scores
+    held = alone.calibrator.scores["02"].scores
     known = sorted(float(r["I"]) for r in scores_of(run) if (r["id"], r["split"]) == ("02", "train"))
     assert len(held) == 10
     assert set(held) < set(known)

@@ -58,7 +58,7 @@ def test_twelve_clips_support_no_rate_below_one_in_thirteen_and_the_tool_says_so
     above = judge.decide(20.0, "00")
     assert (above.anomalous, above.reason) == (None, words)
     assert judge.decide(11.0, "00").anomalous is False  # as healthy as the worst healthy clip
-    assert Calibrator(judge.references, ThresholdRule(1 / 13)).decide(20.0, "00").anomalous is True
+    assert Calibrator(judge.scores, ThresholdRule(1 / 13)).decide(20.0, "00").anomalous is True
 
 
 def test_ninety_nine_clips_support_one_per_cent_and_ninety_eight_do_not():

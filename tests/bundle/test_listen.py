@@ -75,7 +75,7 @@ def test_each_window_is_scored_as_the_same_excerpt_is_by_itself(bundle, clips):
     listener = Listener(bundle, hop=0.5, id_="00")
     assert listener.seconds == 1.0  # the training clips' length
     pieces = [Sound(part, RATE) for part in np.array_split(sound, 17)]
-    heard = list(listener.hear(pieces))
+    heard = list(listener.score_stream(pieces))
     assert [h.begin for h in heard] == [0, 0.5, 1, 1.5, 2]
     for h in heard:
         first = round(h.begin * RATE)
@@ -85,7 +85,7 @@ def test_each_window_is_scored_as_the_same_excerpt_is_by_itself(bundle, clips):
 
 def test_a_stream_of_another_rate_is_resampled_window_by_window(bundle, clips):
     double = np.repeat(stream(clips, "na"), 2).astype(np.float32) / 32768
-    heard = list(Listener(bundle, id_="00").hear([Sound(double, 2 * RATE)]))
+    heard = list(Listener(bundle, id_="00").score_stream([Sound(double, 2 * RATE)]))
     assert [h.seconds for h in heard] == [1, 1]
     assert heard[1].verdict.score == bundle.score(double[2 * RATE :], 2 * RATE, "00").score
 
@@ -93,13 +93,13 @@ def test_a_stream_of_another_rate_is_resampled_window_by_window(bundle, clips):
 def test_windows_of_another_rate_or_length_than_the_training_clips_are_told_once(bundle, clips, capsys):
     told = ListenReporter(Listener(bundle, seconds=2, id_="00"))
     double = np.repeat(stream(clips, "nnnn"), 2)
-    assert len(list(told.watched(told.listener.hear([Sound(double, 2 * RATE)])))) == 2
+    assert len(list(told.watched(told.listener.score_stream([Sound(double, 2 * RATE)])))) == 2
     assert capsys.readouterr().err.splitlines() == [
         "note: windows are not recorded at 8000 Hz as the healthy ones were, but resampled; p-values may not hold",
         "note: windows are longer than the longest healthy one (1 s); p-values may not hold",
     ]
     told = ListenReporter(Listener(bundle, id_="00"))
-    assert len(list(told.watched(told.listener.hear([Sound(stream(clips, "nn"), RATE)])))) == 2
+    assert len(list(told.watched(told.listener.score_stream([Sound(stream(clips, "nn"), RATE)])))) == 2
     assert capsys.readouterr().err == ""
 
 
@@ -114,7 +114,7 @@ def test_gaps_and_reconnections_are_counted_and_what_no_window_holds_is_said(bun
         Sound(one, RATE),
         Sound(one[:10], RATE),
     ]
-    events = list(listener.hear(pieces))
+    events = list(listener.score_stream(pieces))
     assert [type(e) for e in events] == [WindowResult, Gap, Reconnected, WindowResult]
     assert (listener.gaps, listener.reconnects) == (1, 1)
     assert listener.left_over == pytest.approx(3010 / RATE)
@@ -124,7 +124,7 @@ def test_gaps_and_reconnections_are_counted_and_what_no_window_holds_is_said(bun
 def test_a_window_that_cannot_be_scored_is_said_and_the_next_ones_are(bundle, clips):
     sound = stream(clips, "nan").astype(np.float32) / 32768
     sound[RATE + 7] = np.nan
-    heard = list(Listener(bundle, id_="00").hear([Sound(sound, RATE)]))
+    heard = list(Listener(bundle, id_="00").score_stream([Sound(sound, RATE)]))
     assert [h.verdict is None for h in heard] == [False, True, False]
     assert "NaN" in heard[1].reason
 
@@ -142,7 +142,7 @@ def test_windows_that_cannot_be_are_refused(bundle, options, said):
 @given(kinds=st.text("na", min_size=1, max_size=12))
 def test_the_alarm_follows_the_verdicts(bundle, clips, kinds):
     rule = AlarmRule(2, 3, 2)
-    heard = list(Listener(bundle, id_="00", rule=rule).hear([Sound(stream(clips, kinds), RATE)]))
+    heard = list(Listener(bundle, id_="00", rule=rule).score_stream([Sound(stream(clips, kinds), RATE)]))
     assert [h.verdict.anomalous for h in heard] == [kind == "a" for kind in kinds]
     states = [False, *(h.alarm for h in heard)]
     assert [h.changed for h in heard] == [a != b for a, b in pairwise(states)]
@@ -203,16 +203,16 @@ def test_samples_of_another_format_are_told_as_no_sound_and_not_scored(exported,
 def test_one_absurd_sample_spoils_its_window_alone(bundle, clips, highest):
     sound = stream(clips, "nan").astype(np.float32) / 32768
     sound[RATE + 7] = highest
-    heard = list(Listener(bundle, id_="00").hear([Sound(sound, RATE)]))
+    heard = list(Listener(bundle, id_="00").score_stream([Sound(sound, RATE)]))
     assert [h.verdict is None for h in heard] == [False, True, False]
     assert "where full scale is 1" in heard[1].reason
-    loud = list(Listener(bundle, id_="00").hear([Sound(100 * sound[:RATE], RATE)]))
+    loud = list(Listener(bundle, id_="00").score_stream([Sound(100 * sound[:RATE], RATE)]))
     assert loud[0].verdict is not None  # whoever stores other units than full scale has sound all the same
 
 
 def test_silent_windows_are_told_once(bundle, capsys):
     told = ListenReporter(Listener(bundle, id_="00"))
-    assert len(list(told.watched(told.listener.hear([Sound(np.zeros(3 * RATE, np.int16), RATE)])))) == 3
+    assert len(list(told.watched(told.listener.score_stream([Sound(np.zeros(3 * RATE, np.int16), RATE)])))) == 3
     assert capsys.readouterr().err.splitlines()[0] == "note: windows are silent; the score says nothing of the machine"
 
 
@@ -220,7 +220,7 @@ def test_a_table_has_a_line_for_each_window_the_bad_ones_as_well(bundle, clips, 
     sound = stream(clips, "nan").astype(np.float32) / 32768
     sound[7] = np.nan
     told = ListenReporter(Listener(bundle, id_="00", rule=AlarmRule(1, 1)))
-    write(Format.table, told.watched(told.listener.hear([Sound(sound, RATE)])))
+    write(Format.table, told.watched(told.listener.score_stream([Sound(sound, RATE)])))
     lines = capsys.readouterr().out.splitlines()
     assert "NaN" in lines[1]
     assert lines[2].startswith(" 0:00:01.0          00 ")

@@ -20,7 +20,7 @@ def rules(draw) -> AlarmRule:
 
 def heard(rule: AlarmRule, verdicts: list[bool | None]) -> list[bool]:
     alarm = Alarm(rule)
-    return [alarm.hear(v) for v in verdicts]
+    return [alarm.update(v) for v in verdicts]
 
 
 def naive(rule: AlarmRule, verdicts: list[bool | None]) -> list[bool]:
@@ -34,7 +34,7 @@ def naive(rule: AlarmRule, verdicts: list[bool | None]) -> list[bool]:
         else:
             ended = max((i for i in range(1, now) if states[i - 1] and not states[i]), default=-1)
             ended = now - 1 if now and states[-2:] == [True, False] else ended
-            states.append(past[ended + 1 :][-rule.of :].count(True) >= rule.needed)
+            states.append(past[ended + 1 :][-rule.recent :].count(True) >= rule.needed)
     return states
 
 
@@ -55,16 +55,16 @@ def test_an_alarm_begins_at_an_anomalous_window_and_ends_at_a_normal_one(rule, v
 @given(st.integers(1, 4), st.integers(0, 3), st.integers(2, 5), st.lists(st.sampled_from([True, None]), max_size=20))
 def test_what_hovers_around_the_threshold_never_switches_an_alarm_off(needed, more, quiet, rest):
     alarm = Alarm(AlarmRule(needed, needed + more, quiet))
-    assert [alarm.hear(True) for _ in range(needed)] == [False] * (needed - 1) + [True]
+    assert [alarm.update(True) for _ in range(needed)] == [False] * (needed - 1) + [True]
     for verdict in rest:  # never `quiet` normal windows in a row
         for _ in range(quiet - 1):
-            assert alarm.hear(False)
-        assert alarm.hear(verdict)
+            assert alarm.update(False)
+        assert alarm.update(verdict)
 
 
 @given(rules(), VERDICTS)
 def test_a_latched_alarm_stays(rule, verdicts):
-    states = heard(AlarmRule(rule.needed, rule.of, rule.quiet, latch=True), verdicts)
+    states = heard(AlarmRule(rule.needed, rule.recent, rule.quiet, latch=True), verdicts)
     assert states == sorted(states)
 
 

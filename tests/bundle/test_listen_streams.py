@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from asdkit import audio
 from asdkit.audio.pcm import WIDTHS, PcmFormat
 from asdkit.bundle import stream_sources
-from asdkit.bundle.stream_sources import Gap, Piece, Reconnected, Sound, Waiting, hear_fifo, hear_pipe, hear_wav
+from asdkit.bundle.stream_sources import Gap, Reconnected, Sound, StreamEvent, Waiting, read_fifo, read_pipe, read_wav
 from asdkit.errors import BadAudio, DataError, UsageError
 
 RATE = 8000
@@ -35,7 +35,7 @@ def noise(samples: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(-9000, 9000, samples).astype(np.int16)
 
 
-def sound_of(pieces: Iterable[Piece]) -> np.ndarray:
+def sound_of(pieces: Iterable[StreamEvent]) -> np.ndarray:
     waves = [p.wave for p in pieces if isinstance(p, Sound)]
     return np.concatenate(waves) if waves else np.empty(0, np.int16)
 
@@ -50,12 +50,12 @@ class Heard:
     """Hears a stream in a thread until it is closed."""
 
     def __init__(self, hear, *arguments) -> None:
-        self.pieces: list[Piece] = []
+        self.pieces: list[StreamEvent] = []
         self._stop = False
         self._thread = threading.Thread(target=self._run, args=(hear(*arguments, lambda: self._stop),))
         self._thread.start()
 
-    def _run(self, pieces: Iterator[Piece]) -> None:
+    def _run(self, pieces: Iterator[StreamEvent]) -> None:
         for piece in pieces:
             self.pieces.append(piece)
 
@@ -110,7 +110,7 @@ def test_a_pipe_is_heard_whole_however_it_is_cut_into_writes(cuts, more):
         rest = rest[cut:]
     os.write(write, rest)
     os.close(write)
-    pieces = list(hear_pipe(read, PcmFormat(RATE, 2), 0, lambda: False))
+    pieces = list(read_pipe(read, PcmFormat(RATE, 2), 0, lambda: False))
     os.close(read)
     whole = len(given_) // 4
     assert np.array_equal(sound_of(pieces), np.frombuffer(given_[: 4 * whole], "<i2")[::2])
@@ -120,7 +120,7 @@ def test_a_pipe_is_heard_whole_however_it_is_cut_into_writes(cuts, more):
 def test_a_named_pipe_outlives_its_writers(tmp_path, hearing):
     path = tmp_path / "fifo"
     os.mkfifo(path)
-    heard = hearing(hear_fifo, str(path), PCM, "mean")
+    heard = hearing(read_fifo, str(path), PCM, "mean")
     sent = noise(3000), noise(2000, 1)
     path.write_bytes(sent[0].tobytes() + b"\0")  # half a sample is lost with its writer
     heard.until(lambda pieces: any(isinstance(p, Gap) for p in pieces))
@@ -141,7 +141,7 @@ def header(promised: int, *, riff: bytes = b"RIFF", extra: bytes = b"") -> bytes
 @pytest.mark.parametrize("promised", [0, 0xFFFFFFFF, 0x7FFFFFFF, 200, 2**31 - 1])
 def test_a_wav_is_heard_as_it_grows_whatever_its_header_promises(tmp_path, hearing, promised):
     path, sent = tmp_path / "a.wav", noise(6000)
-    heard = hearing(hear_wav, str(path), "mean")
+    heard = hearing(read_wav, str(path), "mean")
     heard.until(lambda pieces: any(isinstance(p, Waiting) for p in pieces))
     with path.open("wb", buffering=0) as file:
         whole = header(promised)
@@ -162,7 +162,7 @@ def test_a_wav_is_heard_as_it_grows_whatever_its_header_promises(tmp_path, heari
 
 def test_a_wav_that_is_written_by_python_is_heard_while_its_header_lags(tmp_path, hearing):
     path, sent = tmp_path / "a.wav", noise(4000)
-    heard = hearing(hear_wav, str(path), "mean")
+    heard = hearing(read_wav, str(path), "mean")
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, RATE, 0, "NONE", ""))
         for first in range(0, 4000, 1000):
@@ -177,7 +177,7 @@ def test_notes_after_the_sound_are_not_heard(tmp_path):
     sent = noise(500)
     note = struct.pack("<4sI", b"LIST", 12) + b"INFOabcdefgh"
     (tmp_path / "a.wav").write_bytes(header(1000, extra=note) + sent.tobytes() + note)
-    assert np.array_equal(sound_of(hear_wav(str(tmp_path / "a.wav"), "mean", until(0.3))), sent)
+    assert np.array_equal(sound_of(read_wav(str(tmp_path / "a.wav"), "mean", until(0.3))), sent)
 
 
 @pytest.mark.parametrize("how", ["replaced", "cut", "taken away"])
@@ -185,7 +185,7 @@ def test_a_wav_that_begins_again_is_opened_again_and_nothing_before_is_lost(tmp_
     path = tmp_path / "a.wav"
     first, second = noise(4000), noise(1000, 1)
     path.write_bytes(header(0) + first.tobytes())
-    heard = hearing(hear_wav, str(path), "mean")
+    heard = hearing(read_wav, str(path), "mean")
     heard.samples(3900)
     with path.open("ab") as file:
         file.write(first[:500].tobytes())
@@ -221,10 +221,10 @@ def test_a_wav_that_begins_again_is_opened_again_and_nothing_before_is_lost(tmp_
 def test_what_is_no_wav_at_first_is_refused(tmp_path, content, reason):
     (tmp_path / "a.wav").write_bytes(content)
     with pytest.raises(BadAudio, match=reason):
-        list(hear_wav(str(tmp_path / "a.wav"), "mean", until(5)))
+        list(read_wav(str(tmp_path / "a.wav"), "mean", until(5)))
     (tmp_path / "mono.wav").write_bytes(header(0) + bytes(100))
     with pytest.raises(BadAudio, match="no channel 2"):
-        list(hear_wav(str(tmp_path / "mono.wav"), 2, until(5)))
+        list(read_wav(str(tmp_path / "mono.wav"), 2, until(5)))
 
 
 class Stream:
@@ -269,7 +269,7 @@ def device(monkeypatch):
 
 def test_a_device_that_is_lost_is_tried_again_ever_less_often(device):
     device.script += ["sound", "overflow", "lose", *["refuse"] * 8, "sound"]
-    pieces = list(stream_sources.hear_device("3", PCM, "mean", lambda: not device.script))
+    pieces = list(stream_sources.read_device("3", PCM, "mean", lambda: not device.script))
     kinds = [type(p) for p in pieces]
     assert kinds == [Sound, Gap, Sound, Gap, Reconnected, Sound]
     assert device.waits[:9] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
@@ -280,13 +280,13 @@ def test_a_device_that_is_lost_is_tried_again_ever_less_often(device):
 def test_a_device_that_cannot_be_opened_at_first_is_an_error(device):
     device.script += ["refuse"]
     with pytest.raises(DataError, match=r"sound device USB: cannot be opened: .*unavailable"):
-        list(stream_sources.hear_device("USB", PCM, "mean", lambda: False))
+        list(stream_sources.read_device("USB", PCM, "mean", lambda: False))
 
 
 def test_without_sounddevice_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(UsageError, match="needs sounddevice") as raised:
-        list(stream_sources.hear_device(None, PCM, "mean", lambda: False))
+        list(stream_sources.read_device(None, PCM, "mean", lambda: False))
     assert "asdkit[mic]" in raised.value.hint
 
 
@@ -294,7 +294,7 @@ def test_a_file_is_a_stream_as_well(tmp_path):
     sent = noise(900_000)
     Path(tmp_path / "a.pcm").write_bytes(sent.tobytes())
     with (tmp_path / "a.pcm").open("rb") as file:
-        pieces = list(hear_pipe(file.fileno(), PCM, "mean", lambda: False))
+        pieces = list(read_pipe(file.fileno(), PCM, "mean", lambda: False))
     assert len(pieces) == 2  # a mebibyte at once, at most
     assert np.array_equal(sound_of(pieces), sent)
 
@@ -302,7 +302,7 @@ def test_a_file_is_a_stream_as_well(tmp_path):
 def test_a_wav_that_is_replaced_by_what_cannot_be_heard_is_waited_for(tmp_path, hearing):
     path, sent = tmp_path / "a.wav", noise(1000)
     path.write_bytes(header(0) + sent.tobytes())
-    heard = hearing(hear_wav, str(path), "mean")
+    heard = hearing(read_wav, str(path), "mean")
     heard.samples(1000)
     for content, said in ((b"OggS" + bytes(40), "an Ogg file"), (header(0) + sent.tobytes(), "")):
         (tmp_path / "new").write_bytes(content)
@@ -317,5 +317,5 @@ def test_a_wav_that_is_replaced_by_what_cannot_be_heard_is_waited_for(tmp_path, 
 def test_standard_input_that_cannot_be_read_is_an_error(tmp_path):
     folder = os.open(tmp_path, os.O_RDONLY)
     with pytest.raises(DataError, match="standard input cannot be read: Is a directory"):
-        list(hear_pipe(folder, PCM, "mean", lambda: False))
+        list(read_pipe(folder, PCM, "mean", lambda: False))
     os.close(folder)

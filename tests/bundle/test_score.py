@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from asdkit.bundle import Bundle
-from asdkit.bundle.score_recordings import Row, differences, find_recordings, id_of, score_files
+from asdkit.bundle.score_recordings import FileResult, differences, find_recordings, id_from_path, score_files
 from asdkit.cli import app
 from asdkit.errors import AsdkitError
 from tests.helpers.rooms import write_clip
@@ -291,7 +291,7 @@ def test_the_card_says_what_it_is_made_of_and_what_it_supports(command, run, tmp
     ],
 )
 def test_the_id_is_what_the_name_or_its_folder_says(path, expected):
-    assert id_of(path, ["00", "02"]) == expected
+    assert id_from_path(path, ["00", "02"]) == expected
 
 
 def test_folders_are_searched_through_and_hidden_or_foreign_files_left_out(tmp_path):
@@ -301,7 +301,7 @@ def test_folders_are_searched_through_and_hidden_or_foreign_files_left_out(tmp_p
     found = [os.path.relpath(str(p), tmp_path) for p in find_recordings([str(tmp_path)])]
     assert found == ["a.wav", "b/1.FLAC", "b/2.wav"]
     [row] = find_recordings([str(tmp_path / "**" / "*.ogg")])
-    assert isinstance(row, Row)
+    assert isinstance(row, FileResult)
 
 
 def test_the_first_row_comes_before_the_second_file_is_looked_at(exported, registry, recordings):

@@ -34,12 +34,12 @@ class Watched:
 
     def __init__(self, folder: Path, **options: bool) -> None:
         self.folder, self.clock, self.told = folder, Clock(), []
-        self.watch = FolderWatch(str(folder), tell=self.told.append, clock=self.clock, **options)
+        self.watch = FolderWatch(str(folder), notify=self.told.append, clock=self.clock, **options)
 
     def after(self, seconds: float) -> list[str]:
         """Names of what is whole after so long."""
         self.clock.now += seconds
-        return [os.path.relpath(path, self.folder) for path in self.watch.look()]
+        return [os.path.relpath(path, self.folder) for path in self.watch.poll()]
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_a_mount_point_without_its_share_is_a_folder_that_is_away(watched, clip,
     assert (away, back) == ("empty, on another file system than before; waiting for it", "there again")
     (watched.folder / "a.wav").unlink()
     watched.after(1)
-    assert watched.watch.passed_over == 0  # an empty folder is no folder that is away
+    assert watched.watch.done_count == 0  # an empty folder is no folder that is away
 
 
 class _OtherDevice:
@@ -216,7 +216,7 @@ def test_what_is_kept_does_not_outgrow_the_folder(watched, clip):
         assert watched.after(2) == [path.name]
         path.unlink()
     watched.after(1)
-    assert watched.watch.passed_over == 0
+    assert watched.watch.done_count == 0
 
 
 def test_watching_scores_as_scoring_does(bundle, run, tmp_path):

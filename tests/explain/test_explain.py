@@ -53,7 +53,7 @@ def test_the_nearest_excerpt_is_the_one_that_trying_all_finds(seed, lengths, row
     assert found[excerpt.clip, excerpt.row] == pytest.approx(min(found.values()), rel=1e-4)
     assert usual.frames_of(excerpt, rows).shape == (rows, 4)
     others = {place: distance for place, distance in found.items() if place[0] != excerpt.clip}
-    assert usual.nearest(sought, without=excerpt.clip).distance == pytest.approx(min(others.values()), rel=1e-4)
+    assert usual.nearest(sought, exclude=excerpt.clip).distance == pytest.approx(min(others.values()), rel=1e-4)
 
 
 def test_an_excerpt_that_was_in_training_is_found_where_it_was():
@@ -67,10 +67,10 @@ def test_a_blockwise_search_finds_what_one_in_a_single_block_finds(monkeypatch):
     clips, (sought,) = noise(0, 20, 33, 27, 40), noise(1, 12)
     usual = NearestExcerpts(packed(clips))
     runs = [(0, 12), (3, 8)]
-    whole = [usual.nearest_of_each(sought, runs, without=w) for w in (None, 0, 2)]
+    whole = [usual.nearest_of_each(sought, runs, exclude=w) for w in (None, 0, 2)]
     monkeypatch.setattr("asdkit.explain.nearest._AT_ONCE", 1)
     for without, expected in zip((None, 0, 2), whole, strict=True):
-        found = usual.nearest_of_each(sought, runs, without=without)
+        found = usual.nearest_of_each(sought, runs, exclude=without)
         assert [(f.clip, f.row) for f in found] == [(f.clip, f.row) for f in expected]
         assert [f.distance for f in found] == pytest.approx([f.distance for f in expected])
 
@@ -132,7 +132,7 @@ def test_a_training_clip_is_no_pattern_for_its_own_replacement():
     clips = noise(0, ROWS, ROWS, ROWS)
     part = MemberInput(clips[1], NearestExcerpts(packed(clips)), Scorer(levels, MEAN, 4))
     assert np.abs(explain([part]).heat).max() < 1e-6  # replaced by itself
-    assert np.abs(explain([part], without=1).heat).max() > 1e-3
+    assert np.abs(explain([part], exclude=1).heat).max() > 1e-3
 
 
 def test_training_clips_may_be_shorter_than_a_patch():

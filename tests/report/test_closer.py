@@ -203,7 +203,7 @@ def test_heat_maps_end_when_their_time_is_up_but_one_is_always_made(made, monkey
 def test_thresholds_are_where_the_verdicts_of_the_bundle_change(made):
     run = read_run(made)
     (found,) = thresholds(run, "fan", "both")
-    judge = Bundle.of_run(made, "both").judge
+    judge = Bundle.of_run(made, "both").calibrator
     assert found.held_out == 5
     assert judge.decide(found.score, "00").anomalous is False
     assert judge.decide(np.nextafter(found.score, np.inf), "00").anomalous is True
