@@ -1,4 +1,4 @@
-"""How well scores separate normal from anomalous clips, and how sure that is. The only place test labels reach."""
+"""AUC, pAUC, official scores and confidence intervals. The only package that test labels reach."""
 
 from asdkit.metrics.bootstrap import RESAMPLES, Bootstrap, difference, is_unreliable, percentile_interval, resample_auc
 from asdkit.metrics.evaluation import POOLED, Decisions, LabelledClip, count_decisions, evaluate, pool_ids

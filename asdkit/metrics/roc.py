@@ -6,25 +6,34 @@ import numpy as np
 import numpy.typing as npt
 
 MAX_FPR = 0.1
-"""Up to which false positive rate DCASE Task 2 takes the partial area."""
+"""Upper limit of the false positive rate in the pAUC of DCASE Task 2."""
 
 FloatArray = npt.NDArray[np.float64]
 
 
 def roc_curve(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Corners of the ROC curve, from (0, 0) to (1, 1).
+    """Compute the corners of the ROC curve, from (0, 0) to (1, 1).
 
     Parameters
     ----------
     labels
-        [int, ``[clips]``] 0 normal, 1 anomaly; both must occur.
+        [int, ``[clips]``] 0 normal, 1 anomaly; both classes must occur.
     scores
         [float, ``[clips]``] Higher is more anomalous.
 
     Returns
     -------
     false_positive_rate, true_positive_rate
-        [float64, ``[corners]``] Equal to scikit-learn's, bit for bit (points on a line between others left out).
+        [float64, ``[corners]``] Equal to scikit-learn's, bit for bit. Points on a line between others are left out.
+
+    Examples
+    --------
+    >>> from asdkit.metrics import roc_curve
+    >>> false_positive_rate, true_positive_rate = roc_curve([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> false_positive_rate.tolist()
+    [0.0, 0.0, 0.5, 0.5, 1.0]
+    >>> true_positive_rate.tolist()
+    [0.0, 0.5, 0.5, 1.0, 1.0]
     """
     truth = np.asarray(labels, dtype=np.float64)
     values = np.asarray(scores, dtype=np.float64)
@@ -40,24 +49,42 @@ def roc_curve(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[FloatArray,
 
 
 def auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """Area under the ROC curve (`roc_curve` says what of); ties count one half."""
+    """Compute the area under the ROC curve; ties count one half.
+
+    Parameters
+    ----------
+    labels, scores
+        As for `roc_curve`.
+
+    Examples
+    --------
+    >>> from asdkit.metrics import auc
+    >>> auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    0.75
+    """
     false, true = roc_curve(labels, scores)
     return float(np.trapezoid(true, false))
 
 
 def pauc(labels: npt.ArrayLike, scores: npt.ArrayLike, max_fpr: float = MAX_FPR) -> float:
-    """Area under the ROC curve at false positive rates up to `max_fpr`, standardised so that chance is 0.5.
+    """Compute the area under the ROC curve at false positive rates up to `max_fpr`, standardised: chance is 0.5.
 
     Parameters
     ----------
     labels, scores
         As for `roc_curve`.
     max_fpr
-        Between 0 and 1, both excluded; DCASE Task 2 takes 0.1.
+        Between 0 and 1, both excluded; 0.1 in DCASE Task 2.
 
     References
     ----------
     McClish, "Analyzing a portion of the ROC curve", Medical Decision Making 9 (1989).
+
+    Examples
+    --------
+    >>> from asdkit.metrics import pauc
+    >>> round(pauc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 4)
+    0.7368
     """
     false, true = roc_curve(labels, scores)
     stop = np.searchsorted(false, max_fpr, "right")

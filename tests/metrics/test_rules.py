@@ -1,4 +1,4 @@
-"""Official scores of each edition, against small cases worked out by hand."""
+"""Official scores of each edition, against small cases computed by hand."""
 
 import pytest
 
@@ -39,14 +39,14 @@ def figures(rule, truth_and_scores=None):
     return {r.domain: (r.auc, r.pauc, r.n_normal, r.n_anomaly) for r in rows}, means(rows, rule)[0]
 
 
-def test_2020_knows_no_domains_and_takes_arithmetic_means():
+def test_2020_ignores_domains_and_averages_arithmetically():
     rows, mean = figures(DCASE2020)
     # anomalies above normals: 7 and 8 above all four, 3 above two, 1.5 above one; above all normals: two of four
     assert rows == {None: (11 / 16, pytest.approx(PART), 4, 4)}
     assert mean.official == pytest.approx((11 / 16 + PART) / 2)
 
 
-def test_2021_holds_each_domain_against_its_own_anomalies_and_takes_the_harmonic_mean():
+def test_2021_compares_each_domain_with_its_own_anomalies():
     rows, mean = figures(DCASE2021)
     assert rows["source"] == (3 / 4, pytest.approx(PART), 2, 2)
     assert rows["target"] == (1.0, 1.0, 2, 2)
@@ -55,7 +55,7 @@ def test_2021_holds_each_domain_against_its_own_anomalies_and_takes_the_harmonic
     assert mean.official == pytest.approx(4 / (4 / 3 + 1 / PART + 1 + 1))
 
 
-def test_2022_holds_each_domain_against_all_anomalies_with_one_pauc_over_both():
+def test_2022_compares_each_domain_with_all_anomalies():
     rows, mean = figures(DCASE2022)
     assert rows["source"][0] == 7 / 8
     assert rows["target"][0] == 1 / 2
@@ -65,7 +65,7 @@ def test_2022_holds_each_domain_against_all_anomalies_with_one_pauc_over_both():
     assert mean.official == pytest.approx(3 / (8 / 7 + 2 + 1 / PART))
 
 
-def test_the_score_over_machines_is_one_harmonic_mean_of_all_figures_and_zero_stays_zero():
+def test_overall_score_is_one_harmonic_mean():
     rows = [
         IdResult("fan", "00", "G", "system", 0.5, 0.6, 9, 9),
         IdResult("fan", "00", "G", "system", 0.4, 0.6, 9, 9, "source"),
@@ -81,7 +81,7 @@ def test_the_score_over_machines_is_one_harmonic_mean_of_all_figures_and_zero_st
     ].official == pytest.approx(0.0)
 
 
-def test_a_section_without_domains_or_without_a_class_stays_out_of_later_scores():
+def test_incomplete_sections_have_no_official_score():
     assert means([IdResult("fan", "00", "G", "system", 0.5, 0.6, 9, 9)], DCASE2022)[-1].official is None
     truth, scores = section()
     rows = evaluate([c for c in truth if c.domain == "source" or c.label], scores, name="G", kind="s", rule=DCASE2021)
@@ -94,11 +94,11 @@ def test_a_section_without_domains_or_without_a_class_stays_out_of_later_scores(
     [("dcase2020", DCASE2020), ("dcase2021", DCASE2021), ("dcase2022", DCASE2022), ("dcase2026", DCASE2022)]
     + [(name, DCASE2020) for name in ("folder", "mimii", "csv")],
 )
-def test_each_layout_has_its_editions_rule(layout, rule):
+def test_layout_decides_the_rule(layout, rule):
     assert rule_for(layout) is rule
 
 
-def test_pooling_ids_judges_all_clips_of_a_machine_as_one():
+def test_pooled_ids_are_evaluated_as_one():
     first, scores = section("00")
     second, more = section("02")
     more = {name: score + 10 for name, score in more.items()}  # an id that scores higher throughout
@@ -107,7 +107,7 @@ def test_pooling_ids_judges_all_clips_of_a_machine_as_one():
     assert [(r.id, r.auc, r.n_normal) for r in rows] == [("pooled", (11 + 11 + 16 + 0) / 64, 8)]
 
 
-def test_the_ranking_of_2020_is_by_mean_place_not_by_mean_auc():
+def test_2020_ranks_by_mean_place_not_auc():
     table = {  # AUC, pAUC on two machines; A has the higher means and is ahead in one place of four
         "A": {"fan": (0.99, 0.70), "pump": (0.80, 0.60)},
         "B": {"fan": (0.70, 0.71), "pump": (0.81, 0.61)},
@@ -118,8 +118,8 @@ def test_the_ranking_of_2020_is_by_mean_place_not_by_mean_auc():
         for machine, (auc, pauc) in machines.items()
     ]
     assert rank(rows) == {"B": 5 / 4, "A": 7 / 4}
-    alike = [Mean("fan", name, "system", 0.5, 0.5, 1) for name in "AB"]
-    assert rank(alike) == {"A": 1.5, "B": 1.5}
+    tied = [Mean("fan", name, "system", 0.5, 0.5, 1) for name in "AB"]
+    assert rank(tied) == {"A": 1.5, "B": 1.5}
 
 
 def test_ranking_needs_every_system_on_every_machine():
@@ -127,9 +127,9 @@ def test_ranking_needs_every_system_on_every_machine():
         rank([Mean(m, n, "system", 0.5, 0.5, 1) for m, n in (("fan", "A"), ("fan", "B"), ("pump", "A"))])
 
 
-def test_precision_recall_and_f1_follow_from_the_counts():
-    found = count_decisions([0, 0, 0, 1, 1, 1, 1, 0], [1, 0, 0, 1, 1, 0, 1, 0])
-    assert (found.true_positive, found.false_positive, found.false_negative, found.true_negative) == (3, 1, 1, 3)
-    assert (found.precision, found.recall, found.f1) == (3 / 4, 3 / 4, 3 / 4)
+def test_precision_recall_and_f1_follow_from_counts():
+    counts = count_decisions([0, 0, 0, 1, 1, 1, 1, 0], [1, 0, 0, 1, 1, 0, 1, 0])
+    assert (counts.true_positive, counts.false_positive, counts.false_negative, counts.true_negative) == (3, 1, 1, 3)
+    assert (counts.precision, counts.recall, counts.f1) == (3 / 4, 3 / 4, 3 / 4)
     silent = count_decisions([0, 1], [0, 0])
     assert (silent.precision, silent.recall, silent.f1) == (0, 0, 0)

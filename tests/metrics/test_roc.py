@@ -1,4 +1,4 @@
-"""Metrics against published figures, equations and their own rules."""
+"""AUC and pAUC against published figures and scikit-learn; scores joined to clips by name."""
 
 import csv
 from pathlib import Path
@@ -16,7 +16,7 @@ GOLDEN = Path(__file__).parents[3] / "shared" / "data" / "golden_scores"
 
 
 @pytest.mark.skipif(not GOLDEN.is_dir(), reason="the published scores are not beside this checkout")
-def test_auc_and_pauc_equal_the_published_ones():
+def test_auc_and_pauc_equal_published_figures():
     with (GOLDEN / "golden_auc_pauc.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 16
@@ -33,23 +33,23 @@ def test_auc_and_pauc_equal_the_published_ones():
 
 
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=30), st.lists(st.integers(0, 8), min_size=1, max_size=30))
-def test_auc_is_the_chance_that_an_anomaly_scores_higher(normal, anomaly):
+def test_auc_is_share_of_ordered_pairs(normal, anomaly):
     wins = sum((a > n) + 0.5 * (a == n) for a in anomaly for n in normal)
     labels = [0] * len(normal) + [1] * len(anomaly)
     assert auc(labels, normal + anomaly) == pytest.approx(wins / (len(normal) * len(anomaly)))
 
 
 @given(st.data())
-def test_auc_and_pauc_are_scikit_learns_bit_for_bit(data):
+def test_areas_equal_scikit_learn_exactly(data):
     labels = data.draw(st.lists(st.integers(0, 1), min_size=2, max_size=60).filter(lambda x: 0 < sum(x) < len(x)))
-    grain = data.draw(st.sampled_from([3, 1000]))
-    scores = [data.draw(st.integers(0, grain)) / 7 for _ in labels]
+    highest = data.draw(st.sampled_from([3, 1000]))
+    scores = [data.draw(st.integers(0, highest)) / 7 for _ in labels]
     assert auc(labels, scores) == roc_auc_score(labels, scores)
     for max_fpr in (0.1, 0.5):
         assert pauc(labels, scores, max_fpr) == roc_auc_score(labels, scores, max_fpr=max_fpr)
 
 
-def test_pauc_is_half_for_a_constant_score_and_one_for_a_perfect_one():
+def test_pauc_is_half_by_chance_and_one_when_perfect():
     labels = np.repeat([0, 1], 50)
     assert pauc(labels, np.zeros(100)) == pytest.approx(0.5)
     assert pauc(labels, labels.astype(float)) == 1.0
@@ -59,7 +59,7 @@ def _clip(name, id_="00", label=0):
     return LabelledClip(name, "fan", id_, label)
 
 
-def test_a_missing_and_a_nan_score_stop_the_evaluation_and_are_named():
+def test_missing_and_nan_scores_are_all_named():
     truth = [_clip("a"), _clip("b", label=1), _clip("c")]
     with pytest.raises(DataError) as caught:
         evaluate(truth, {"a": 0.0, "b": float("nan")}, name="G", kind="member")
@@ -67,12 +67,12 @@ def test_a_missing_and_a_nan_score_stop_the_evaluation_and_are_named():
     assert "b: the score of G is nan" in str(caught.value)
 
 
-def test_a_clip_listed_twice_is_an_error():
+def test_clip_listed_twice_is_an_error():
     with pytest.raises(DataError, match="a: listed 2 times"):
         evaluate([_clip("a"), _clip("a")], {"a": 0.0}, name="G", kind="member")
 
 
-def test_an_id_without_both_classes_has_no_figures_and_stays_out_of_the_means():
+def test_id_without_both_classes_stays_out_of_means():
     truth = [_clip("a"), _clip("b", label=1), _clip("c", id_="02", label=1)]
     results = evaluate(truth, {"a": 0.0, "b": 1.0, "c": 0.5}, name="G", kind="member")
     assert [(r.id, r.auc) for r in results] == [("00", 1.0), ("02", None)]
@@ -81,7 +81,7 @@ def test_an_id_without_both_classes_has_no_figures_and_stays_out_of_the_means():
     assert (overall.machine, overall.auc, overall.of) == (None, 1.0, 1)
 
 
-def test_means_are_over_ids_then_over_machines():
+def test_means_are_over_ids_then_machines():
     rows = [
         IdResult("fan", "00", "G", "member", 1.0, 1.0, 1, 1),
         IdResult("fan", "02", "G", "member", 0.5, 0.6, 1, 1),
