@@ -1,4 +1,4 @@
-"""Folder layouts -> clips. Labels and splits come from folders and file names alone; nothing is copied or renamed."""
+"""Data folders to clips. Splits and labels come from folder and file names alone; no file is copied or renamed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A clip: one recording, and what its place and name say of it."""
+"""A clip: one recording, with what its path says about it."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ Split = Literal["train", "test"]
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One recording, and what its place and name say of it.
+    """One recording, with what its path says about it.
 
     Attributes
     ----------
     path
-        The file.
+        Path of the file.
     name
-        Its path below the data's root, with ``/`` and printable: what tables show and join by.
+        Path below the data's root, with ``/`` and printable. Tables show it, and scores are joined by it.
     machine
         Machine type, such as ``"fan"``.
     id
-        Which machine of that type, such as ``"00"``.
+        Unit of that machine type, such as ``"00"``.
     split
         ``"train"`` or ``"test"``.
     label
         0 normal, 1 anomaly, None unknown. Never reaches a detector.
     domain
-        ``"source"`` or ``"target"``, where the data tell domains apart.
+        ``"source"`` or ``"target"``, where the data set has domains.
     attributes
-        What else a file name says, such as speed or load.
+        Other pairs of name and value in the file name or table, such as speed or load.
     """
 
     path: Path

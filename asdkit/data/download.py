@@ -1,7 +1,4 @@
-"""Unpack an archive that somebody else made: nothing outside its folder, no links, no bombs, whole or not at all.
-
-Download an edition of the challenge: listed by its records, resumed where it broke off, checked, unpacked.
-"""
+"""Download an edition of the challenge: list its records, resume broken downloads, verify, and unpack safely."""
 
 from __future__ import annotations
 
@@ -25,58 +22,65 @@ from asdkit.text import nearest, printable
 
 MAX_FILES = 100_000
 MAX_RATIO = 30
-"""How many times larger than the archive its content may be; recordings shrink to a half or so."""
+"""Largest accepted ratio of unpacked to packed size; recordings compress to about a half."""
 _CHUNK = 1 << 20
 
 
 def unpack(archive: Path, folder: Path) -> list[str]:
-    """Unpack ``<machine>/<split>/...`` into `folder`, where folders of the same names are replaced.
+    """Unpack ``<machine>/<split>/...`` into `folder`, replacing folders of the same names.
 
-    Everything is unpacked beside its place and moved there when it is complete. Returns what was moved, such as
-    ``fan/train``.
+    Files are unpacked into a temporary folder and moved when complete. Entries outside the folder, links and archives
+    that unpack to far more than their size are refused.
+
+    Returns
+    -------
+    moved
+        What was moved, such as ``fan/train``.
 
     Raises
     ------
     DataError
-        Naming the entry that must not be unpacked, or what is wrong with the archive; nothing is left behind.
+        Names the refused entry, or what is wrong with the archive; no file is left behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f".{archive.name}.unpacking"
-    shutil.rmtree(beside, ignore_errors=True)
+    temporary = folder / f".{archive.name}.unpacking"
+    shutil.rmtree(temporary, ignore_errors=True)
     try:
         with zipfile.ZipFile(archive) as content:
             entries = _checked(content, archive)
-            for entry, place in entries:
-                _extract(content, entry, beside / place)
-        return _move(beside, folder)
+            for entry, path in entries:
+                _extract(content, entry, temporary / path)
+        return _move(temporary, folder)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{printable(str(archive))}: not a sound archive: {error}") from None
+        raise DataError(f"{printable(str(archive))}: not a valid archive: {error}") from None
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _checked(content: zipfile.ZipFile, archive: Path) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
-    """Files of the archive and where they go, relative; refused before anything is written."""
+    """List the files and their relative paths, or refuse the archive before anything is written."""
     infos = content.infolist()
     limit = MAX_RATIO * archive.stat().st_size
     total = sum(info.file_size for info in infos)
     where = printable(str(archive))
     if len(infos) > MAX_FILES or total > limit:
-        raise DataError(f"{where}: would unpack to {len(infos)} files of {total} bytes; refused as a bomb")
+        raise DataError(
+            f"{where}: would unpack to {len(infos)} files of {total} bytes; refused: too large for its archive"
+        )
     entries = []
-    places = set()
+    paths = set()
     for info in infos:
-        place = PurePosixPath(info.filename)
+        path = PurePosixPath(info.filename)
         mode = info.external_attr >> 16
-        odd = place.is_absolute() or ".." in place.parts or "\\" in info.filename or ":" in info.filename
-        if odd or (stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR)):
-            raise DataError(f"{where}: entry {printable(info.filename)} leads out of the folder or is a link; refused")
+        unsafe = path.is_absolute() or ".." in path.parts or "\\" in info.filename or ":" in info.filename
+        if unsafe or (stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR)):
+            raise DataError(f"{where}: entry {printable(info.filename)} is outside the folder or a link; refused")
         if info.is_dir():
             continue
-        if len(place.parts) < 2 or place in places:
-            raise DataError(f"{where}: entry {printable(info.filename)} is in no machine's folder, or there twice")
-        places.add(place)
-        entries.append((info, place))
+        if len(path.parts) < 2 or path in paths:
+            raise DataError(f"{where}: entry {printable(info.filename)} is in no machine's folder, or is listed twice")
+        paths.add(path)
+        entries.append((info, path))
     return entries
 
 
@@ -91,10 +95,10 @@ def _extract(content: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Non
             target.write(chunk)
 
 
-def _move(beside: Path, folder: Path) -> list[str]:
-    """Move whole splits (and files beside them) to their places, and name them."""
+def _move(temporary: Path, folder: Path) -> list[str]:
+    """Move whole splits, and files beside them, into `folder`; return their names."""
     moved = []
-    for machine in sorted(beside.iterdir()):
+    for machine in sorted(temporary.iterdir()):
         (folder / machine.name).mkdir(exist_ok=True)
         for entry in sorted(machine.iterdir()):
             final = folder / machine.name / entry.name
@@ -107,21 +111,20 @@ def _move(beside: Path, folder: Path) -> list[str]:
 
 SERVER = "https://zenodo.org"
 MAX_LISTING = 10 << 20  # bytes
-_CHUNK_download = 1 << 20
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long to wait for a server that stalls or breaks off.
+class RetryPolicy:
+    """How often and how long to retry when a server stalls or the connection breaks.
 
     Attributes
     ----------
     timeout
-        Seconds without a byte.
+        Seconds without data before a connection is given up.
     tries
-        In a row that bring nothing new.
+        Consecutive tries without new data before giving up.
     pause
-        Seconds between two.
+        Seconds between two tries.
     """
 
     timeout: float = 30.0
@@ -130,52 +133,50 @@ class Patience:
 
 
 def list_archives(
-    edition: str, machines: Sequence[str] | None = None, *, server: str = SERVER, patience: Patience | None = None
+    edition: str, machines: Sequence[str] | None = None, *, server: str = SERVER, retry: RetryPolicy | None = None
 ) -> list[Archive]:
-    """List the archives of an edition's records, with the sizes and checksums that the records themselves tell.
+    """List the archives of an edition's records, with the sizes and checksums listed there.
 
     Raises
     ------
     UsageError
-        No such edition, or no archive of such a machine.
+        Unknown edition, or no archive of such a machine.
     DataError
-        A record that cannot be listed, or a listing that makes no sense.
+        A record cannot be listed, or its listing is not valid.
     """
     if edition not in RECORDS:
         raise UsageError(f'no edition "{edition}"{nearest(edition, RECORDS)}')
     names = (*DEV_MACHINES.get(edition, ()), *EVAL_MACHINES.get(edition, ()), *(machines or ()))
-    found = [
+    archives = [
         archive
         for part, records in RECORDS[edition].items()
         for record in records
-        for archive in _list_record(part, record, names, server, patience or Patience())
+        for archive in _list_record(part, record, names, server, retry or RetryPolicy())
     ]
-    there = sorted({archive.machine for archive in found})
-    missing = [f'no archive of machine "{m}"{nearest(m, there)}' for m in machines or () if m not in there]
+    present = sorted({archive.machine for archive in archives})
+    missing = [f'no archive of machine "{m}"{nearest(m, present)}' for m in machines or () if m not in present]
     if missing:
         raise UsageError("\n".join(missing))
-    return [archive for archive in found if machines is None or archive.machine in machines]
+    return [archive for archive in archives if machines is None or archive.machine in machines]
 
 
 def fetch(
     archive: Archive,
     root: Path,
     *,
-    patience: Patience | None = None,
+    retry: RetryPolicy | None = None,
     watch: Callable[[int], None] = lambda size: None,
 ) -> bool:
-    """Download and unpack one archive below `root`; False where that was done before.
+    """Download and unpack one archive below `root`; return False if that was done before.
 
-    `watch` is told, piece by piece, how many bytes of it are there.
-
-    What came before a broken connection is kept in ``<root>/.downloads`` and taken up again, in this call or a later
-    one. The archive itself is removed once it is unpacked.
+    Data received before a broken connection is kept in ``<root>/.downloads`` and continued in this call or a later one.
+    The archive is removed once it is unpacked. `watch` is called with the number of bytes received so far.
 
     Raises
     ------
     DataError
-        No end of broken connections, another size or checksum than listed (the file is then removed), or an archive
-        that must not be unpacked.
+        Too many broken connections, another size or checksum than listed (the file is then removed), or a refused
+        archive.
     """
     import pooch
 
@@ -190,7 +191,7 @@ def fetch(
     part = folder / f"{archive.part}-{archive.name}.part"
 
     def download(url: str, output: str, _pooch: object) -> None:
-        _resume(url, part, archive, patience or Patience(), watch)
+        _resume(url, part, archive, retry or RetryPolicy(), watch)
         os.replace(part, output)
 
     try:
@@ -200,7 +201,7 @@ def fetch(
     except ValueError:  # pooch removes the file
         raise DataError(
             f"{archive.name}: its checksum is not the {archive.checksum} of the record's listing; removed",
-            hint="Run the command again; if it happens again, the download is tampered with or the record is damaged.",
+            hint="Run the command again; if it happens again, the file or the record is damaged.",
         ) from None
     try:
         moved = unpack(Path(whole), root / archive.part)
@@ -210,13 +211,13 @@ def fetch(
     return True
 
 
-def _list_record(part: str, record: int, names: Sequence[str], server: str, patience: Patience) -> list[Archive]:
+def _list_record(part: str, record: int, names: Sequence[str], server: str, retry: RetryPolicy) -> list[Archive]:
     url = f"{server}/api/records/{record}"
     try:
-        with _open(url, patience) as answer:
+        with _open(url, retry) as answer:
             text = answer.read(MAX_LISTING + 1)
         if len(text) > MAX_LISTING:
-            raise ValueError("the listing is absurdly long")
+            raise ValueError("the listing is longer than 10 MiB")
         listing = json.loads(text)
         return [a for entry in listing["files"] if (a := _archive(entry, part, names, server)) is not None]
     except (OSError, HTTPException) as error:
@@ -225,12 +226,12 @@ def _list_record(part: str, record: int, names: Sequence[str], server: str, pati
         raise DataError(f"{url}: not the listing of a record: {printable(str(error))}") from None
 
 
-def _open(url: str, patience: Patience, begun: int = 0) -> Any:
-    """Ask for a file, from a byte on; whether the server obliges is for its status to say."""
+def _open(url: str, retry: RetryPolicy, begun: int = 0) -> Any:
+    """Request a file from byte `begun` on; the status of the answer says whether the server did that."""
     if urlsplit(url).scheme not in ("http", "https"):
-        raise ValueError(f"{url} is no web address")
+        raise ValueError(f"{url} is not a web address")
     request = Request(url, headers={"Range": f"bytes={begun}-"} if begun else {})  # noqa: S310  # checked above
-    return urlopen(request, timeout=patience.timeout)  # noqa: S310
+    return urlopen(request, timeout=retry.timeout)  # noqa: S310
 
 
 def _archive(entry: dict[str, Any], part: str, names: Sequence[str], server: str) -> Archive | None:
@@ -241,44 +242,44 @@ def _archive(entry: dict[str, Any], part: str, names: Sequence[str], server: str
     if not isinstance(size, int) or size <= 0 or not checksum.startswith("md5:") or name != os.path.basename(name):
         raise ValueError(f"{name}: no size or no checksum")
     if urlsplit(url)[:2] != urlsplit(server)[:2]:
-        raise ValueError(f"{name} lies on another server, {url}")
+        raise ValueError(f"{name} is on another server, {url}")
     return Archive(name, part, machine, size, checksum, url)
 
 
-def _resume(url: str, part: Path, archive: Archive, patience: Patience, watch: Callable[[int], None]) -> None:
-    """Append to `part` what is missing of it, however often the server breaks off or stalls."""
+def _resume(url: str, part: Path, archive: Archive, retry: RetryPolicy, watch: Callable[[int], None]) -> None:
+    """Append what is missing to `part`, over several connections if need be."""
     idle, cause = 0, ""
     while (begun := _size(part)) != archive.size:
-        if idle >= patience.tries:
+        if idle >= retry.tries:
             raise DataError(
-                f"{archive.name}: {begun} of {archive.size} bytes came, then nothing more in {idle} tries ({cause})",
-                hint="Run the command again to go on from there.",
+                f"{archive.name}: {begun} of {archive.size} bytes received, then nothing in {idle} tries ({cause})",
+                hint="Run the command again to continue.",
             )
         if idle:
-            time.sleep(patience.pause)
+            time.sleep(retry.pause)
         try:
-            _append(url, part, begun, archive, patience, watch)
-            cause = "the connection broke off"
+            _append(url, part, begun, archive, retry, watch)
+            cause = "the connection broke"
         except (OSError, HTTPException) as error:
             cause = printable(str(error))
         idle = 0 if _size(part) > begun else idle + 1
 
 
 def _append(
-    url: str, part: Path, begun: int, archive: Archive, patience: Patience, watch: Callable[[int], None]
+    url: str, part: Path, begun: int, archive: Archive, retry: RetryPolicy, watch: Callable[[int], None]
 ) -> None:
-    """Write what one connection brings, each piece as it comes."""
-    with _open(url, patience, begun) as answer:
+    """Write the data of one connection as it arrives."""
+    with _open(url, retry, begun) as answer:
         resumed = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {begun}-")
-        there = begun if resumed else 0
+        received = begun if resumed else 0
         with part.open("ab" if resumed else "wb", buffering=0) as file:
-            while chunk := answer.read1(_CHUNK_download):
-                there += len(chunk)
-                if there > archive.size:
+            while chunk := answer.read1(_CHUNK):
+                received += len(chunk)
+                if received > archive.size:
                     part.unlink()
                     raise DataError(f"{archive.name}: longer than the {archive.size} bytes of the record's listing")
                 file.write(chunk)
-                watch(there)
+                watch(received)
 
 
 def _size(path: Path) -> int:

@@ -1,9 +1,7 @@
-"""Counts of clips that are known from the organisers' lists; of all others nothing is called official.
+"""Editions of DCASE Task 2: machines, known numbers of clips, and the Zenodo records that hold the archives.
 
-Sources: development test sets of 2020, from exact AUC fractions of a published results table; evaluation test sets,
-from the organisers' lists; training clips, from the organisers' descriptions.
-
-Where the data sets of the challenge lie: records of Zenodo, which list their files themselves.
+Sources of the counts: development test sets of 2020, exact AUC fractions of a published results table; evaluation test
+sets, the organisers' lists; training clips, the organisers' descriptions. Other counts are not known here.
 """
 
 from __future__ import annotations
@@ -63,15 +61,15 @@ _DEV_SECTIONS, _EVAL_SECTIONS = ("00", "01", "02"), ("03", "04", "05")
 
 
 @dataclass(frozen=True)
-class Known:
-    """A count that is known.
+class KnownCount:
+    """A known number of clips.
 
     Attributes
     ----------
     count
-        Of the clips of these `ids` together, with this label and domain if they are not None.
+        Number of clips of all `ids` together, with this label and domain if they are not None.
     part
-        All ids of the development or evaluation part that it belongs to: where one is there, so should these be.
+        All ids of the same development or evaluation part: if one of them is present, `ids` are expected too.
     """
 
     count: int
@@ -83,7 +81,7 @@ class Known:
     domain: str | None = None
 
     def fits(self, clip: Clip) -> bool:
-        """Whether a clip is one of those counted."""
+        """Whether a clip belongs to this count."""
         return (
             (clip.machine, clip.split) == (self.machine, self.split)
             and clip.id in self.ids
@@ -92,45 +90,45 @@ class Known:
         )
 
 
-def known_counts(layout: str, clips: Sequence[Clip]) -> list[Known]:
-    """Counts that are known of what is there: of a machine's training or test clips of one part."""
-    there = {(clip.machine, clip.split, clip.id) for clip in clips}
+def known_counts(layout: str, clips: Sequence[Clip]) -> list[KnownCount]:
+    """Return the known counts that apply to the machines, splits and parts among `clips`."""
+    present = {(clip.machine, clip.split, clip.id) for clip in clips}
     unlabelled = {(clip.machine, clip.split, clip.id) for clip in clips if clip.label is None}
-    found = []
+    counts = []
     for machine in sorted({clip.machine for clip in clips}):
         for known in _known(layout, machine):
-            if not any((machine, known.split, i) in there for i in known.part):
+            if not any((machine, known.split, i) in present for i in known.part):
                 continue
             hidden = any((machine, known.split, i) in unlabelled for i in known.part)
             if known.split == "train" or hidden == (known.label is None) or not _counted_by_label(layout):
-                found.append(known)
-    return found
+                counts.append(known)
+    return counts
 
 
 def _counted_by_label(layout: str) -> bool:
     return layout == "dcase2020"
 
 
-def _known(layout: str, machine: str) -> Iterator[Known]:
+def _known(layout: str, machine: str) -> Iterator[KnownCount]:
     if layout == "dcase2020" and machine in _IDS_2020:
         for part, (normal, anomaly) in zip(_IDS_2020[machine], (_DEV_2020[machine], _EVAL_2020[machine]), strict=True):
             for i, *counts in zip(part, normal, anomaly, strict=True):
-                yield Known(sum(counts), machine, (i,), part, "test")
-                yield from (Known(counts[label], machine, (i,), part, "test", label) for label in (0, 1))
+                yield KnownCount(sum(counts), machine, (i,), part, "test")
+                yield from (KnownCount(counts[label], machine, (i,), part, "test", label) for label in (0, 1))
                 if machine == "ToyCar":
-                    yield Known(1000, machine, (i,), part, "train")
+                    yield KnownCount(1000, machine, (i,), part, "train")
     if layout == "dcase2021" and machine in _OLD:
         for part in (_DEV_SECTIONS, _EVAL_SECTIONS):
-            yield from (Known(3, machine, (i,), part, "train", domain="target") for i in part)
-        yield Known({"gearbox": 1428, "slider": 1207}.get(machine, 1200), machine, part, part, "test")
+            yield from (KnownCount(3, machine, (i,), part, "train", domain="target") for i in part)
+        yield KnownCount({"gearbox": 1428, "slider": 1207}.get(machine, 1200), machine, part, part, "test")
     if layout == "dcase2022" and machine in _DEV_2022:
         for part in (_DEV_SECTIONS, _EVAL_SECTIONS):
             for i in part:
-                yield Known(990, machine, (i,), part, "train", domain="source")
-                yield Known(10, machine, (i,), part, "train", domain="target")
-        yield Known(600, machine, part, part, "test")
+                yield KnownCount(990, machine, (i,), part, "train", domain="source")
+                yield KnownCount(10, machine, (i,), part, "train", domain="target")
+        yield KnownCount(600, machine, part, part, "test")
     if layout in ("dcase2023", "dcase2024", "dcase2025") and machine in EVAL_MACHINES[layout]:
-        yield Known(200, machine, ("00",), ("00",), "test")
+        yield KnownCount(200, machine, ("00",), ("00",), "test")
 
 
 RECORDS: dict[str, dict[str, tuple[int, ...]]] = {
@@ -142,19 +140,19 @@ RECORDS: dict[str, dict[str, tuple[int, ...]]] = {
     "dcase2025": {"dev_data": (15097779,), "eval_data": (15392814, 15519362)},
     "dcase2026": {"dev_data": (19336329,), "eval_data": (20151556,)},
 }
-"""Edition -> part -> records: development; additional training and test data of the evaluation."""
+"""Zenodo records by edition and part: development data; additional training and test data of the evaluation."""
 
 _ARCHIVE = re.compile(r"(?:dev|eval)(?:_data)?(?:_(?:train|test))?_(?P<machine>.+?)(?:_(?:train|test))?\.zip")
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A file of a record, as its listing describes it.
+    """A file of a record, as listed there.
 
     Attributes
     ----------
     part
-        ``"dev_data"`` or ``"eval_data"``: the folder that it is unpacked in.
+        ``"dev_data"`` or ``"eval_data"``: the folder to unpack it in.
     size
         Bytes.
     checksum
@@ -170,7 +168,7 @@ class Archive:
 
 
 def machine_of(name: str, machines: tuple[str, ...] = ()) -> str | None:
-    """Machine of an archive by its name; None for other files. A corrected archive (``_r2``) is of the same machine."""
+    """Return the machine of an archive by its name; None for other files. ``_r2`` marks a corrected archive."""
     match = _ARCHIVE.fullmatch(name)
     if match is None:
         return None

@@ -14,8 +14,8 @@ from asdkit import audio
 from asdkit.data.clip import Clip
 from asdkit.data.editions import DEV_MACHINES, EVAL_MACHINES, known_counts
 from asdkit.data.layouts import LAYOUTS
-from asdkit.data.layouts.base import Survey
-from asdkit.data.scan import survey_clips
+from asdkit.data.layouts.base import FolderScan
+from asdkit.data.scan import scan_clips
 from asdkit.errors import BadAudio, DataError
 from asdkit.text import printable
 
@@ -27,28 +27,28 @@ _SHOWN = 3
 
 @dataclass
 class Inventory:
-    """What is in a data folder.
+    """The content of a data folder.
 
     Attributes
     ----------
     layout
-        By which it was read.
+        Layout by which it was read.
     also
-        Other layouts that the names and folders fit just as well.
+        Other layouts that fit names and folders equally well.
     counts
-        Clips of each machine, id, split, domain and label.
+        Number of clips of each machine, id, split, domain and label.
     missing
-        Where there are fewer clips than are known to belong there, or more.
+        Groups with fewer or more clips than the organisers' lists give.
     absent
-        Machines of this edition that are not there: a partial download is no fault.
+        Machines of this edition that are missing; a partial download is not an error.
     gaps, uneven
-        Numbers left out in the names; ids with other counts than the rest.
+        Gaps in the numbering of names; ids with other counts than the rest.
     faults, foreign
-        What is wrong, one line each; names of files that do not fit the layout.
+        Errors, one line each; names of files that do not fit the layout.
     broken
-        Recordings that cannot be used, and why.
+        Recordings that cannot be used, with the reason.
     kinds
-        Sample rate [Hz], channels and whole seconds: how many recordings have them.
+        Number of recordings by sample rate [Hz], channels and whole seconds.
     """
 
     layout: str
@@ -66,21 +66,21 @@ class Inventory:
 
 
 def take_inventory(root: Path, layout: str | None = None, ground_truth: Sequence[Path] = ()) -> Inventory:
-    """Count what is in a data folder, and look at every recording's header.
+    """Count the clips of a data folder and read every recording's header.
 
     Parameters
     ----------
     root
-        The folder (or table).
+        The folder, or the table.
     layout
-        None: recognised.
+        None: recognised from the names.
     ground_truth
         As for `find_clips`.
 
     Raises
     ------
     DataError
-        Where there is no such folder, or no layout fits it.
+        If there is no such folder, or no layout fits it.
     """
     candidates = [layout] if layout else recognise(root)
     if not candidates:
@@ -88,22 +88,22 @@ def take_inventory(root: Path, layout: str | None = None, ground_truth: Sequence
             f"{printable(str(Path(root).absolute()))}: no layout fits it",
             hint="\n".join(f"The layout {name} is {kind.shape}." for name, kind in LAYOUTS.items()),
         )
-    clips, survey = survey_clips(candidates[0], root, None, ground_truth)
-    inventory = _count(candidates[0], candidates[1:], clips, survey)
-    _listen(inventory)
+    clips, scan = scan_clips(candidates[0], root, None, ground_truth)
+    inventory = _count(candidates[0], candidates[1:], clips, scan)
+    _read_headers(inventory)
     return inventory
 
 
 def recognise(root: Path) -> list[str]:
-    """Layouts that fit a folder, the likeliest first; several where nothing in it tells them apart."""
+    """Return the layouts that fit a folder, the likeliest first; several if nothing in it distinguishes them."""
     root = Path(root)
     if root.is_file():
         return ["csv"] if root.suffix.lower() == ".csv" else []
     found: dict[str, list[Clip]] = {}
     for name in LAYOUTS:
         if name != "csv" and root.is_dir():
-            clips, survey = survey_clips(name, root)
-            if clips and not (name == "folder" and survey.faults):
+            clips, scan = scan_clips(name, root)
+            if clips and not (name == "folder" and scan.faults):
                 found[name] = clips
     named = [name for name in found if name != "folder"]
     if not named:
@@ -117,7 +117,7 @@ def recognise(root: Path) -> list[str]:
 
 
 def _fit(layout: str, clips: Sequence[Clip]) -> tuple[int, int, int]:
-    """How well machines, sections and attributes go with an edition that shares its folders with others."""
+    """Rate how well machines, sections and attributes fit one of several editions with the same folders."""
     machines = {clip.machine for clip in clips}
     known = set(DEV_MACHINES.get(layout, ())) | set(EVAL_MACHINES.get(layout, ()))
     several = any(clip.id != "00" for clip in clips)
@@ -129,11 +129,11 @@ def _fit(layout: str, clips: Sequence[Clip]) -> tuple[int, int, int]:
     )
 
 
-def _count(layout: str, also: list[str], clips: list[Clip], survey: Survey) -> Inventory:
+def _count(layout: str, also: list[str], clips: list[Clip], scan: FolderScan) -> Inventory:
     groups: dict[Group, list[Clip]] = {}
     for clip in clips:
         groups.setdefault((clip.machine, clip.id, clip.split, clip.domain, clip.label), []).append(clip)
-    counts = {group: len(its) for group, its in groups.items()}
+    counts = {group: len(members) for group, members in groups.items()}
     missing = []
     judged: set[str] = set()
     for known in known_counts(layout, clips):
@@ -155,32 +155,34 @@ def _count(layout: str, also: list[str], clips: list[Clip], survey: Survey) -> I
         sorted(edition - machines) if edition & machines else [],
         _gaps(groups),
         _uneven(counts, judged),
-        survey.faults,
-        sorted(survey.ignored),
+        scan.faults,
+        sorted(scan.ignored),
     )
 
 
 def _gaps(groups: dict[Group, list[Clip]]) -> list[str]:
-    """Numbers that are left out between the first and the last of a group."""
+    """Report numbers missing between the first and the last of a group."""
     lines = []
     for group, clips in groups.items():
         numbers = {int(m[1]) for m in (_NUMBER.search(c.path.name) for c in clips) if m}
         if len(numbers) != len(clips):
-            continue  # not numbered, or numbered anew in each of several places
-        left_out = sorted(set(range(min(numbers), max(numbers))) - numbers) if _dense(numbers) else []
-        if left_out:
-            shown = ", ".join(f"{n:04}" for n in left_out[:_SHOWN]) + (", ..." if len(left_out) > _SHOWN else "")
-            lines.append(f"{describe(group)}: {len(left_out)} left out in the numbering ({shown})")
+            continue  # not numbered, or numbered from the start in several folders
+        missing_numbers = sorted(set(range(min(numbers), max(numbers))) - numbers) if _dense(numbers) else []
+        if missing_numbers:
+            shown = ", ".join(f"{n:04}" for n in missing_numbers[:_SHOWN]) + (
+                ", ..." if len(missing_numbers) > _SHOWN else ""
+            )
+            lines.append(f"{describe(group)}: {len(missing_numbers)} missing in the numbering ({shown})")
     return lines
 
 
 def _dense(numbers: set[int]) -> bool:
-    """Whether numbers are meant to follow one another: at least half of them do."""
+    """Whether numbers are meant to be consecutive: at least half of the range is present."""
     return 2 * len(numbers) > max(numbers) - min(numbers)
 
 
 def _uneven(counts: dict[Group, int], judged: set[str]) -> list[str]:
-    """Ids whose counts differ from most of their machine's, where no known count says better."""
+    """Report ids whose counts differ from most ids of their machine, unless known counts cover the machine."""
     alike: dict[tuple[str, str, str | None, int | None], dict[str, int]] = {}
     for (machine, id_, split, domain, label), count in counts.items():
         if machine not in judged:
@@ -198,16 +200,16 @@ def _uneven(counts: dict[Group, int], judged: set[str]) -> list[str]:
 
 
 def describe(group: Group) -> str:
-    """A group in words: ``fan id 00, normal source test``."""
+    """Describe a group: ``fan id 00, normal source test``."""
     machine, id_, split, domain, label = group
     words = [None if label is None else ("normal", "anomaly")[label], domain, split]
     return f"{machine} id {id_}, {' '.join(word for word in words if word)}"
 
 
-def _listen(inventory: Inventory) -> None:
-    """Look at every recording."""
+def _read_headers(inventory: Inventory) -> None:
+    """Read the header of every recording."""
 
-    def look(clip: Clip) -> tuple[int, int, int] | str:
+    def read(clip: Clip) -> tuple[int, int, int] | str:
         try:
             info = audio.inspect(clip.path)
         except BadAudio as error:
@@ -215,7 +217,7 @@ def _listen(inventory: Inventory) -> None:
         return info.sample_rate, info.channels, round(info.seconds)
 
     with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 2)) as pool:
-        for found in pool.map(look, inventory.clips):
+        for found in pool.map(read, inventory.clips):
             if isinstance(found, str):
                 inventory.broken.append(found)
             else:

@@ -1,9 +1,8 @@
-"""The organisers' ground truth of the evaluation sets: CSV files that the user names, joined by name.
+"""Labels of test clips: the organisers' ground truth files, and scores joined to labels by name.
 
-Files as of 2020 and 2025 (a line with the machine's name, then ``name,original name[,label]``), and as of 2021 to 2024
-(``ground_truth_<machine>_section_XX[...].csv`` with ``name,0|1``, in a folder ``ground_truth_domain`` the domain).
-
-Scores of anybody joined to the truth, by name: all that is missing, extra or unlabelled is told at once.
+Ground truth files of 2020 and 2025 have a line with the machine's name, then lines ``name,original name[,label]``.
+Those of 2021 to 2024 are called ``ground_truth_<machine>_section_XX[...].csv`` and have lines ``name,0|1``; in a
+folder ``ground_truth_domain`` the number is the domain.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ DOMAINS = {"0": "source", "1": "target"}
 
 @dataclass(frozen=True)
 class Truth:
-    """What the ground truth says of a clip; None where it is silent."""
+    """The ground truth of a clip; None: not stated."""
 
     name: str
     machine: str
@@ -38,21 +37,21 @@ class Truth:
 
 @dataclass
 class GroundTruth:
-    """All clips that the ground truth knows."""
+    """The rows of ground truth files, by machine and file name."""
 
     machines: set[str] = field(default_factory=set)
     _rows: dict[tuple[str, str], Truth] = field(default_factory=dict)
 
     def of(self, machine: str, name: str) -> Truth | None:
-        """Row of a file name, or None."""
+        """Return the row of a file name, or None."""
         return self._rows.get((machine, short_name(name)))
 
     def rows(self) -> list[Truth]:
-        """All rows."""
+        """Return all rows."""
         return list(self._rows.values())
 
     def add(self, row: Truth) -> str:
-        """Add what a row says; returns what is wrong with it, or an empty text."""
+        """Add a row; return what is wrong with it, or an empty text."""
         self.machines.add(row.machine)
         key = row.machine, short_name(row.name)
         known = self._rows.get(key)
@@ -68,17 +67,17 @@ class GroundTruth:
 
 
 def short_name(name: str) -> str:
-    """A clip's file name without ``_test``: in 2022 the recordings have it and the ground truth has not."""
+    """Return a file name without ``_test``, which in 2022 the recordings have and the ground truth has not."""
     return re.sub(r"^(section_[0-9]{2})_test_([0-9]+)", r"\1_\2", name)
 
 
 def read_ground_truth(paths: Sequence[Path]) -> GroundTruth:
-    """Read ground truth files, and folders of them (folders of attributes are passed over).
+    """Read ground truth files, and folders of them (attribute folders are skipped).
 
     Raises
     ------
     DataError
-        All that is wrong, with file and line.
+        All errors, with file and line.
     """
     truth = GroundTruth()
     faults: list[str] = []
@@ -94,7 +93,7 @@ def read_ground_truth(paths: Sequence[Path]) -> GroundTruth:
                     if len(fields) == 1 and match is None:
                         machine = fields[0]
                     elif fields:
-                        found = _of_file(fields, machine, domains) if match else _of_list(fields, machine)
+                        found = _parse_file_row(fields, machine, domains) if match else _parse_list_row(fields, machine)
                         fault = found if isinstance(found, str) else truth.add(found)
                         faults += [f"{where}:{number}: {fault}"] if fault else []
         except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -117,8 +116,8 @@ def _files(paths: Sequence[Path], faults: list[str]) -> Iterator[Path]:
         yield from found
 
 
-def _of_file(fields: list[str], machine: str, domains: bool) -> Truth | str:
-    """A row of a file of one machine and section."""
+def _parse_file_row(fields: list[str], machine: str, domains: bool) -> Truth | str:
+    """Parse a row of a file of one machine and section."""
     if len(fields) != 2 or fields[1] not in DOMAINS:
         return "expected a file name and 0 or 1"
     name, value = fields
@@ -128,8 +127,8 @@ def _of_file(fields: list[str], machine: str, domains: bool) -> Truth | str:
     return Truth(name, machine, label=int(value), domain=match["domain"] if match else None)
 
 
-def _of_list(fields: list[str], machine: str) -> Truth | str:
-    """A row of a list of all machines: the clip's name, and the one it had before, which tells."""
+def _parse_list_row(fields: list[str], machine: str) -> Truth | str:
+    """Parse a row of a list of all machines: the clip's name and its original name, which has the label."""
     if not machine:
         return "expected the machine's name on a line of its own before its clips"
     if len(fields) < 2 or (len(fields) > 2 and fields[2] not in DOMAINS):
@@ -150,7 +149,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class TruthRow:
-    """A clip whose label is known: what scores are held against."""
+    """A clip with a known label, which scores are compared with."""
 
     name: str
     machine: str
@@ -160,7 +159,7 @@ class TruthRow:
 
 
 def truth_of_clips(clips: Iterable[Clip]) -> list[TruthRow]:
-    """Labelled test clips of a data folder."""
+    """Return the labelled test clips of a data folder."""
     return [
         TruthRow(c.path.name, c.machine, c.id, c.label, c.domain)
         for c in clips
@@ -169,7 +168,7 @@ def truth_of_clips(clips: Iterable[Clip]) -> list[TruthRow]:
 
 
 def truth_of_rows(truth: GroundTruth) -> list[TruthRow]:
-    """All rows of ground truth files that say a label."""
+    """Return the rows of ground truth files that have a label."""
     return [
         TruthRow(row.name, row.machine, _id_of(row.name) or "00", row.label, row.domain)
         for row in truth.rows()
@@ -178,48 +177,49 @@ def truth_of_rows(truth: GroundTruth) -> list[TruthRow]:
 
 
 def truth_of_names(system: SystemScores) -> list[TruthRow]:
-    """What the names of the scored clips themselves say, as those of development sets do.
+    """Take labels from the names of the scored clips, as development sets have them.
 
     Raises
     ------
     DataError
-        Naming the clips whose names say no label, or another id than the file that scores them.
+        Names clips without a label in their name, or with another id than the file that scores them.
     """
     rows, faults = [], []
     for (machine, name), id_ in system.ids.items():
         match = _NAME_2020.fullmatch(name) or SectionsLayout.NAME.fullmatch(name)
         if match is None or match["label"] is None:
-            faults.append(f"{machine}/{printable(name)}: its name says no label")
+            faults.append(f"{machine}/{printable(name)}: its name has no label")
             continue
         if match["id"] != id_:
             faults.append(f"{machine}/{printable(name)}: its name says id {match['id']}, the file that scores it {id_}")
         domain = match.groupdict().get("domain")
         rows.append(TruthRow(name, machine, id_, LABELS[match["label"]], domain))
     if faults:
-        raise DataError(_some(faults), hint="Say what is true with --data or --ground-truth.")
+        raise DataError(_first_lines(faults), hint="Give the labels with --data or --ground-truth.")
     return rows
 
 
 def join(system: SystemScores, truth: Sequence[TruthRow]) -> tuple[list[TruthRow], list[str]]:
-    """Truth of the machines and ids that a system scored, in its own names of the clips; and what it did not score.
+    """Join a system's scores with labels, for the machines and ids that it scored.
 
     Returns
     -------
     rows, absent
-        One row for each scored clip; machine and id of those that the truth knows and the system has no file of.
+        One row per scored clip, with the system's name of the clip; machine and id of those with labels but without a
+        score file.
 
     Raises
     ------
     DataError
-        Naming clips without a score, scores without a clip, and decisions that do not go with the scores.
+        Names clips without a score, scores without a clip, and decisions that do not match the scores.
     """
     by_key = {(row.machine, short_name(row.name)): row for row in truth}
     scored = {(machine, short_name(name)): name for machine, name in system.scores}
-    there = {(key[0], by_key[key].id) for key in scored if key in by_key}
+    scored_ids = {(key[0], by_key[key].id) for key in scored if key in by_key}
     faults = [
         f"{row.machine}/{row.name}: no score of {system.name}"
         for key, row in by_key.items()
-        if (row.machine, row.id) in there and key not in scored
+        if (row.machine, row.id) in scored_ids and key not in scored
     ]
     faults += [
         f"{machine}/{printable(name)}: scored by {system.name}, but no such test clip is known"
@@ -227,20 +227,20 @@ def join(system: SystemScores, truth: Sequence[TruthRow]) -> tuple[list[TruthRow
         if (machine, short) not in by_key
     ]
     if system.decisions:
-        odd = set(system.decisions) ^ set(system.scores)
+        unpaired = set(system.decisions) ^ set(system.scores)
         faults += [
             f"{m}/{printable(n)}: {'a decision but no score' if (m, n) in system.decisions else 'no decision'}"
-            for m, n in sorted(odd)
+            for m, n in sorted(unpaired)
         ]
     if faults:
-        raise DataError(_some(faults), hint="Scores and clips must match one to one, by name.")
+        raise DataError(_first_lines(faults), hint="Scores and clips must match one to one, by name.")
     rows = [
         TruthRow(scored[key], row.machine, row.id, row.label, row.domain)
         for key, row in by_key.items()
-        if (row.machine, row.id) in there
+        if (row.machine, row.id) in scored_ids
     ]
     known = {(row.machine, row.id) for row in truth}
-    return rows, [f"{machine} {id_}" for machine, id_ in sorted(known - there)]
+    return rows, [f"{machine} {id_}" for machine, id_ in sorted(known - scored_ids)]
 
 
 def _id_of(name: str) -> str | None:
@@ -248,6 +248,6 @@ def _id_of(name: str) -> str | None:
     return match["id"] if match else None
 
 
-def _some(faults: Sequence[str]) -> str:
+def _first_lines(faults: Sequence[str]) -> str:
     more = [f"... and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
     return "\n".join([*faults[:_SHOWN], *more])

@@ -1,4 +1,4 @@
-"""From a folder to its clips, or to all that is wrong with it at once."""
+"""Find the clips of a data folder, or report all errors at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from asdkit.data.clip import Clip
 from asdkit.data.labels import GroundTruth, read_ground_truth
 from asdkit.data.layouts import LAYOUTS
-from asdkit.data.layouts.base import Layout, Survey
+from asdkit.data.layouts.base import FolderScan, Layout
 from asdkit.errors import DataError, UsageError
 from asdkit.text import nearest, printable
 
@@ -24,20 +24,20 @@ def find_clips(
     ground_truth: Sequence[Path] = (),
     containers: Sequence[str] = (),
 ) -> list[Clip]:
-    """Find the clips of a data folder. No recording is opened.
+    """Find the clips of a data folder without opening a recording.
 
     Parameters
     ----------
     layout
-        One of `LAYOUTS`.
+        A name in `LAYOUTS`.
     root
-        The data folder; under the layout ``csv`` the table.
+        The data folder; for the layout ``csv``, the table.
     machines
-        Only these; None: every machine found.
+        Only these machines; None: all.
     ground_truth
-        The organisers' CSV files, or folders of them, for test clips whose names tell no label.
+        The organisers' CSV files, or folders of them, for test clips whose names have no label.
     containers
-        Beyond WAV and FLAC, for layouts whose names may end in any suffix.
+        Containers besides WAV and FLAC, for layouts that allow any suffix.
 
     Returns
     -------
@@ -47,31 +47,31 @@ def find_clips(
     Raises
     ------
     DataError
-        All that is wrong, one line each: no such folder, nothing found, a machine that is not there, training clips
-        labelled as anomalies, ground truth that does not go with the clips.
+        All errors, one line each: no such folder, nothing found, a missing machine, training clips labelled as
+        anomalies, ground truth that does not match the clips.
     UsageError
-        No such layout.
+        Unknown layout.
 
     Warns
     -----
     AsdkitWarning
-        Once, with their number, where files or folders among the clips do not fit the layout.
+        Once, with a count, if files or folders do not fit the layout.
     """
-    clips, survey = survey_clips(layout, root, machines, ground_truth, containers)
-    if survey.faults:
-        raise DataError("\n".join(survey.faults), hint=f"The layout {layout} is {LAYOUTS[layout].shape}.")
-    survey.tell_ignored()
+    clips, scan = scan_clips(layout, root, machines, ground_truth, containers)
+    if scan.faults:
+        raise DataError("\n".join(scan.faults), hint=f"The layout {layout} is {LAYOUTS[layout].shape}.")
+    scan.warn_ignored()
     return clips
 
 
-def survey_clips(
+def scan_clips(
     layout: str,
     root: Path,
     machines: Sequence[str] | None = None,
     ground_truth: Sequence[Path] = (),
     containers: Sequence[str] = (),
-) -> tuple[list[Clip], Survey]:
-    """As `find_clips`, with the faults and foreign files beside the clips instead of an error and a warning."""
+) -> tuple[list[Clip], FolderScan]:
+    """As `find_clips`, but return errors and ignored files with the clips instead of raising and warning."""
     if layout not in LAYOUTS:
         raise UsageError(f'no layout "{layout}"{nearest(layout, LAYOUTS)}')
     given = Path(root)
@@ -83,24 +83,24 @@ def survey_clips(
         raise DataError(
             f"{printable(str(given.absolute()))}: {what}", hint="Paths in a spec are relative to the spec's file."
         )
-    survey = Survey(folder, given, containers)
-    clips = _survey_machines(kind, survey, machines)
-    return (_with_truth(clips, truth, survey) if truth is not None else clips), survey
+    scan = FolderScan(folder, given, containers)
+    clips = _scan_machines(kind, scan, machines)
+    return (_with_truth(clips, truth, scan) if truth is not None else clips), scan
 
 
-def _with_truth(clips: Sequence[Clip], truth: GroundTruth, survey: Survey) -> list[Clip]:
-    """Label the test clips that the ground truth knows; one without a row, and one that it gainsays, are faults."""
+def _with_truth(clips: Sequence[Clip], truth: GroundTruth, scan: FolderScan) -> list[Clip]:
+    """Label test clips by the ground truth; a missing row or a contradiction is an error."""
     labelled = []
     for clip in clips:
         known = truth.of(clip.machine, clip.path.name) if clip.split == "test" else None
         if known is None:
             if clip.split == "test" and clip.label is None and clip.machine in truth.machines:
-                survey.faults.append(f"{clip.name}: the ground truth has no row for it")
+                scan.faults.append(f"{clip.name}: the ground truth has no row for it")
             labelled.append(clip)
             continue
-        for what, said, found in (("label", clip.label, known.label), ("domain", clip.domain, known.domain)):
-            if None not in (said, found) and said != found:
-                survey.faults.append(f"{clip.name}: its name says {what} {said}, the ground truth {found}")
+        for what, by_name, by_truth in (("label", clip.label, known.label), ("domain", clip.domain, known.domain)):
+            if None not in (by_name, by_truth) and by_name != by_truth:
+                scan.faults.append(f"{clip.name}: its name says {what} {by_name}, the ground truth {by_truth}")
         labelled.append(
             replace(
                 clip,
@@ -111,24 +111,24 @@ def _with_truth(clips: Sequence[Clip], truth: GroundTruth, survey: Survey) -> li
     return labelled
 
 
-def _survey_machines(layout: Layout, survey: Survey, wanted: Sequence[str] | None) -> list[Clip]:
-    folders = layout.machines(survey)
-    root = printable(str(survey.given.absolute()))
-    if not folders and not survey.faults:
-        survey.faults.append(f"{root}: no machine found{_elsewhere(layout, survey.root)}")
+def _scan_machines(layout: Layout, scan: FolderScan, wanted: Sequence[str] | None) -> list[Clip]:
+    folders = layout.machines(scan)
+    root = printable(str(scan.given.absolute()))
+    if not folders and not scan.faults:
+        scan.faults.append(f"{root}: no machine found{_suggest_folder(layout, scan.root)}")
         return []
     for name in sorted(set(wanted or ()) - set(folders)):
-        survey.faults.append(f'{root}: no machine "{name}"{nearest(name, sorted(folders))}')
+        scan.faults.append(f'{root}: no machine "{name}"{nearest(name, sorted(folders))}')
     clips: list[Clip] = []
     for machine in sorted(folders if wanted is None else set(wanted) & set(folders)):
-        found = sorted(
-            (clip for folder in folders[machine] for clip in layout.clips(survey, machine, folder)), key=_order
+        machine_clips = sorted(
+            (clip for folder in folders[machine] for clip in layout.clips(scan, machine, folder)), key=_order
         )
-        if not found:
+        if not machine_clips:
             places = ", ".join(printable(folder) for folder in folders[machine])
-            survey.faults.append(f"{places}: no clip in it fits the layout")
-        survey.faults += _mislabelled(found)
-        clips += found
+            scan.faults.append(f"{places}: no clip in it fits the layout")
+        scan.faults += _mislabelled(machine_clips)
+        clips += machine_clips
     return clips
 
 
@@ -137,7 +137,7 @@ def _order(clip: Clip) -> tuple[bool, str, str]:
 
 
 def _mislabelled(clips: Sequence[Clip]) -> list[str]:
-    """One fault for each folder with training clips that are labelled as anomalies."""
+    """Return one error per folder with training clips labelled as anomalies."""
     bad = [clip for clip in clips if clip.split == "train" and clip.label == 1]
     counts = Counter(clip.path.parent for clip in bad)
     first = {clip.path.parent: clip.path.name for clip in reversed(bad)}
@@ -148,10 +148,10 @@ def _mislabelled(clips: Sequence[Clip]) -> list[str]:
     ]
 
 
-def _elsewhere(layout: Layout, root: Path) -> str:
-    """Where the machines may be instead: a folder up, or a folder down."""
-    candidates = [root.absolute().parent, *(Path(entry.path) for entry in Survey(root).folders(str(root))[:100])]
+def _suggest_folder(layout: Layout, root: Path) -> str:
+    """Suggest where the machines may be instead: one folder up or down."""
+    candidates = [root.absolute().parent, *(Path(entry.path) for entry in FolderScan(root).folders(str(root))[:100])]
     for folder in candidates:
-        if layout.root(folder) == folder and layout.machines(Survey(folder)):
+        if layout.root(folder) == folder and layout.machines(FolderScan(folder)):
             return f"; did you mean {printable(str(folder))}?"
     return ""

@@ -1,7 +1,7 @@
-"""Files of scores and decisions, anybody's: a CSV file with a clip's file name and a number on each line.
+"""Score and decision files of any system: CSV files with a clip's file name and a number per line.
 
-Names as of DCASE's baselines (``anomaly_score_<machine>_id_XX.csv``, ``..._section_XX[_source|_target]_test[...].csv``,
-``decision_result_...``), with whatever stands before or after them naming the system.
+File names are those of DCASE's baselines (``anomaly_score_<machine>_id_XX.csv``,
+``..._section_XX[_source|_target]_test[...].csv``, ``decision_result_...``). Text before or after that names the system.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _FILE = re.compile(
 
 @dataclass
 class SystemScores:
-    """What one system says of the clips of some machines.
+    """Scores and decisions of one system.
 
     Attributes
     ----------
     scores, decisions
-        Machine and file name to number; decisions are 0 or 1, and may be absent.
+        By machine and file name; decisions are 0 or 1 and may be missing.
     ids
-        Machine and file name to the id (section) of the file that it was read from.
+        By machine and file name: the id (section) of the file that was read.
     """
 
     name: str
@@ -42,13 +42,13 @@ class SystemScores:
 
 
 def read_scores(paths: Sequence[Path]) -> list[SystemScores]:
-    """Read score files, and folders of them; files whose names differ around the challenge's part are of other systems.
+    """Read score files, and folders of them; other text around the challenge's part of a name is another system.
 
     Raises
     ------
     DataError
-        All that is wrong, with file and line: no such file, a name that says no machine, a row that is no name and
-        number, a score that is not finite, a clip that is listed twice.
+        All errors, with file and line: no such file, a file name without a machine, a row that is not a name and a
+        number, a score that is not finite, a clip listed twice.
     """
     systems: dict[str, SystemScores] = {}
     faults: list[str] = []
@@ -79,7 +79,7 @@ def read_scores(paths: Sequence[Path]) -> list[SystemScores]:
 
 
 def _files(paths: Sequence[Path], faults: list[str]) -> Iterator[Path]:
-    """The files named, and those in the folders named that are called like scores or decisions."""
+    """Yield the given files, and score or decision files in the given folders."""
     for path in paths:
         if path.is_file():
             yield path
@@ -92,7 +92,7 @@ def _files(paths: Sequence[Path], faults: list[str]) -> Iterator[Path]:
 
 
 def _rows(path: Path, faults: list[str]) -> Iterator[tuple[int, str, float]]:
-    """Line, clip's file name and number of each row; a first row with neither a recording nor a number is a header."""
+    """Yield line, file name and number of each row; a first row without a recording and a number is a header."""
     where = printable(str(path))
     count = 0
     try:

@@ -18,12 +18,12 @@ from pathlib import Path
 import pytest
 
 from asdkit.data import find_clips
-from asdkit.data.download import Patience, fetch, list_archives
+from asdkit.data.download import RetryPolicy, fetch, list_archives
 from asdkit.data.editions import RECORDS, machine_of
 from asdkit.errors import DataError, UsageError
 from tests.helpers.trees import WAV
 
-PATIENCE = Patience(timeout=0.5, tries=3, pause=0.01)
+PATIENCE = RetryPolicy(timeout=0.5, tries=3, pause=0.01)
 
 
 def archive(*names: str, content: bytes = WAV) -> bytes:
@@ -101,8 +101,8 @@ def record() -> Iterator[Record]:
 
 
 def get(record: Record, root: Path, machine: str = "fan") -> bool:
-    (found,) = list_archives("dcase2020", [machine], server=record.url, patience=PATIENCE)
-    return fetch(found, root, patience=PATIENCE)
+    (found,) = list_archives("dcase2020", [machine], server=record.url, retry=PATIENCE)
+    return fetch(found, root, retry=PATIENCE)
 
 
 def left(root: Path) -> list[str]:
@@ -125,16 +125,16 @@ def test_a_machine_is_downloaded_unpacked_and_not_fetched_again(record: Record, 
 def test_what_was_removed_since_is_fetched_again_and_progress_is_told(record: Record, tmp_path: Path) -> None:
     get(record, tmp_path)
     shutil.rmtree(tmp_path / "dev_data" / "fan" / "test")
-    (found,) = list_archives("dcase2020", ["fan"], server=record.url, patience=PATIENCE)
+    (found,) = list_archives("dcase2020", ["fan"], server=record.url, retry=PATIENCE)
     told: list[int] = []
-    assert fetch(found, tmp_path, patience=PATIENCE, watch=told.append) is True
+    assert fetch(found, tmp_path, retry=PATIENCE, watch=told.append) is True
     assert len(find_clips("dcase2020", tmp_path)) == 2
     assert told == sorted(told)
     assert told[-1] == len(FAN)
 
 
 def test_all_archives_of_an_edition_are_listed_and_other_files_passed_over(record: Record) -> None:
-    found = list_archives("dcase2020", server=record.url, patience=PATIENCE)
+    found = list_archives("dcase2020", server=record.url, retry=PATIENCE)
     assert (found[0].part, found[0].machine, found[0].size) == ("dev_data", "fan", len(FAN))
     assert [a.machine for a in found] == ["fan", "pump"]
     assert {path for path, _ in record.asked} == {
@@ -159,14 +159,14 @@ def test_a_server_that_cannot_resume_begins_again(record: Record, tmp_path: Path
 
 def test_what_came_is_kept_for_the_next_command(record: Record, tmp_path: Path) -> None:
     record.breaks, record.break_off = 1, 100
-    (found,) = list_archives("dcase2020", ["fan"], server=record.url, patience=PATIENCE)
+    (found,) = list_archives("dcase2020", ["fan"], server=record.url, retry=PATIENCE)
     real, record.files["dev_data_fan.zip"] = FAN, FAN[:100]  # nothing comes after the first 100 bytes
     record.breaks = 0
     with pytest.raises(DataError, match=rf"100 of {len(FAN)} bytes came, then nothing more in 3 tries"):
-        fetch(found, tmp_path, patience=PATIENCE)
+        fetch(found, tmp_path, retry=PATIENCE)
     assert left(tmp_path) == [".downloads/dev_data-dev_data_fan.zip.part"]
     record.files["dev_data_fan.zip"] = real
-    assert fetch(found, tmp_path, patience=PATIENCE) is True
+    assert fetch(found, tmp_path, retry=PATIENCE) is True
     assert record.asked[-1][1] == "bytes=100-"
 
 
@@ -178,10 +178,10 @@ def test_a_wrong_checksum_is_refused_and_nothing_is_left(record: Record, tmp_pat
 
 
 def test_a_file_longer_than_listed_is_refused_and_nothing_is_left(record: Record, tmp_path: Path) -> None:
-    (found,) = list_archives("dcase2020", ["fan"], server=record.url, patience=PATIENCE)
+    (found,) = list_archives("dcase2020", ["fan"], server=record.url, retry=PATIENCE)
     record.files["dev_data_fan.zip"] = FAN + b"more"
     with pytest.raises(DataError, match=rf"longer than the {len(FAN)} bytes"):
-        fetch(found, tmp_path, patience=PATIENCE)
+        fetch(found, tmp_path, retry=PATIENCE)
     assert left(tmp_path) == []
 
 
@@ -226,22 +226,22 @@ def test_a_hostile_or_damaged_archive_is_refused_and_leaves_nothing(record: Reco
 def test_lying_listings_are_refused(record: Record) -> None:
     record.checksums["dev_data_fan.zip"] = "none"
     with pytest.raises(DataError, match="not the listing of a record"):
-        list_archives("dcase2020", server=record.url, patience=PATIENCE)
+        list_archives("dcase2020", server=record.url, retry=PATIENCE)
     record.checksums.clear()
     record.entry = lambda name, content: {  # type: ignore[method-assign]
         "key": name, "size": 1, "checksum": "md5:0", "links": {"self": f"http://elsewhere/{name}"}
     }  # fmt: skip
     with pytest.raises(DataError, match="on another server"):
-        list_archives("dcase2020", server=record.url, patience=PATIENCE)
+        list_archives("dcase2020", server=record.url, retry=PATIENCE)
 
 
 def test_wrong_names_are_answered_with_the_nearest(record: Record) -> None:
     with pytest.raises(UsageError, match='no edition "dcase202"; did you mean "dcase202'):
         list_archives("dcase202", server=record.url)
     with pytest.raises(UsageError, match='no archive of machine "fam"; did you mean "fan"'):
-        list_archives("dcase2020", ["fam"], server=record.url, patience=PATIENCE)
+        list_archives("dcase2020", ["fam"], server=record.url, retry=PATIENCE)
     with pytest.raises(DataError, match="cannot be listed"):
-        list_archives("dcase2020", server="http://127.0.0.1:9", patience=PATIENCE)
+        list_archives("dcase2020", server="http://127.0.0.1:9", retry=PATIENCE)
 
 
 @pytest.mark.parametrize(

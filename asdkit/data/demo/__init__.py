@@ -1,7 +1,7 @@
-"""A small synthetic machine room: rotating machines, a slider, a valve, and their faults, in a factory's noise.
+"""A small synthetic machine room: fan, pump, slider and valve with faults, in factory noise.
 
-Physical in kind (shafts that turn, bearings that are struck, valves that leak), not measured from any machine: it
-shows the toolkit at work, and its figures say nothing about a real machine.
+The sounds follow simple physical models and are not measured from any machine. The room demonstrates the toolkit; its
+figures say nothing about a real machine.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""The machines. Units (ids) of a type are alike, not the same; each recording has its own speed, load and start.
+"""Synthetic machines and their faults.
 
-A recording is the sound of running, and what each fault of the type adds: all of power 1, the room mixes them.
-
-Faults, each as what it adds to a machine's sound; all of power 1, the machine room sets the level.
+Units (ids) of a type are similar, not equal; each recording has its own speed, load and start. A recording consists of
+the normal sound and of what each fault adds to it, all of power 1; the machine room mixes them.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ class Machine(ABC):
     Parameters
     ----------
     rng
-        Randomness of its own, which says how it is built.
+        Random generator for the properties of this unit.
     size
-        How fast it runs by design, relative to the largest of its type.
+        Nominal speed relative to the largest unit of its type.
     """
 
     faults: ClassVar[tuple[str, str]]
@@ -46,11 +45,11 @@ class Machine(ABC):
 
     @abstractmethod
     def record(self, take: Take, pace: float) -> tuple[Signal, Signal, Signal]:
-        """Sound of running at `pace` times the usual speed, then what each of the two `faults` adds to it."""
+        """Return the normal sound at `pace` times the usual speed, then what each of the two `faults` adds."""
 
 
 class Fan(Machine):
-    """A fan: shaft orders, strong at the blades', and the noise of the air, which swells with each blade."""
+    """A fan: shaft orders, strongest at the blade order, and air noise modulated by the blades."""
 
     faults = ("bearing", "looseness")
     blades = 5
@@ -63,7 +62,7 @@ class Fan(Machine):
         self.housing = 3000.0
 
     def record(self, take: Take, pace: float) -> tuple[Signal, Signal, Signal]:
-        """Turn at some speed, against some resistance."""
+        """Turn at a random speed against a random load."""
         load = take.rng.uniform(0.5, 1.0)
         angle = turns(take, pace * self.speed * take.rng.normal(1.0, 0.02) * wander(take, 0.003))
         swell = 1 + 0.4 * unit(tones(take, angle * self.blades, np.array([1.0, 0.4])))
@@ -73,7 +72,7 @@ class Fan(Machine):
 
 
 class Pump(Machine):
-    """A pump: motor and vane orders, and a stream that pulses with the vanes."""
+    """A pump: motor and vane orders, and flow noise that pulses with the vanes."""
 
     faults = ("leakage", "bearing")
     vanes = 6
@@ -86,7 +85,7 @@ class Pump(Machine):
         self.housing = 3800.0
 
     def record(self, take: Take, pace: float) -> tuple[Signal, Signal, Signal]:
-        """Run at a nearly fixed speed, against some pressure."""
+        """Run at a nearly constant speed against a random pressure."""
         pressure = take.rng.uniform(0.4, 1.0)
         angle = turns(take, pace * self.speed * take.rng.normal(1.0, 0.015) * wander(take, 0.002))
         pulse = 1 + 0.5 * pressure * unit(tones(take, angle * self.vanes, np.array([1.0, 0.5])))
@@ -97,7 +96,7 @@ class Pump(Machine):
 
 
 class Slider(Machine):
-    """A slider on a belt: it runs to and fro, the drive whines with its speed, and it thumps where it turns."""
+    """A slider on a belt: moves back and forth; the drive whines with its speed, and it thumps at each end."""
 
     faults = ("slipping belt", "bearing")
     drive = 20  # shaft orders of the whine: teeth of the pulley
@@ -111,11 +110,11 @@ class Slider(Machine):
         self.rail = 3600.0
 
     def record(self, take: Take, pace: float) -> tuple[Signal, Signal, Signal]:
-        """Run to and fro, with some weight on the slider."""
+        """Move back and forth with a random weight on the slider."""
         weight = take.rng.uniform(0.5, 1.0)
         strokes = turns(take, pace * wander(take, 0.02) / (self.stroke * take.rng.normal(1.0, 0.03)))
         phase, stroke = strokes % 1.0, (strokes - strokes[0] // 1).astype(np.int64)
-        speed = np.clip(np.minimum(phase, 1 - phase) / 0.15, 0, 1)  # up a ramp, along, and down again
+        speed = np.clip(np.minimum(phase, 1 - phase) / 0.15, 0, 1)  # ramp up, constant speed, ramp down
         angle = np.cumsum(pace * self.pitch / self.drive * speed * take.rng.normal(1.0, 0.02)) / take.rate
         whine = unit(tones(take, angle * self.drive, self.orders) * speed)
         friction = unit(noise(take, band(take, self.friction, 0.8)) * speed)
@@ -130,7 +129,7 @@ class Slider(Machine):
 
 
 class Valve(Machine):
-    """A solenoid valve: clicks as it opens and shuts in time, and lets gas through in between."""
+    """A solenoid valve: clicks as it opens and closes periodically, and gas noise in between."""
 
     faults = ("leakage", "sticking")
 
@@ -142,7 +141,7 @@ class Valve(Machine):
         self.gas = 3600 * size * rng.normal(1, 0.01)
 
     def record(self, take: Take, pace: float) -> tuple[Signal, Signal, Signal]:
-        """Open and shut, under some pressure."""
+        """Open and close under a random pressure."""
         pressure = take.rng.uniform(0.5, 1.0)
         cycle = turns(take, wander(take, 0.01) / (self.period * take.rng.normal(1.0, 0.03)))
         open_for, gas = pace * self.open, pace * self.gas * pressure**0.1
@@ -169,14 +168,14 @@ class Valve(Machine):
 MACHINES: dict[str, type[Machine]] = {"fan": Fan, "pump": Pump, "slider": Slider, "valve": Valve}
 
 
-OUTER_RACE = 3.585  # balls that pass a spot of the outer race in a turn: a common deep-groove bearing (6205, 9 balls)
+OUTER_RACE = 3.585  # ball passes of the outer race per turn, for a common deep-groove bearing (6205, 9 balls)
 
 
 def bearing(take: Take, angle: Signal, resonance: float) -> Signal:
-    """A pit in a bearing's outer race: each ball that passes it strikes the housing, which rings at `resonance` [Hz].
+    """A defect in a bearing's outer race: each passing ball excites the housing, which rings at `resonance` [Hz].
 
-    Randall and Antoni, "Rolling element bearing diagnostics: a tutorial", MSSP 25 (2011): the balls slip by a per cent
-    or two, so the impulses are not quite regular.
+    The balls slip by one or two per cent, so the impulses are not exactly periodic. Source: Randall and Antoni,
+    "Rolling element bearing diagnostics: a tutorial", MSSP 25 (2011).
     """
     where = passings(angle, OUTER_RACE)
     period = take.samples / max(len(where), 1)
@@ -186,7 +185,7 @@ def bearing(take: Take, angle: Signal, resonance: float) -> Signal:
 
 
 def looseness(take: Take, angle: Signal, resonance: float) -> Signal:
-    """A loose mount: half orders of the shaft, and a rattle of uneven blows once a turn."""
+    """A loose mount: half orders of the shaft, and a rattle of uneven impacts once per turn."""
     orders = np.arange(1, 40)
     halves = tones(take, angle / 2, np.where(orders % 2 == 1, 1.0 / orders**0.7, 0.0))
     blows = passings(angle, 1.0)
@@ -195,11 +194,11 @@ def looseness(take: Take, angle: Signal, resonance: float) -> Signal:
 
 
 def leakage(take: Take, centre: float, when: Signal) -> Signal:
-    """Gas or liquid pressed through a gap: turbulent hiss around `centre` [Hz], where `when` says."""
+    """Gas or liquid through a gap: turbulent noise around `centre` [Hz], weighted by `when`."""
     return unit(noise(take, band(take, centre, 0.6)) * when)
 
 
 def squeal(take: Take, bursts: Signal, pitch: float) -> Signal:
-    """A belt that slips squeals: stick and slip at `pitch` [Hz], a rough tone that glides while `bursts` lasts."""
+    """A slipping belt: stick-slip at `pitch` [Hz], a rough tone that glides during `bursts`."""
     glide = turns(take, pitch * (1 - 0.15 * bursts) * wander(take, 0.01, every=0.01))
     return unit(tones(take, glide, 1.0 / np.arange(1, 4) ** 1.5) * bursts)

@@ -1,4 +1,4 @@
-"""The machine room: who is recorded how often, how loud, in what noise, and where the files lie."""
+"""The demo's machine room: number of clips, levels, background noise, and the files."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from asdkit.text import nearest
 RATE = 16_000
 COLUMNS = ("path", "machine", "id", "split", "label", "fault", "severity")
 
-# Units of a type, numbered as in the challenge's development data: how fast each runs by design relative to the first,
-# and its level over the hall's noise [dB]. What slows a machine makes it sound like the next one, which is normal to
-# who does not know the units apart.
+# Units of a type, numbered as in the challenge's development data: nominal speed relative to the first unit, and level
+# over the background noise [dB]. A fault that slows a machine makes it sound like the next unit, so that a detector
+# that does not distinguish units takes it for normal.
 UNITS = {"00": (1.0, 6.0), "02": (0.88, 3.0), "04": (0.77, 0.0), "06": (0.68, -3.0)}
 
-# Levels below are relative to the sound of running [dB].
-WEAR = (-24.0, -14.0)  # of each fault's sound in a healthy unit: none is new
-FAULT = (-24.0, -8.0)  # of a fault's sound on top of that, from severity 0 to 1
-DRAG = 0.12  # how much slower a machine runs with a fault of severity 1: friction, lost pressure, a belt that slips
+# Levels relative to the normal sound [dB].
+WEAR = (-24.0, -14.0)  # level of each fault's sound in a healthy unit: no unit is new
+FAULT = (-24.0, -8.0)  # added level of a fault's sound, from severity 0 to 1
+DRAG = 0.12  # relative loss of speed with a fault of severity 1: friction, lost pressure, a slipping belt
 
-NOISE_SPREAD = 2.0  # of the hall's noise, from clip to clip [dB]
-LEVEL, LEVEL_SPREAD = -35.0, 4.0  # of a machine in a recording [dB below full scale], and up to how much off
+NOISE_SPREAD = 2.0  # standard deviation of the background noise level between clips [dB]
+LEVEL, LEVEL_SPREAD = -35.0, 4.0  # level of a machine in a recording [dB re full scale], and its largest deviation
 
 
 @dataclass(frozen=True)
 class DemoRecording:
-    """One clip to make; severity 0 is a healthy machine."""
+    """One clip to synthesise; severity 0 is a healthy machine."""
 
     path: str
     machine: str
@@ -61,28 +61,28 @@ def make_machine_room(
 ) -> None:
     """Write a synthetic machine room in the DCASE 2020 layout (WAV, 16 kHz, 16 bit, mono).
 
-    The same arguments make the same bytes. ``manifest.csv``, written last, tells each clip's fault and its severity,
-    in even steps from above 0 (hardly there) to 1 (plain to hear).
+    The same arguments give the same bytes. ``manifest.csv``, written last, lists each clip's fault and its severity, in
+    equal steps from above 0 (hardly audible) to 1 (clearly audible).
 
     Parameters
     ----------
     root
         Folder to write into.
     seed
-        What all follows from.
+        Seed of all randomness.
     machines
         Machine types: ``"fan"``, ``"pump"``, ``"slider"``, ``"valve"``.
     ids
         Units of each type, 1 to 4.
     train, normal, anomaly
-        Clips of each unit: for training, and normal and anomalous ones for testing.
+        Number of training clips, normal test clips and anomalous test clips of each unit.
     seconds
         Length of a clip [s].
 
     Raises
     ------
     UsageError
-        There is no such machine type.
+        Unknown machine type.
     """
     for name in machines:
         if name not in MACHINES:
@@ -104,12 +104,12 @@ def make_machine_room(
 
 
 def _plan(machine: str, machine_id: str, train: int, normal: int, anomaly: int) -> Iterator[DemoRecording]:
-    """Recordings of one unit; its faults take turns, each graver than the one before."""
+    """Yield the recordings of one unit; its faults alternate with increasing severity."""
 
     def name(split: str, label: str, number: int) -> str:
         return f"{machine}/{split}/{label}_id_{machine_id}_{number:08d}.wav"
 
-    for number in range(train + normal):  # numbers go on from training to test, as in the challenge's data
+    for number in range(train + normal):  # numbers continue from training to test, as in the challenge's data
         split = "train" if number < train else "test"
         yield DemoRecording(name(split, "normal", number), machine, machine_id, split, "normal")
     for number in range(anomaly):
@@ -119,12 +119,12 @@ def _plan(machine: str, machine_id: str, train: int, normal: int, anomaly: int) 
 
 
 def _rng(seed: int, name: str) -> np.random.Generator:
-    """Randomness of one thing alone: another machine or clip more leaves the rest as it was."""
+    """Return a generator for one named thing, so that adding machines or clips does not change the others."""
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
 def record(recording: DemoRecording, seed: int, samples: int) -> npt.NDArray[np.int16]:
-    """Make one clip [int16, ``[samples]``]."""
+    """Synthesise one clip [int16, ``[samples]``]."""
     build = _rng(seed, f"{recording.machine}/{recording.id}")
     size, over_noise = UNITS[recording.id]
     machine = MACHINES[recording.machine](build, size)
@@ -136,13 +136,13 @@ def record(recording: DemoRecording, seed: int, samples: int) -> npt.NDArray[np.
         if fault == recording.fault:
             level = np.hypot(level, decibels(FAULT[0] + (FAULT[1] - FAULT[0]) * recording.severity))
         sound = sound + level * addition
-    sound = sound + decibels(NOISE_SPREAD * take.rng.normal() - over_noise) * _hall(take)
+    sound = sound + decibels(NOISE_SPREAD * take.rng.normal() - over_noise) * _background(take)
     sound = sound * decibels(LEVEL + take.rng.uniform(-LEVEL_SPREAD, LEVEL_SPREAD))
     return np.clip(np.round(sound * 32768), -32768, 32767).astype(np.int16)
 
 
-def _hall(take: Take) -> Signal:
-    """Noise of a factory's hall, of about power 1: rumble, murmur, hum of the mains, a far machine, a clank."""
+def _background(take: Take) -> Signal:
+    """Background noise of a factory, power about 1: rumble, murmur, mains hum, a distant machine, impacts."""
     rumble = 1 / np.sqrt(np.maximum(take.bins, 30.0))
     murmur = band(take, take.rng.uniform(300, 900), 1.0)
     hum = tones(take, turns(take, 50.0), np.array([1.0, 0.6, 0.3, 0.2]))
@@ -164,6 +164,16 @@ def _write_manifest(path: Path, recordings: Sequence[DemoRecording]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for one in recordings:
-            severity = f"{one.severity:.3f}" if one.fault else ""
-            writer.writerow([one.path, one.machine, one.id, one.split, one.label, one.fault, severity])
+        for recording in recordings:
+            severity = f"{recording.severity:.3f}" if recording.fault else ""
+            writer.writerow(
+                [
+                    recording.path,
+                    recording.machine,
+                    recording.id,
+                    recording.split,
+                    recording.label,
+                    recording.fault,
+                    severity,
+                ]
+            )

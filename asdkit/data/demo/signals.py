@@ -1,4 +1,4 @@
-"""What machine sounds are made of: turning shafts, tones, noise of some colour, and things that ring when struck."""
+"""Components of machine sounds: shafts, tones, coloured noise, and resonances excited by impacts."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy.typing as npt
 
 Signal = npt.NDArray[np.floating[Any]]
 
-TABLE = 8192  # steps of one turn, a power of two; reading without interpolation errs by -53 dB at the tenth order
+TABLE = 8192  # steps of one turn, a power of two; without interpolation the error is -53 dB at the tenth order
 
 
 @dataclass(frozen=True)
 class Take:
-    """One recording in the making.
+    """One recording while it is synthesised.
 
     Attributes
     ----------
     rng
-        All its randomness.
+        Generator of all its randomness.
     samples
-        Its length.
+        Length in samples.
     rate
         Samples a second [Hz].
     """
@@ -44,22 +44,22 @@ class Take:
 
 
 def wander(take: Take, depth: float, every: float = 0.3) -> Signal:
-    """Slow random change around 1: Gaussian knots of deviation `depth`, `every` so many seconds, joined by lines."""
+    """Slow random change around 1: Gaussian knots of deviation `depth` every `every` seconds, linearly interpolated."""
     knots = np.arange(0, take.samples / take.rate + 2 * every, every)
     return np.interp(take.seconds, knots, 1 + depth * take.rng.standard_normal(len(knots)))
 
 
 def turns(take: Take, speed: float | Signal) -> Signal:
-    """Angle of a shaft [turns] that starts anywhere and turns at `speed` [Hz]."""
+    """Angle of a shaft [turns] with a random start that turns at `speed` [Hz]."""
     steps = np.broadcast_to(speed, take.samples) / take.rate
     angle: Signal = take.rng.uniform() + np.cumsum(steps)
     return angle
 
 
 def tones(take: Take, angle: Signal, amplitudes: Signal) -> Signal:
-    """Harmonics of a shaft: ``amplitudes[k]`` at ``k + 1`` times a turn, phases drawn anew.
+    """Harmonics of a shaft: ``amplitudes[k]`` at order ``k + 1``, with random phases.
 
-    One turn is laid out as a table and read at each sample's angle, which costs the same for any number of harmonics.
+    One turn is a table that is read at each sample's angle, so the cost does not depend on the number of harmonics.
     """
     spectrum = np.zeros(TABLE // 2 + 1, complex)
     spectrum[1 : len(amplitudes) + 1] = amplitudes * np.exp(2j * np.pi * take.rng.uniform(size=len(amplitudes)))
@@ -83,7 +83,7 @@ def band(take: Take, centre: float, octaves: float) -> Signal:
 
 
 def ringing(take: Take, strikes: Signal, frequency: float, decay: float) -> Signal:
-    """What rings at `frequency` [Hz] and dies away with `decay` [s], struck as `strikes` says (a two-pole filter)."""
+    """Resonance at `frequency` [Hz] that decays within `decay` [s], excited by `strikes` (a two-pole filter)."""
     from scipy.signal import lfilter
 
     radius, angle = np.exp(-1 / (decay * take.rate)), 2 * np.pi * frequency / take.rate
@@ -92,7 +92,7 @@ def ringing(take: Take, strikes: Signal, frequency: float, decay: float) -> Sign
 
 
 def strikes_at(take: Take, where: npt.ArrayLike, strengths: npt.ArrayLike = 1.0) -> Signal:
-    """Strikes of given strengths at given times [samples]; those outside the recording are left out."""
+    """Impulses of given strengths at given times [samples]; those outside the recording are omitted."""
     where = np.asarray(where).astype(np.int64)
     strengths = np.broadcast_to(np.asarray(strengths, dtype=np.float64), where.shape)
     inside = (where >= 0) & (where < take.samples)
@@ -107,7 +107,7 @@ def passings(angle: Signal, per_turn: float) -> npt.NDArray[np.int64]:
 
 
 def unit(signal: Signal) -> Signal:
-    """Scale to power 1; silence stays silence."""
+    """Scale to power 1; silence is unchanged."""
     power = float(np.mean(signal**2))
     return signal / np.sqrt(power) if power > 0 else signal
 

@@ -1,7 +1,4 @@
-"""What a layout is: which folders are machines, and which files are their clips.
-
-Looking through a data folder: listing it, and keeping what is wrong or was left aside until all is known.
-"""
+"""Layouts: which folders are machines, and which files are their clips; and one scan of a data folder."""
 
 from __future__ import annotations
 
@@ -18,57 +15,56 @@ from asdkit.text import printable
 
 SPLITS: tuple[Split, ...] = ("train", "test")
 LABELS = {"normal": 0, "anomaly": 1}
-ONLY_ID = "00"  # of recordings whose place says no id
+ONLY_ID = "00"  # for recordings whose path has no id
 
 Folders = dict[str, tuple[str, ...]]
-"""The folders of each machine, by machine."""
+"""Folders of each machine, by machine."""
+
+_EXAMPLES = 3  # names of ignored files in a warning
 
 
 class Layout(ABC):
-    """How the folders of a data set are laid out."""
+    """How the clips of a data set are arranged in folders."""
 
     shape: str
-    """The layout in a line or two, for a person whose folders do not fit it."""
+    """The layout in one or two lines, for error messages."""
 
     def root(self, given: Path) -> Path:
-        """Folder that names of clips are below."""
+        """Return the folder that clip names are relative to."""
         return given
 
     @abstractmethod
-    def machines(self, survey: Survey) -> Folders:
-        """Folders of each machine below the root, by machine."""
+    def machines(self, scan: FolderScan) -> Folders:
+        """Find the folders of each machine below the root."""
 
     @abstractmethod
-    def clips(self, survey: Survey, machine: str, folder: str) -> Iterator[Clip]:
-        """All clips of a machine in one of its folders."""
-
-
-EXAMPLES = 3
+    def clips(self, scan: FolderScan, machine: str, folder: str) -> Iterator[Clip]:
+        """Yield all clips of a machine in one of its folders."""
 
 
 def is_recording(name: str, endings: tuple[str, ...] = WAV_OR_FLAC) -> bool:
-    """Whether a file name ends as a recording's does; `asdkit.audio.io.suffixes` gives other endings."""
+    """Whether a file name has the suffix of a recording; `asdkit.audio.io.suffixes` gives other suffixes."""
     return name.lower().endswith(endings)
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder or a link to one; a link in a circle is not, and no error either."""
+    """Whether an entry is a folder or a link to one. A circular link is not a folder, and not an error."""
     return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
 
 
-class Survey:
-    """One look through a data folder.
+class FolderScan:
+    """One scan of a data folder: lists it and collects errors and ignored files.
 
     Attributes
     ----------
     root
-        The folder.
+        The data folder.
     given
-        What the person named: that folder, or a table in it.
+        What the user named: that folder, or a table in it.
     faults
-        What is wrong, one line each.
+        Errors, one line each.
     ignored
-        Names of what is no clip of the layout, each once.
+        Names of files and folders that are not clips of the layout, without duplicates.
     """
 
     def __init__(self, root: Path, given: Path | None = None, containers: Collection[str] = ()) -> None:
@@ -80,26 +76,26 @@ class Survey:
         self.ignored: dict[str, None] = {}
 
     def entries(self, folder: str) -> list[os.DirEntry[str]]:
-        """List a folder, hidden files left out, but noted if they are recordings; one that is not there is empty."""
+        """List a folder without hidden files. Hidden recordings are noted as ignored; a missing folder is empty."""
         try:
             with os.scandir(folder) as listing:
-                every = list(listing)
+                listed = list(listing)
         except FileNotFoundError:
             return []
         except OSError as error:
             self.faults.append(f"{printable(folder)}: cannot be listed: {error.strerror}")
             return []
-        for entry in every:
+        for entry in listed:
             if entry.name.startswith(".") and self.is_recording(entry.name):
                 self.ignore(entry.path)
-        return [entry for entry in every if not entry.name.startswith(".")]
+        return [entry for entry in listed if not entry.name.startswith(".")]
 
     def is_recording(self, name: str) -> bool:
-        """Whether a file name ends as a recording's does, in a container that is taken."""
+        """Whether a file name has the suffix of a recording in an accepted container."""
         return is_recording(name, self._endings)
 
     def folders(self, folder: str) -> list[os.DirEntry[str]]:
-        """Folders in a folder, by name."""
+        """List the folders in a folder, sorted by name."""
         return sorted((entry for entry in self.entries(folder) if is_folder(entry)), key=lambda entry: entry.name)
 
     def clip(
@@ -113,23 +109,23 @@ class Survey:
         domain: str | None = None,
         attributes: Mapping[str, str] | None = None,
     ) -> Clip:
-        """Make a clip of a file below the root."""
+        """Make a clip from a file below the root."""
         name, machine, machine_id = self.name(path), printable(machine), printable(machine_id)
         return Clip(Path(path), name, machine, machine_id, split, label, domain, attributes or {})
 
     def name(self, path: str) -> str:
-        """Path below the root, with ``/`` and printable."""
+        """Return a path relative to the root, with ``/`` and printable."""
         name = path[self._below :] if path.startswith(os.path.join(self.root, "")) else path
         return printable(name if os.sep == "/" else name.replace(os.sep, "/"))
 
     def ignore(self, path: str) -> None:
-        """Note something that is not a clip of the layout."""
+        """Note a file or folder that is not a clip of the layout."""
         self.ignored[self.name(path)] = None
 
-    def tell_ignored(self) -> None:
-        """Warn of all that was ignored, once."""
+    def warn_ignored(self) -> None:
+        """Warn once about everything that was ignored."""
         if self.ignored:
-            examples = ", ".join(sorted(self.ignored)[:EXAMPLES]) + (", ..." if len(self.ignored) > EXAMPLES else "")
+            examples = ", ".join(sorted(self.ignored)[:_EXAMPLES]) + (", ..." if len(self.ignored) > _EXAMPLES else "")
             what = "file or folder that is no clip" if len(self.ignored) == 1 else "files or folders that are no clips"
             warnings.warn(
                 f"{printable(str(self.root))}: ignored {len(self.ignored)} {what} of this layout: {examples}",

@@ -1,4 +1,4 @@
-"""DCASE Task 2, every edition, as the archives unpack."""
+"""Layouts of DCASE Task 2, all editions, as their archives unpack."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from asdkit.data.clip import Clip, Split
-from asdkit.data.layouts.base import LABELS, SPLITS, Folders, Layout, Survey, is_folder
+from asdkit.data.layouts.base import LABELS, SPLITS, Folders, FolderScan, Layout, is_folder
 
 _PART = re.compile(r"(?:dev|eval)(?:_data)?(?:_.*)?")
 
 
 class _Dcase(Layout):
-    """Machines in the root, or in folders of the root that are its parts: ``dev_data``, ``eval_data`` and the like."""
+    """Machine folders in the root, or in parts of it such as ``dev_data`` and ``eval_data``."""
 
-    def machines(self, survey: Survey) -> Folders:
-        """Folders that hold a split, straight or in a folder ``raw``; one machine may have one in each part."""
-        root = str(survey.root)
-        parts = [entry.path for entry in survey.folders(root) if _PART.fullmatch(entry.name)]
-        found: dict[str, list[str]] = {}
+    def machines(self, scan: FolderScan) -> Folders:
+        """Find folders with a split in them or in their folder ``raw``; a machine may have one in each part."""
+        root = str(scan.root)
+        parts = [entry.path for entry in scan.folders(root) if _PART.fullmatch(entry.name)]
+        machines: dict[str, list[str]] = {}
         for part in (root, *parts):
-            for entry in survey.folders(part):
+            for entry in scan.folders(part):
                 if any(os.path.isdir(folder) for *_, folder in self._split_folders(entry.path)):
-                    found.setdefault(entry.name, []).append(entry.path)
-        return {machine: tuple(folders) for machine, folders in found.items()}
+                    machines.setdefault(entry.name, []).append(entry.path)
+        return {machine: tuple(folders) for machine, folders in machines.items()}
 
     def _split_folders(self, folder: str) -> Iterator[tuple[Split, str | None, str]]:
-        """Split, domain where the folder's name says one, and path."""
+        """Yield split, domain (if the folder name has one) and path."""
         for inner in (folder, os.path.join(folder, "raw")):
             for split, domain, name in self._splits():
                 yield split, domain, os.path.join(inner, name)
@@ -36,17 +36,17 @@ class _Dcase(Layout):
         for split in SPLITS:
             yield split, None, split
 
-    def _note_strangers(self, survey: Survey, folder: str) -> None:
-        """Note folders and recordings beside a machine's splits: they may be a split misspelt."""
+    def _note_unknown(self, scan: FolderScan, folder: str) -> None:
+        """Note folders and recordings beside a machine's splits: they may be a misspelt split."""
         known = {"raw", *(name for *_, name in self._splits())}
         for inner in (folder, os.path.join(folder, "raw")):
-            for entry in survey.entries(inner):
-                if entry.name not in known and (is_folder(entry) or survey.is_recording(entry.name)):
-                    survey.ignore(entry.path)
+            for entry in scan.entries(inner):
+                if entry.name not in known and (is_folder(entry) or scan.is_recording(entry.name)):
+                    scan.ignore(entry.path)
 
 
 class Dcase2020Layout(_Dcase):
-    """DCASE 2020 Task 2, development and evaluation data alike."""
+    """DCASE 2020 Task 2, development and evaluation data."""
 
     shape = (
         "<root>/<machine>/train/normal_id_XX_########.wav and "
@@ -55,22 +55,22 @@ class Dcase2020Layout(_Dcase):
 
     _NAME = re.compile(r"(?:(normal|anomaly)_)?id_([0-9A-Za-z]+)_[0-9]+\.(?:wav|flac)", re.IGNORECASE)
 
-    def clips(self, survey: Survey, machine: str, folder: str) -> Iterator[Clip]:
-        """Files whose names follow the challenge's; a training clip without a label in its name is normal."""
-        self._note_strangers(survey, folder)
+    def clips(self, scan: FolderScan, machine: str, folder: str) -> Iterator[Clip]:
+        """Yield files named as in the challenge; a training clip without a label in its name is normal."""
+        self._note_unknown(scan, folder)
         for split, _, split_folder in self._split_folders(folder):
-            for entry in survey.entries(split_folder):
+            for entry in scan.entries(split_folder):
                 match = self._NAME.fullmatch(entry.name)
                 if match is None:
-                    survey.ignore(entry.path)
+                    scan.ignore(entry.path)
                     continue
                 word, machine_id = match.groups()
                 label = LABELS[word.lower()] if word else (0 if split == "train" else None)
-                yield survey.clip(entry.path, machine, split, label, machine_id)
+                yield scan.clip(entry.path, machine, split, label, machine_id)
 
 
 class SectionsLayout(_Dcase):
-    """DCASE Task 2 from 2021 on: sections, domains and attributes.
+    """DCASE Task 2 from 2021 on, with sections, domains and attributes.
 
     Parameters
     ----------
@@ -99,17 +99,17 @@ class SectionsLayout(_Dcase):
             assert rest == "test"
             yield "test", domain or None, test
 
-    def clips(self, survey: Survey, machine: str, folder: str) -> Iterator[Clip]:
-        """Files whose names follow the challenge's and do not gainsay their folder."""
-        self._note_strangers(survey, folder)
+    def clips(self, scan: FolderScan, machine: str, folder: str) -> Iterator[Clip]:
+        """Yield files named as in the challenge whose names do not contradict their folder."""
+        self._note_unknown(scan, folder)
         for split, domain, split_folder in self._split_folders(folder):
-            for entry in survey.entries(split_folder):
+            for entry in scan.entries(split_folder):
                 match = self.NAME.fullmatch(entry.name)
                 if match is None or (match["split"] or split) != split or (domain and match["domain"] != domain):
-                    survey.ignore(entry.path)
+                    scan.ignore(entry.path)
                     continue
                 label = LABELS[match["label"]] if match["label"] else (0 if split == "train" else None)
-                yield survey.clip(
+                yield scan.clip(
                     entry.path,
                     machine,
                     split,
@@ -121,7 +121,7 @@ class SectionsLayout(_Dcase):
 
 
 def attributes_of(text: str) -> Mapping[str, str]:
-    """Pairs of name and value (``speed_6_mic_1``); one odd word out makes all of it one value, ``attributes``."""
+    """Parse pairs of name and value (``speed_6_mic_1``); an odd number of words gives one value, ``attributes``."""
     words = text.split("_")
     if text in ("", "noAttribute"):
         return {}

@@ -1,7 +1,7 @@
-"""Data sets that come without a split into training and test clips: MIMII and ToyADMOS (2019).
+"""Layouts of data sets without a training and test split: MIMII and ToyADMOS (2019).
 
-Half of the test clips of each id are all its anomalies, the other half as many normal clips, chosen by a digest of
-their names: anyone who has the same files has the same split. (MIMII's own baseline draws as many, at random.)
+The test clips of each id are all its anomalies and as many normal clips, chosen by a digest of their names, so that the
+same files always give the same split. (MIMII's own baseline draws as many normal clips at random.)
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from abc import abstractmethod
 from collections.abc import Iterator
 
 from asdkit.data.clip import Clip
-from asdkit.data.layouts.base import Folders, Layout, Survey
+from asdkit.data.layouts.base import Folders, FolderScan, Layout
 
 SPLIT_SEED = 0
 
 
 class _Unsplit(Layout):
-    """Machine folders with a folder for each id, and in that one for each label."""
+    """Machine folders with a folder per id, which has a folder per label."""
 
     id_name: re.Pattern[str]
     labels: dict[str, int]
 
-    def machines(self, survey: Survey) -> Folders:
-        """Folders that hold ids; below a folder of the root (a noise level), named after both."""
-        found: dict[str, tuple[str, ...]] = {}
-        for entry in survey.folders(str(survey.root)):
-            if self._ids(survey, entry.path):
-                found[entry.name] = (entry.path,)
+    def machines(self, scan: FolderScan) -> Folders:
+        """Find folders that hold ids; those below another folder (a noise level) are named after both."""
+        machines: dict[str, tuple[str, ...]] = {}
+        for entry in scan.folders(str(scan.root)):
+            if self._ids(scan, entry.path):
+                machines[entry.name] = (entry.path,)
                 continue
-            for inner in survey.folders(entry.path):
-                if self._ids(survey, inner.path):
-                    found[f"{entry.name}_{inner.name}"] = (inner.path,)
-        return found
+            for inner in scan.folders(entry.path):
+                if self._ids(scan, inner.path):
+                    machines[f"{entry.name}_{inner.name}"] = (inner.path,)
+        return machines
 
-    def clips(self, survey: Survey, machine: str, folder: str) -> Iterator[Clip]:
-        """All recordings in the folders of labels, split."""
-        for machine_id, id_folder in self._ids(survey, folder):
+    def clips(self, scan: FolderScan, machine: str, folder: str) -> Iterator[Clip]:
+        """Yield all recordings in the label folders, split into training and test clips."""
+        for machine_id, id_folder in self._ids(scan, folder):
             recordings = [
                 (os.path.join(id_folder, name), label)
                 for name, label in self.labels.items()
@@ -46,51 +46,51 @@ class _Unsplit(Layout):
             ]
             files = []
             for path, label in recordings:
-                for entry in survey.entries(path):
-                    if survey.is_recording(entry.name):
+                for entry in scan.entries(path):
+                    if scan.is_recording(entry.name):
                         files.append((entry.path, label))
                     else:
-                        survey.ignore(entry.path)
+                        scan.ignore(entry.path)
             anomalies = {self.event(path) for path, label in files if label == 1}
             normal = sorted({self.event(path) for path, label in files if label == 0}, key=_digest)
             tested = anomalies | set(normal[: min(len(anomalies), len(normal) // 2)])
             for path, label in files:
-                yield survey.clip(path, machine, "test" if self.event(path) in tested else "train", label, machine_id)
+                yield scan.clip(path, machine, "test" if self.event(path) in tested else "train", label, machine_id)
 
-    def _ids(self, survey: Survey, folder: str) -> list[tuple[str, str]]:
-        found = [(self.id_name.fullmatch(entry.name), entry.path) for entry in survey.folders(folder)]
+    def _ids(self, scan: FolderScan, folder: str) -> list[tuple[str, str]]:
+        matches = [(self.id_name.fullmatch(entry.name), entry.path) for entry in scan.folders(folder)]
         return [
             (match[1], path)
-            for match, path in found
+            for match, path in matches
             if match and any(os.path.isdir(os.path.join(path, name)) for name in self.labels)
         ]
 
     @abstractmethod
     def event(self, path: str) -> str:
-        """What was recorded: files of one event are never on both sides of the split."""
+        """Name the recorded event: files of one event are always in the same split."""
 
 
 class MimiiLayout(_Unsplit):
-    """MIMII (2019): 8 channels a file; ``channel`` of a spec's ``[data]`` says which."""
+    """MIMII (2019): 8 channels per file; ``data.channel`` of a spec selects one."""
 
     shape = "<root>/[<snr>/]<machine>/id_XX/{normal,abnormal}/########.wav"
     id_name = re.compile(r"id_([0-9]+)")
     labels = {"normal": 0, "abnormal": 1}  # noqa: RUF012
 
     def event(self, path: str) -> str:
-        """The label's folder and the file's name: numbers of both classes begin at 0."""
+        """Return id, label folder and file name: the numbers of both labels begin at 0."""
         return "/".join(path.replace(os.sep, "/").split("/")[-3:])
 
 
 class ToyAdmosLayout(_Unsplit):
-    """ToyADMOS (2019), the recordings of single events: a file for each of four microphones."""
+    """ToyADMOS (2019), recordings of single events: one file for each of four microphones."""
 
     shape = "<root>/<machine>/caseX/{NormalSound_IND,AnomalousSound_IND}/*_IND_chX_####.wav"
     id_name = re.compile(r"(case[0-9]+)")
     labels = {"NormalSound_IND": 0, "AnomalousSound_IND": 1}  # noqa: RUF012
 
     def event(self, path: str) -> str:
-        """The file's name without its microphone."""
+        """Return the file name without its microphone."""
         return re.sub(r"_ch[0-9]+", "", os.path.basename(path))
 
 

@@ -1,4 +1,4 @@
-"""Clips listed in a CSV file: for recordings that no folder layout fits."""
+"""Clips listed in a CSV file, for recordings that no folder layout fits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from asdkit.data.clip import Clip
-from asdkit.data.layouts.base import LABELS, ONLY_ID, SPLITS, Folders, Layout, Survey
+from asdkit.data.layouts.base import LABELS, ONLY_ID, SPLITS, Folders, FolderScan, Layout
 from asdkit.text import nearest, printable
 
 NEEDED = ("path", "machine", "split")
@@ -17,7 +17,7 @@ DOMAINS = ("source", "target")
 
 
 class TableLayout(Layout):
-    """A CSV file with a header; every other column is an attribute."""
+    """A CSV file with a header; columns beyond the known ones are attributes."""
 
     shape = (
         "a CSV file with the columns path (relative to the file), machine and split (train, test), and if known "
@@ -25,21 +25,21 @@ class TableLayout(Layout):
     )
 
     def root(self, given: Path) -> Path:
-        """The table's folder."""
+        """Return the table's folder."""
         return given.parent
 
-    def machines(self, survey: Survey) -> Folders:
-        """Machines that the table names; every one has the table itself for its folder."""
-        return {row["machine"]: (str(survey.given),) for row in self._rows(survey) if row.get("machine")}
+    def machines(self, scan: FolderScan) -> Folders:
+        """Return the machines in the table; the folder of each is the table itself."""
+        return {row["machine"]: (str(scan.given),) for row in self._rows(scan) if row.get("machine")}
 
-    def clips(self, survey: Survey, machine: str, folder: str) -> Iterator[Clip]:
-        """One clip a row; a file need not be there (its audio check says so)."""
-        for row in self._rows(survey):
+    def clips(self, scan: FolderScan, machine: str, folder: str) -> Iterator[Clip]:
+        """Yield one clip per row. Missing files are reported later, by the audio check."""
+        for row in self._rows(scan):
             if row["machine"] == machine:
                 path = row["path"]
                 label = LABELS.get(row.get("label", ""), 0 if row["split"] == "train" else None)
-                yield survey.clip(
-                    path if os.path.isabs(path) else os.path.join(str(survey.root), path),
+                yield scan.clip(
+                    path if os.path.isabs(path) else os.path.join(str(scan.root), path),
                     machine,
                     SPLITS[SPLITS.index(row["split"])],
                     label,
@@ -48,13 +48,13 @@ class TableLayout(Layout):
                     attributes={k: v for k, v in row.items() if k not in KNOWN and v},
                 )
 
-    def _rows(self, survey: Survey) -> list[dict[str, str]]:
-        """Rows without a fault; the faults are noted once."""
+    def _rows(self, scan: FolderScan) -> list[dict[str, str]]:
+        """Read the valid rows; errors are noted once."""
         faults: list[str] = []
         rows: list[dict[str, str]] = []
-        where = printable(str(survey.given))
+        where = printable(str(scan.given))
         try:
-            with open(survey.given, newline="", encoding="utf-8-sig") as file:
+            with open(scan.given, newline="", encoding="utf-8-sig") as file:
                 reader = csv.DictReader(file, strict=True)
                 header = reader.fieldnames or []
                 faults += [f"{where}:1: no column {name}" for name in NEEDED if name not in header]
@@ -66,12 +66,12 @@ class TableLayout(Layout):
                         rows.append(row)
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             faults.append(f"{where}: cannot be read: {error}")
-        survey.faults += [fault for fault in faults if fault not in survey.faults]
+        scan.faults += [fault for fault in faults if fault not in scan.faults]
         return rows
 
 
 def _problem(row: dict[str, str]) -> str:
-    """What is wrong with a row; empty where nothing is."""
+    """Return what is wrong with a row, or an empty text."""
     if None in row or None in row.values():
         return "more or fewer fields than the header"
     for column, allowed in (("split", SPLITS), ("label", ("", *LABELS)), ("domain", ("", *DOMAINS))):
