@@ -130,7 +130,7 @@ def test_an_unknown_name_an_empty_and_a_missing_file_are_told_at_once(tmp_path) 
 
 def test_names_that_say_no_label_ask_for_the_truth(tmp_path) -> None:
     (system,) = read_scores([write(tmp_path / "s" / "anomaly_score_fan_id_01.csv", {"id_01_00000000.wav": 1.0})])
-    with pytest.raises(DataError, match=r"fan/id_01_00000000.wav: its name says no label"):
+    with pytest.raises(DataError, match=r"fan/id_01_00000000.wav: its name has no label"):
         truth_of_names(system)
 
 

@@ -48,7 +48,7 @@ def power_between(signal: Signal, low: float, high: float) -> float:
     return float(power[(frequencies >= low) & (frequencies < high)].sum() / power.sum())
 
 
-def test_the_same_seed_makes_the_same_bytes_and_another_seed_other_ones(tmp_path: Path) -> None:
+def test_the_seed_determines_the_bytes(tmp_path: Path) -> None:
     for name, seed in (("one", 3), ("two", 3), ("three", 4)):
         make_machine_room(tmp_path / name, seed=seed, **SMALL)
     one, two, three = (digests(tmp_path / name) for name in ("one", "two", "three"))
@@ -57,7 +57,7 @@ def test_the_same_seed_makes_the_same_bytes_and_another_seed_other_ones(tmp_path
     assert all(one[name] != three[name] for name in one if name.endswith(".wav"))
 
 
-def test_more_machines_and_ids_leave_the_others_as_they_were(tmp_path: Path) -> None:
+def test_more_machines_do_not_change_the_others(tmp_path: Path) -> None:
     make_machine_room(tmp_path / "more", **SMALL)
     make_machine_room(tmp_path / "less", **{**SMALL, "ids": 1}, machines=["valve"])
     more, less = digests(tmp_path / "more"), digests(tmp_path / "less")
@@ -72,7 +72,7 @@ def test_every_recording_differs(tmp_path: Path) -> None:
     assert len(set(found.values())) == len(found)
 
 
-def test_the_room_lies_in_the_layout_of_dcase2020_and_the_manifest_agrees(tmp_path: Path) -> None:
+def test_the_room_has_the_dcase2020_layout(tmp_path: Path) -> None:
     make_machine_room(tmp_path, seconds=0.1)
     clips = {clip.name: clip for clip in find_clips("dcase2020", tmp_path)}
     with (tmp_path / "manifest.csv").open() as file:
@@ -89,7 +89,7 @@ def test_the_room_lies_in_the_layout_of_dcase2020_and_the_manifest_agrees(tmp_pa
     assert severities == [1 / 8, 2 / 8, 3 / 8, 4 / 8, 5 / 8, 6 / 8, 7 / 8, 1] * 3
 
 
-def test_recordings_are_sixteen_kilohertz_sixteen_bit_mono_and_not_clipped(tmp_path: Path) -> None:
+def test_recordings_are_16_khz_mono_without_clipping(tmp_path: Path) -> None:
     make_machine_room(tmp_path, **{**SMALL, "ids": 4, "seconds": 2.0})
     for path in tmp_path.rglob("*.wav"):
         info = soundfile.info(path)
@@ -121,7 +121,7 @@ def test_noise_has_power_one_in_its_band() -> None:
     assert power_between(sound, 1000 * 2**-0.3, 1000 * 2**0.3) > 0.99
 
 
-def test_what_is_struck_rings_at_its_frequency_and_dies_away() -> None:
+def test_a_resonance_rings_and_decays() -> None:
     some = take()
     sound = ringing(some, strikes_at(some, [1000]), 2000.0, 0.01)
     assert not sound[:1000].any()
@@ -134,7 +134,7 @@ def test_strikes_outside_the_recording_are_left_out() -> None:
     assert strikes_at(take(0.1), [-1, 5, 1600], [1.0, 2.0, 4.0]).sum() == 2.0
 
 
-def test_a_bearing_is_struck_at_the_frequency_of_its_outer_race() -> None:
+def test_a_bearing_fault_has_its_outer_race_frequency() -> None:
     some = take()
     envelope = np.abs(hilbert(bearing(some, turns(some, 30.0), 3000.0)))
     power = spectrum(envelope - envelope.mean())
@@ -151,7 +151,7 @@ def test_a_loose_mount_sounds_at_half_orders() -> None:
     assert halves > 100 * wholes
 
 
-def test_a_leak_hisses_when_there_is_pressure_and_only_then() -> None:
+def test_a_leak_is_audible_only_under_pressure() -> None:
     some = take()
     pressure = (some.seconds % 1.0 < 0.25).astype(float)
     sound = leakage(some, 2000.0, pressure)
@@ -168,7 +168,7 @@ def test_a_slipping_belt_squeals_in_bursts() -> None:
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_running_and_faults_have_power_one_so_that_levels_mean_what_they_say(machine: str) -> None:
+def test_normal_sound_and_faults_have_power_one(machine: str) -> None:
     some = take()
     for sound in MACHINES[machine](some.rng, 1.0).record(some, 1.0):
         assert np.mean(sound**2) == pytest.approx(1.0)
@@ -187,7 +187,7 @@ def test_passings_are_as_many_as_the_shaft_turns() -> None:
     ("machine", "fault", "low", "high"),
     [("fan", "bearing", 2700, 3300), ("pump", "bearing", 3400, 4200), ("slider", "bearing", 3200, 4000)],
 )
-def test_a_graver_fault_has_more_energy_where_it_rings(machine: str, fault: str, low: float, high: float) -> None:
+def test_a_severer_fault_has_more_energy(machine: str, fault: str, low: float, high: float) -> None:
     mild = DemoRecording(f"{machine}/a.wav", machine, "00", "test", "anomaly", fault, 0.25)
     shares = [
         power_between(record(replace(mild, severity=severity), 0, 4 * RATE) / 32768, low, high)
@@ -211,7 +211,7 @@ def test_a_graver_fault_drags_the_machine_down(machine: str) -> None:
     assert peaks[2] / peaks[0] == pytest.approx(0.88, abs=0.01)
 
 
-def test_healthy_recordings_of_a_unit_vary_in_level_by_several_decibels() -> None:
+def test_healthy_levels_vary_by_several_decibels() -> None:
     waves = [record(DemoRecording(f"{n}", "fan", "00", "train", "normal"), 0, RATE) / 32768 for n in range(20)]
     levels = [10 * np.log10(np.mean(wave**2)) for wave in waves]
     assert 1.5 < np.std(levels) < 4.0
@@ -253,7 +253,7 @@ def test_level_tells_next_to_nothing(room: Path) -> None:
     assert 0.4 < np.mean(aucs(clips, levels)) < 0.65
 
 
-def test_a_plain_detector_does_neither_perfectly_nor_at_random_and_grave_faults_are_easier(room: Path) -> None:
+def test_severe_faults_are_easier_to_detect(room: Path) -> None:
     """Distance from the mean of the unit's training clips, in standard deviations."""
     with (room / "manifest.csv").open() as file:
         severity = {row["path"]: float(row["severity"] or 0) for row in csv.DictReader(file)}

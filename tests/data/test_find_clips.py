@@ -29,7 +29,7 @@ def found(clips: list[Clip]) -> dict[str, tuple[str, str, str, int | None]]:
     return {clip.name: (clip.machine, clip.id, clip.split, clip.label) for clip in clips}
 
 
-def test_dcase2020_reads_machine_id_split_and_label_from_place_and_name(tmp_path: Path) -> None:
+def test_dcase2020_reads_paths(tmp_path: Path) -> None:
     touch(
         tmp_path,
         "fan/train/normal_id_00_00000000.wav",
@@ -62,7 +62,7 @@ def test_real_folders_give_what_their_manifests_say(name: str, shared_data: Path
     assert found(find_clips("dcase2020", shared_data / name)) == expected
 
 
-def test_folder_reads_ids_labels_and_unlabelled_clips_from_folders(tmp_path: Path) -> None:
+def test_folder_reads_ids_and_labels(tmp_path: Path) -> None:
     touch(
         tmp_path,
         "press/train/a.wav",
@@ -88,15 +88,13 @@ def test_folder_reads_ids_labels_and_unlabelled_clips_from_folders(tmp_path: Pat
     }
 
 
-def test_a_flat_folder_is_one_machine_with_one_id_and_all_training(tmp_path: Path) -> None:
+def test_a_flat_folder_is_one_training_machine(tmp_path: Path) -> None:
     root = touch(tmp_path / "compressor", "monday.wav", "Tuesday.WAV", "3.flac")
     expected = dict.fromkeys(("monday.wav", "Tuesday.WAV", "3.flac"), ("compressor", "00", "train", 0))
     assert found(find_clips("folder", root)) == expected
 
 
-def test_a_flat_folder_given_as_a_dot_is_named_after_the_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dot_is_named_after_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(touch(tmp_path / "compressor", "a.wav"))
     (clip,) = find_clips("folder", Path("."))
     assert (clip.machine, clip.name) == ("compressor", "a.wav")
@@ -116,14 +114,14 @@ def test_a_machines_own_folder_may_be_the_root(tmp_path: Path) -> None:
     }
 
 
-def test_a_stray_recording_does_not_hide_the_machines_beside_it(tmp_path: Path) -> None:
+def test_a_stray_recording_hides_no_machine(tmp_path: Path) -> None:
     touch(tmp_path, "stray.wav", "fan/train/a.wav")
     with pytest.warns(AsdkitWarning, match=r"ignored 1 file or folder .*: stray.wav"):
         clips = find_clips("folder", tmp_path)
     assert [clip.name for clip in clips] == ["fan/train/a.wav"]
 
 
-def test_clips_come_by_machine_then_training_first_then_id_then_name(tmp_path: Path) -> None:
+def test_clips_are_sorted(tmp_path: Path) -> None:
     touch(
         tmp_path,
         "b/test/normal_id_00_00000000.wav",
@@ -149,9 +147,7 @@ def test_only_the_machines_asked_for_are_found(layout: str, tmp_path: Path) -> N
     assert [clip.machine for clip in find_clips(layout, tmp_path, ["valve", "fan"])] == ["fan", "valve"]
 
 
-def test_a_missing_root_is_named_in_full_with_how_paths_are_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_root_is_named_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError) as error:
         find_clips("dcase2020", Path("data/gone"))
@@ -175,7 +171,7 @@ def test_nothing_found_says_so_and_shows_the_layout(layout: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize(("given_root", "right"), [(".", "recordings"), ("recordings/fan", "recordings")])
-def test_a_root_one_folder_off_is_answered_with_the_right_one(given_root: str, right: str, tmp_path: Path) -> None:
+def test_a_root_one_folder_off_gets_a_suggestion(given_root: str, right: str, tmp_path: Path) -> None:
     touch(tmp_path, "recordings/fan/train/normal_id_00_00000000.wav")
     with pytest.raises(DataError) as error:
         find_clips("dcase2020", tmp_path / given_root)
@@ -200,7 +196,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     ]
 
 
-def test_anomalies_among_a_folders_training_clips_are_a_fault(tmp_path: Path) -> None:
+def test_anomalous_training_clips_are_an_error(tmp_path: Path) -> None:
     touch(tmp_path, "fan/train/normal/a.wav", "fan/train/anomaly/b.wav")
     with pytest.raises(DataError, match=r"fan/train/anomaly: 1 training clip is labelled anomaly \(b.wav\)"):
         find_clips("folder", tmp_path)
@@ -216,7 +212,7 @@ def test_a_misnamed_label_is_not_taken_for_an_id(tmp_path: Path) -> None:
     )
 
 
-def test_foreign_files_and_hidden_recordings_are_counted_and_told_once_and_other_hidden_files_never(
+def test_ignored_files_are_counted_once(
     tmp_path: Path,
 ) -> None:
     touch(
@@ -248,7 +244,7 @@ def test_folders_too_deep_are_told_not_searched(tmp_path: Path) -> None:
     assert [clip.name for clip in clips] == ["fan/train/00/a.wav"]
 
 
-def test_a_folder_or_pipe_named_like_a_recording_is_left_to_the_audio_check(tmp_path: Path) -> None:
+def test_a_pipe_named_like_a_recording_is_listed(tmp_path: Path) -> None:
     touch(tmp_path, "fan/train/a.wav")
     (tmp_path / "fan/train/b.wav").mkdir()
     os.mkfifo(tmp_path / "fan/train/c.wav")
@@ -257,7 +253,7 @@ def test_a_folder_or_pipe_named_like_a_recording_is_left_to_the_audio_check(tmp_
     assert names == ["a.wav", "b.wav", "c.wav", "d.wav"]
 
 
-def test_a_link_that_leads_back_into_the_tree_ends(tmp_path: Path) -> None:
+def test_a_circular_link_ends(tmp_path: Path) -> None:
     touch(tmp_path, "fan/train/a.wav")
     (tmp_path / "fan/train/again").symlink_to(tmp_path, target_is_directory=True)
     with pytest.warns(AsdkitWarning, match="fan/train/again/fan"):
@@ -265,7 +261,7 @@ def test_a_link_that_leads_back_into_the_tree_ends(tmp_path: Path) -> None:
     assert [clip.name for clip in clips] == ["fan/train/a.wav"]
 
 
-def test_a_link_to_itself_is_ignored_as_any_foreign_file(tmp_path: Path) -> None:
+def test_a_link_to_itself_is_ignored(tmp_path: Path) -> None:
     touch(tmp_path, "fan/train/a.wav")
     for place in ("loop", "fan/loop", "fan/train/loop"):
         (tmp_path / place).symlink_to("loop")
@@ -284,7 +280,7 @@ def test_names_are_printable_and_paths_open_the_file(tmp_path: Path) -> None:
     assert clip.path.is_file()
 
 
-def test_a_folder_that_may_not_be_listed_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_folder_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "fan/train/a.wav", "fan/test/normal/b.wav")
     whole = os.scandir
 
@@ -323,7 +319,7 @@ NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=12
 
 
 @given(NAMES)
-def test_a_printable_name_is_one_line_that_any_file_takes(name: str) -> None:
+def test_a_printable_name_is_one_line(name: str) -> None:
     shown = printable(name)
     assert shown.splitlines() == [shown]
     assert shown.encode()
