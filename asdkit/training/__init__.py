@@ -1,4 +1,4 @@
-"""The one torch loop that neural detectors share: drawing, gathering, stepping, checkpoints, scoring."""
+"""Training and scoring of torch networks, shared by all neural detectors."""
 
 from asdkit.training.detector import NetworkDetector
 from asdkit.training.network import WindowNetwork

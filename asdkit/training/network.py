@@ -1,7 +1,4 @@
-"""What a network must offer, and its weights as plain arrays.
-
-Batch normalisation folded into the convolution before it: what scoring multiplies is fixed.
-"""
+"""The interface of networks, their weights as plain arrays, and batch normalisation folded for scoring."""
 
 from __future__ import annotations
 
@@ -17,9 +14,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from asdkit.context import State, StateValue
 
+Network = TypeVar("Network", bound=nn.Module)
+
 
 class WindowNetwork(nn.Module):
-    """A network over standardised windows: what `asdkit.api.NetworkDetector` trains and scores with."""
+    """A network over standardised windows, which `asdkit.api.NetworkDetector` trains and scores with."""
 
     bfloat16_pays: ClassVar[Collection[str]] = ("cpu", "cuda")
     """Kinds of device on which bfloat16 products make its training faster (``precision = "auto"``)."""
@@ -30,7 +29,7 @@ class WindowNetwork(nn.Module):
         Parameters
         ----------
         windows
-            [float32, ``[batch, frames, bands]``] Standardised a band.
+            [float32, ``[batch, frames, bands]``] Standardised bands.
         targets
             [float32, ``[batch, classes]``] Share of each class; rows add up to 1.
         """
@@ -42,33 +41,33 @@ class WindowNetwork(nn.Module):
         Returns
         -------
         scores
-            [float32] ``[batch]`` where the id does not matter; else ``[batch, ids]``, as heard from each real id.
+            [float32] ``[batch]`` where the id does not matter; else ``[batch, ids]``: the score as each real id.
         """
         raise NotImplementedError
 
     def settle(self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
-        """Learn what scores need beside the weights, once these are final; here, nothing.
+        """Fit what scoring needs besides the trained weights; by default nothing. API 2 will call this ``finalize``.
 
-        Called in evaluation mode and without gradients. What is learnt belongs into buffers (`register_buffer`), which
-        are kept and loaded with the weights.
+        Called in evaluation mode and without gradients. Store the result in buffers (`register_buffer`), which are
+        saved and loaded with the weights.
 
         Parameters
         ----------
         batches
-            Windows and targets, as `loss` gets them: all windows of the real training clips, as they are. Both live in
-            memory that the next batch is written to.
+            Windows and targets, as `loss` gets them: all windows of the real training clips, without augmentation.
+            The next batch overwrites their memory.
         """
 
 
 def to_state(prefix: str, tensors: Mapping[str, torch.Tensor]) -> State:
-    """Copy tensors into arrays, named ``prefix + name``."""
-    # Scalars become arrays of one number: not every store of arrays keeps a shape of ().
+    """Copy tensors into arrays named ``prefix + name``."""
+    # Scalars become arrays of one number: not every array format keeps a shape of ().
     flat = {name: tensor.detach().cpu().reshape(tensor.shape or (1,)) for name, tensor in tensors.items()}
     return {prefix + name: tensor.numpy().copy() for name, tensor in flat.items()}
 
 
 def from_state(prefix: str, state: Mapping[str, StateValue]) -> dict[str, torch.Tensor]:
-    """Arrays whose names begin with `prefix`, as tensors of their own memory."""
+    """Copy the arrays whose names begin with `prefix` into tensors."""
     return {
         name.removeprefix(prefix): torch.from_numpy(np.array(value))
         for name, value in state.items()
@@ -76,19 +75,23 @@ def from_state(prefix: str, state: Mapping[str, StateValue]) -> dict[str, torch.
     }
 
 
-Network = TypeVar("Network", bound=nn.Module)
+def load_network(network: WindowNetwork, prefix: str, state: State) -> None:
+    """Copy the arrays whose names begin with `prefix` into a network's weights and buffers."""
+    tensors = from_state(prefix, state)
+    shapes = network.state_dict()
+    network.load_state_dict({name: tensor.reshape(shapes[name].shape) for name, tensor in tensors.items()})
 
 
-def folded(network: Network) -> Network:
-    """Copy a network in evaluation mode, each batch normalisation folded into the convolution that it follows.
+def fold_batch_norm(network: Network) -> Network:
+    """Copy a network in evaluation mode, each batch normalisation folded into the convolution before it.
 
-    Only pairs that follow one another in an `nn.Sequential` are folded: there the order of work is known. Outputs are
-    equal up to rounding (Jacob et al. 2018, section 3.2).
+    Only neighbours in an `nn.Sequential` are folded: there the order of work is known. Outputs are equal up to
+    rounding (Jacob et al. 2018, section 3.2).
     """
-    made = copy.deepcopy(network).eval()
-    for sequence in [module for module in made.modules() if isinstance(module, nn.Sequential)]:
+    folded = copy.deepcopy(network).eval()
+    for sequence in [module for module in folded.modules() if isinstance(module, nn.Sequential)]:
         for (before, convolution), (after, normalisation) in pairwise(list(sequence.named_children())):
             if isinstance(convolution, nn.Conv2d) and isinstance(normalisation, nn.BatchNorm2d):
                 setattr(sequence, before, fuse_conv_bn_eval(convolution, normalisation))
                 setattr(sequence, after, nn.Identity())
-    return made
+    return folded

@@ -8,7 +8,7 @@ import numpy as np
 
 from asdkit.features import Features, FloatArray, IntArray
 
-_FLOOR = 1e-3  # of the mean deviation over bands: what a band that never changes is divided by
+_LEAST_DEVIATION = 1e-3  # of the mean deviation over bands: the divisor of a band that is constant
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Standardizer:
     Attributes
     ----------
     mean
-        [float32, ``[1 or ids, bands]``] Of all frames, or of each id's.
+        [float32, ``[1 or ids, bands]``] Mean over all frames, or over those of each id.
     scale
         [float32, ``[bands]``] One over the standard deviation from that mean.
     """
@@ -27,19 +27,19 @@ class Standardizer:
     scale: FloatArray
 
     def groups(self, classes: IntArray) -> IntArray:
-        """Which mean windows of classes are taken about: that of their id, of which classes are variants."""
+        """Row of `mean` for each class [int64]: the id's, also for the variants of an id."""
         return classes % len(self.mean)
 
     @classmethod
     def fit(cls, features: Features, clips: IntArray, ids: IntArray | None = None) -> Standardizer:
-        """Mean and deviation over all frames of some clips; a band that hardly changes is not blown up.
+        """Fit mean and deviation to all frames of some clips; a constant band gets a finite scale.
 
         Parameters
         ----------
         features, clips
-            The matrix, and which of its clips to learn from.
+            The packed matrix, and the indices of the clips to fit to.
         ids
-            [int64, ``[clips of the matrix]``] Number of each clip's id, for a mean of each; without it there is one.
+            [int64, ``[clips of the matrix]``] Number of each clip's id, for a mean of each id; None for one mean.
         """
         groups = 1 if ids is None else int(ids.max()) + 1
         counts, means, squares = np.zeros(groups), np.zeros((groups, features.bands)), np.zeros(features.bands)
@@ -48,15 +48,15 @@ class Standardizer:
             if not len(frames):
                 continue
             group = 0 if ids is None else int(ids[clip])
-            own = frames.mean(axis=0)
+            clip_mean = frames.mean(axis=0)
             counts[group] += len(frames)
-            step, share = own - means[group], len(frames) / counts[group]
-            squares += np.square(frames - own).sum(axis=0) + step**2 * len(frames) * (1 - share)
+            step, share = clip_mean - means[group], len(frames) / counts[group]
+            squares += np.square(frames - clip_mean).sum(axis=0) + step**2 * len(frames) * (1 - share)
             means[group] += step * share
-        means[counts == 0] = (counts @ means) / max(counts.sum(), 1)  # an id with no clip to learn from
+        means[counts == 0] = (counts @ means) / max(counts.sum(), 1)  # ids without a clip to fit to
         deviation = np.sqrt(squares / max(counts.sum(), 1))
-        floor = _FLOOR * deviation.mean() or 1.0
-        return cls(means.astype(np.float32), (1 / np.maximum(deviation, floor)).astype(np.float32))
+        least = _LEAST_DEVIATION * deviation.mean() or 1.0
+        return cls(means.astype(np.float32), (1 / np.maximum(deviation, least)).astype(np.float32))
 
     def apply(self, windows: FloatArray, classes: IntArray) -> None:
         """Standardise windows [float32, ``[batch, frames, bands]``] of classes [int64, ``[batch]``] in place."""

@@ -26,7 +26,7 @@ from asdkit.features import IntArray, cut_windows
 from asdkit.interfaces import Augmentation, Training
 from asdkit.plugins import discover
 from asdkit.training.standardize import Standardizer
-from asdkit.training.torch_runtime import autocast, surroundings
+from asdkit.training.torch_runtime import autocast, torch_environment
 from asdkit.training.trainer import Trainer
 from benchmarks import machines
 from benchmarks.harness import OURS, Result, summary
@@ -205,11 +205,11 @@ def epochs(
     config = detector.config
     ids = given.classes if detector.about_own_mean else None
     standard = Standardizer.fit(given.features, np.arange(min(FEW, given.real)), ids)
-    with surroundings(clock, "network"):
+    with torch_environment(clock, "network"):
         network = detector.build(member.frames, machines.BANDS, len(given.class_names)).to(device)
         fit = Trainer(network, given, np.arange(given.real), NO_CLIPS, standard, config, clock)
         fit.run()
-    draw = fit.sampler.draw(config.windows_per_clip, fit.batch_size, config.least_batches, clock.rng("draw"))
+    draw = fit.sampler.sample(config.windows_per_clip, fit.batch_size, config.least_batches, clock.rng("draw"))
     return (len(draw.starts) / np.diff(clock.ends)).tolist(), len(draw.starts)
 
 

@@ -15,8 +15,8 @@ from asdkit_id_classifier.detector import ClassifierNetwork, IdClassifier
 from asdkit.api import NetworkDetector
 from asdkit.context import Context
 from asdkit.interfaces import Training
+from asdkit.training.network import load_network
 from asdkit.training.standardize import Standardizer
-from asdkit.training.trainer import load_network
 from benchmarks import machines, straightforward
 from benchmarks.harness import OURS, Case, Result, run
 

@@ -24,7 +24,7 @@ from asdkit.interfaces import Training
 from asdkit.training.batches import HostBatches, WindowSource
 from asdkit.training.sampling import EpochSample
 from asdkit.training.standardize import Standardizer
-from asdkit.training.torch_runtime import multiplies_bfloat16, surroundings
+from asdkit.training.torch_runtime import has_native_bfloat16, torch_environment
 from asdkit.training.trainer import Trainer
 from benchmarks import machines, straightforward
 from benchmarks.harness import OURS, Case, NotEqual, Result, confined, run, summary
@@ -68,7 +68,7 @@ def _epoch(network: WindowNetwork, given: Training, standard: Standardizer, conf
     ctx = Context(threads=threads)
 
     def epoch() -> None:
-        with surroundings(ctx, "network"):
+        with torch_environment(ctx, "network"):
             Trainer(network, given, clips, NO_CLIPS, standard, config, ctx).run()
 
     return epoch
@@ -81,7 +81,7 @@ def _group_made(order: Literal["middle", "causal"], threads: int, samples: int) 
     data = straightforward.stacked(given.features, given.windows, standard, machines.targets(given, given.windows))
     contenders: dict[str, Callable[[], Any]] = {}
     precisions: list[tuple[str, Literal["float32", "bfloat16"]]] = [(OURS, "float32")]
-    if multiplies_bfloat16(torch.device("cpu")):
+    if has_native_bfloat16(torch.device("cpu")):
         precisions.append((f"{OURS}, bfloat16", "bfloat16"))
     networks = []
     for name, precision in precisions:

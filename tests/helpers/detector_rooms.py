@@ -1,24 +1,31 @@
-"""Small synthetic machines for tests of detectors: packed log-mel-like features, no audio."""
+"""Small synthetic machines for tests of detectors: packed features like log-mel, no audio."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from asdkit_augment.config import MixConfig, WarpConfig
+from asdkit_augment.mix import Mix
+from asdkit_augment.warp import Warp
 
 from asdkit.api import Context, Features, State, Training, cut_windows
 from asdkit.interfaces import Augmentation
 
 BANDS = 16
+AUGMENTATIONS = (
+    Augmentation("warp", WarpConfig(), Warp(WarpConfig())),
+    Augmentation("mix", MixConfig(), Mix(MixConfig())),
+)
 
 
 def clips(ids: Sequence[str], frames: int = 24, seed: int = 0, fault: bool = False, bands: int = BANDS) -> Features:
-    """One clip an entry of `ids`: a smooth spectrum of each id, slowly modulated, with noise.
+    """One clip per entry of `ids`: a smooth spectrum of each id, slowly modulated, with noise.
 
-    A fault adds an impulse every sixth frame, as a damaged bearing does, and moves the spectrum towards the other id's.
+    A fault adds an impulse every sixth frame, like a damaged bearing, and moves the spectrum towards the other id's.
     """
     rng = np.random.default_rng(seed)
-    made = []
+    all_frames = []
     for name in ids:
         own = np.random.default_rng(sum(name.encode()))
         spectrum = own.normal(0, 6, bands)
@@ -30,9 +37,9 @@ def clips(ids: Sequence[str], frames: int = 24, seed: int = 0, fault: bool = Fal
         clip = spectrum + swing + rng.normal(0, 1, (frames, bands))
         if fault:
             clip[rng.integers(6) :: 6] += 6
-        made.append(clip - 40)
+        all_frames.append(clip - 40)
     offsets = np.arange(len(ids) + 1, dtype=np.int64) * frames
-    return Features(np.concatenate(made).astype(np.float32), offsets)
+    return Features(np.concatenate(all_frames).astype(np.float32), offsets)
 
 
 def training(
@@ -42,7 +49,7 @@ def training(
     hop: int = 1,
     augmentations: Sequence[Augmentation] = (),
 ) -> Training:
-    """What a run hands a detector; wave variants are not made here."""
+    """The training data that a run gives a detector; without wave variants."""
     names = sorted(set(ids))
     classes = np.array([names.index(name) for name in ids], np.int64)
     extra = [
@@ -56,7 +63,7 @@ def training(
 
 
 class Keeper(Context):
-    """A context that keeps checkpoints in memory, and can stop a fit after some batches."""
+    """A context that keeps checkpoints in memory and can stop a fit after some batches."""
 
     def __init__(
         self, stop_after: int | None = None, kept: State | None = None, threads: int = 1, seed: int = 0
@@ -64,10 +71,10 @@ class Keeper(Context):
         super().__init__(device="cpu", seed=seed, threads=threads)
         self.left = stop_after
         self.kept = kept
-        self.told: list[dict[str, float | int | str]] = []
+        self.reports: list[dict[str, float | int | str]] = []
 
     def progress(self, **values: float | int | str) -> None:
-        self.told.append(values)
+        self.reports.append(values)
 
     def should_stop(self) -> bool:
         if self.left is None:
