@@ -14,23 +14,29 @@ from asdkit.data.inventory import take_inventory
 from asdkit.errors import DataError
 from asdkit.run.jobs import PlannedClip, hold_out
 from asdkit.spec import load_spec
-from asdkit.spec.init_spec import _CLASSIFIER_FRAMES, LEAST_FOR_NETWORK, calibrate, clips_for, propose
+from asdkit.spec.init_spec import (
+    CLASSIFIER_FRAMES,
+    MIN_NETWORK_CLIPS,
+    choose_calibration,
+    clips_needed,
+    propose_spec,
+)
 from tests.helpers.rooms import write_clip
 from tests.own_machine import medians, verdicts
 
 
 @given(st.integers(1, 3000))
 def test_the_clips_that_a_run_holds_out_are_those_that_were_promised(clips):
-    chosen = calibrate(clips)
+    chosen = choose_calibration(clips)
     planned = [PlannedClip(Clip(Path(f"{i}"), f"{i}", "fan", "00", "train", 0), 1, 1) for i in range(clips)]
     assert len(hold_out(planned, chosen.held_out, 0)) == chosen.clips < clips
     assert chosen.supported == (1 / (chosen.clips + 1) <= chosen.false_alarm_rate * (1 + 1e-9))
-    assert chosen.supported == (clips >= clips_for(0.1))
+    assert chosen.supported == (clips >= clips_needed(0.1))
 
 
 @pytest.mark.parametrize(("clips", "rate", "held"), [(8, 0.1, 3), (27, 0.1, 9), (60, 0.05, 19), (297, 0.01, 99)])
 def test_the_lowest_rate_is_asked_that_a_third_of_the_clips_supports(clips, rate, held):
-    chosen = calibrate(clips)
+    chosen = choose_calibration(clips)
     assert (chosen.false_alarm_rate, chosen.clips) == (rate, held)
     assert chosen.supported == (clips >= 27)
 
@@ -45,7 +51,7 @@ def flat(folder: Path, clips: int, **kind: float) -> Path:
 @pytest.mark.parametrize("name", ["mine", "a b", 'quo"te', "back\\slash", "ünï ♥", "#1 = [x]", "'", "plots", "..dots"])
 def test_what_is_written_is_a_valid_spec_whatever_the_folder_is_called(tmp_path, name):
     root = flat(tmp_path / name, 3)
-    made = propose(take_inventory(root), root, tmp_path)
+    made = propose_spec(take_inventory(root), root, tmp_path)
     path = tmp_path / "spec.toml"
     path.write_text(made.text, encoding="utf-8")
     spec = load_spec(path)
@@ -61,38 +67,38 @@ def test_what_is_written_is_a_valid_spec_whatever_the_folder_is_called(tmp_path,
 def test_detectors_are_chosen_by_how_many_clips_and_ids_there_are(tmp_path, clips, ids, detectors):
     for number in range(ids):
         flat(tmp_path / "room" / "fan" / "train" / f"{number:02}", clips, seconds=3)
-    made = propose(take_inventory(tmp_path / "room"), tmp_path / "room", tmp_path)
+    made = propose_spec(take_inventory(tmp_path / "room"), tmp_path / "room", tmp_path)
     (tmp_path / "spec.toml").write_text(made.text, encoding="utf-8")
     spec = load_spec(tmp_path / "spec.toml")
     assert set(spec.detectors) == detectors
     assert spec.systems["all"].members[0] == "L"  # it leads
-    assert "M" not in detectors or spec.detectors["M"].frames == _CLASSIFIER_FRAMES
-    assert ("G" in detectors) == (clips - calibrate(clips).clips >= LEAST_FOR_NETWORK)
+    assert "M" not in detectors or spec.detectors["M"].frames == CLASSIFIER_FRAMES
+    assert ("G" in detectors) == (clips - choose_calibration(clips).clips >= MIN_NETWORK_CLIPS)
     assert ("no id-classifier" in made.text.lower()) == (ids == 1)
     assert spec.data.sample_rate == 8000  # of the recordings, no more
 
 
 def test_too_few_clips_are_told_with_what_they_cannot_support(tmp_path):
     root = flat(tmp_path / "mine", 8)
-    notes = "\n".join(propose(take_inventory(root), root, tmp_path).notes)
-    assert "8 clips cannot support a false-alarm rate of 10%: 3 clips held out promise none below 1 in 4" in notes
-    assert "27 clips an id would support it" in notes
+    notes = "\n".join(propose_spec(take_inventory(root), root, tmp_path).notes)
+    assert "8 clips cannot support a false-alarm rate of 10%: 3 held-out clips can guarantee none below 1 in 4" in notes
+    assert "27 clips of each id would support it" in notes
     one = flat(tmp_path / "one", 1)
-    assert "no p-values" in "\n".join(propose(take_inventory(one), one, tmp_path).notes)
+    assert "no p-values" in "\n".join(propose_spec(take_inventory(one), one, tmp_path).notes)
 
 
 def test_broken_recordings_are_left_out_and_counted(tmp_path):
     root = flat(tmp_path / "mine", 3)
     (root / "bad.wav").write_bytes(b"RIFF")
-    made = propose(take_inventory(root), root, tmp_path)
+    made = propose_spec(take_inventory(root), root, tmp_path)
     assert 'on_bad_audio = "skip"' in made.text
     assert "1 recording is broken" in made.text
 
 
 def test_a_folder_with_nothing_to_learn_from_is_refused(tmp_path):
     flat(tmp_path / "room" / "fan" / "test" / "normal", 2)
-    with pytest.raises(DataError, match="no recording to learn from"):
-        propose(take_inventory(tmp_path / "room"), tmp_path / "room", tmp_path)
+    with pytest.raises(DataError, match="no training recordings"):
+        propose_spec(take_inventory(tmp_path / "room"), tmp_path / "room", tmp_path)
 
 
 def test_init_never_overwrites_and_says_what_comes_next(asdkit_command, tmp_path):

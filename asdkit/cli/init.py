@@ -26,14 +26,14 @@ def init(
     from asdkit.data.inventory import recognise, take_inventory
     from asdkit.plugins import discover
     from asdkit.spec import load_spec
-    from asdkit.spec.init_spec import propose
+    from asdkit.spec.init_spec import propose_spec
     from asdkit.text import printable
 
     layouts = recognise(folder)
     if not layouts:
         raise _nothing_fits(folder)
     inventory = take_inventory(folder, layouts[0])
-    proposal = propose(inventory, folder, out.parent)
+    proposal = propose_spec(inventory, folder, out.parent)
     try:
         with out.open("x", encoding="utf-8") as file:
             file.write(proposal.text)

@@ -1,4 +1,4 @@
-"""From ``spec.toml`` to checked, merged, located settings."""
+"""The spec: read ``spec.toml``, merge its tables, check them, and return settings."""
 
 from asdkit.spec.load import load_spec
 from asdkit.spec.settings import (

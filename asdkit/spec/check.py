@@ -1,4 +1,4 @@
-"""From merged tables to settings: the core's keys, the plugins' own options, and what they name."""
+"""From merged tables to settings: check the core's keys, the plugins' options, and references to other tables."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from asdkit.interfaces import Entry
 from asdkit.plugins import Kind, Registry
 from asdkit.spec.diagnostics import Diagnostics
 from asdkit.spec.document import SpecTable
-from asdkit.spec.messages import is_a, leading_key, option_names, validate
-from asdkit.spec.positions import shown
+from asdkit.spec.messages import leading_key, option_names, validate, wrong_type
+from asdkit.spec.positions import quoted
 from asdkit.spec.settings import (
+    PLUGIN_DEFAULT_KEYS,
     AugmenterKeys,
     AugmenterSettings,
     DetectorKeys,
@@ -24,15 +25,18 @@ from asdkit.spec.settings import (
     SystemKeys,
     SystemSettings,
 )
-from asdkit.text import nearest
+from asdkit.text import suggestion_or_choices
 
 Keys = TypeVar("Keys", bound=Config)
 
-_DEFAULTS_OF_PLUGINS = ("frames", "hop", "pool", "scope")
+_PLUGIN_HINT = "Tell the plugin's author, or use another."
 
 
 class Checker:
-    """Turns tables into settings; what it cannot turn it notes as faults and gives as None."""
+    """Converts tables to settings; a table with faults gives None, and the faults are added to `faults`.
+
+    Featurizers and augmenters are checked before the detectors that refer to them.
+    """
 
     def __init__(self, registry: Registry, faults: Diagnostics) -> None:
         self._registry = registry
@@ -42,33 +46,31 @@ class Checker:
 
     def featurizer(self, table: SpecTable) -> FeaturizerSettings | None:
         """Check one table of ``[featurizers]``."""
-        _, keys, config = self._plugin("featurizer", table, FeaturizerKeys)
+        _, keys, config = self._plugin_table("featurizer", table, FeaturizerKeys)
         if keys is None or config is None:
             return None
         return FeaturizerSettings(table.name, table.values["use"], config, keys.store)
 
     def augmenter(self, table: SpecTable) -> AugmenterSettings | None:
         """Check one table of ``[augmenters]``."""
-        _, keys, config = self._plugin("augmenter", table, AugmenterKeys)
+        _, keys, config = self._plugin_table("augmenter", table, AugmenterKeys)
         if keys is None or config is None:
             return None
-        assert isinstance(config, AugmenterConfig)  # plugins.py lets no other in
+        assert isinstance(config, AugmenterConfig)  # plugins.py accepts no other
         return AugmenterSettings(table.name, table.values["use"], config, keys.probability)
 
     def detector(self, table: SpecTable) -> DetectorSettings | None:
-        """Check one table of ``[detectors]``, or one machine's; featurizers and augmenters must be known."""
-        entry, keys, config = self._plugin("detector", table, DetectorKeys)
+        """Check one table of ``[detectors]`` or of one machine."""
+        entry, keys, config = self._plugin_table("detector", table, DetectorKeys)
         featurizer = self._featurizer_of(table)
-        found = [
-            self.augmenters.get(name) for name in self._named_in(table, "augmenters", self.augmenters, "augmenter")
-        ]
-        augmenters = tuple(augmenter for augmenter in found if augmenter is not None)
-        if entry is None or keys is None or config is None or featurizer is None or len(augmenters) < len(found):
+        names = self._references(table, "augmenters", self.augmenters, "augmenter")
+        augmenters = tuple(augmenter for name in names if (augmenter := self.augmenters.get(name)) is not None)
+        if entry is None or keys is None or config is None or featurizer is None or len(augmenters) < len(names):
             return None
-        chances = sum(augmenter.probability or 0 for augmenter in augmenters)
-        if chances > 1 + 1e-9:
-            table.fault(self._faults, ("augmenters",), f"their probabilities add up to {chances:g}; expected at most 1")
-        assert isinstance(config, DetectorConfig)  # plugins.py lets no other in
+        total = sum(augmenter.probability or 0 for augmenter in augmenters)
+        if total > 1 + 1e-9:
+            table.fault(self._faults, ("augmenters",), f"their probabilities add up to {total:g}; expected at most 1")
+        assert isinstance(config, DetectorConfig)  # plugins.py accepts no other
         settings = DetectorSettings(
             table.name,
             entry.name,
@@ -86,38 +88,39 @@ class Checker:
     def system(self, table: SpecTable, detectors: Sequence[str], systems: Sequence[str]) -> SystemSettings | None:
         """Check one table of ``[systems]``."""
         options = [*option_names(SystemKeys), "fuser", "extends"]
-        keys = read(SystemKeys, table, {k: v for k, v in table.values.items() if k != "fuser"}, options, self._faults)
+        values = {key: value for key, value in table.values.items() if key != "fuser"}
+        keys = check_keys(SystemKeys, table, values, options, self._faults)
         fuser = self._fuser(table)
-        members = self._named_in(table, "members", detectors, "detector", others=systems)
-        if len(members) > 1 and "fuser" not in table.values and table.whole:
-            fusers = nearest("", self._registry.names("fuser"))
+        members = self._references(table, "members", detectors, "detector", others=systems)
+        if len(members) > 1 and "fuser" not in table.values and table.complete:
+            fusers = suggestion_or_choices("", self._registry.names("fuser"))
             table.fault(self._faults, (), f"several members need a fuser, as in fuser = {{ use = ... }}{fusers}")
         return None if keys is None else SystemSettings(table.name, keys.members, fuser)
 
-    def _named_in(
-        self, table: SpecTable, key: str, known: Collection[str], what: str, others: Collection[str] = ()
+    def _references(
+        self, table: SpecTable, key: str, known: Collection[str], kind: str, others: Collection[str] = ()
     ) -> list[str]:
-        """Names in the list under `key`, with a fault for each unknown or repeated one; types are checked before."""
+        """Return the names in the list under `key`; each unknown or repeated one is a fault."""
         value = table.values.get(key)
-        listed = value if isinstance(value, list) else []
+        listed = value if isinstance(value, list) else []  # another type is a fault already
         for index, name in enumerate(listed):
             if isinstance(name, str) and name not in known:
-                kind = f"a system; {key} are {what}s" if name in others else f"no {what}"
-                near = nearest(name, known) or f"; expected a table under [{what}s]"
-                table.fault(self._faults, (key, index), f"{shown(name)} is {kind}{near}")
+                what = f"a system; {key} are {kind}s" if name in others else f"not {_a(kind)}"
+                choices = suggestion_or_choices(name, known) or f"; expected a table under [{kind}s]"
+                table.fault(self._faults, (key, index), f"{quoted(name)} is {what}{choices}")
             elif isinstance(name, str) and name in listed[:index]:
-                table.fault(self._faults, (key, index), f"{shown(name)} is named twice")
+                table.fault(self._faults, (key, index), f"{quoted(name)} is listed twice")
         return [name for name in listed if isinstance(name, str)]
 
     def _fuser(self, system: SpecTable) -> FuserSettings | None:
         if "fuser" not in system.values:
             return None
         if not isinstance(system.values["fuser"], dict):
-            wrong = is_a(system.values["fuser"], "a table, as in { use = ... }")
-            system.fault(self._faults, ("fuser",), wrong)
+            text = wrong_type(system.values["fuser"], "a table, as in { use = ... }")
+            system.fault(self._faults, ("fuser",), text)
             return None
-        table = system.inner("fuser")
-        _, _, config = self._plugin("fuser", table, Config)
+        table = system.subtable("fuser")
+        _, _, config = self._plugin_table("fuser", table, Config)
         return None if config is None else FuserSettings(table.values["use"], config)
 
     def _featurizer_of(self, table: SpecTable) -> FeaturizerSettings | None:
@@ -125,39 +128,41 @@ class Checker:
         name = table.values.get("featurizer")
         if isinstance(name, str):
             if name not in known:
-                table.fault(self._faults, ("featurizer",), f"{shown(name)} is no featurizer{nearest(name, known)}")
+                choices = suggestion_or_choices(name, known)
+                table.fault(self._faults, ("featurizer",), f"{quoted(name)} is not a featurizer{choices}")
             return known.get(name)
         if name is None and len(known) == 1:
             return next(iter(known.values()))
-        if name is None and table.whole and not table.inherits_lack_of("featurizer"):
-            text = nearest("", known) or "; expected a table under [featurizers]"
-            table.fault(self._faults, ("featurizer",), f"missing{text}")
+        if name is None and table.requires("featurizer"):
+            choices = suggestion_or_choices("", known) or "; expected a table under [featurizers]"
+            table.fault(self._faults, ("featurizer",), f"missing{choices}")
         return None
 
-    def _plugin(
+    def _plugin_table(
         self, kind: Kind, table: SpecTable, core: type[Keys]
     ) -> tuple[Entry | None, Keys | None, Config | None]:
-        """Check a table that uses a plugin: its entry, the core's keys, and the plugin's own options."""
+        """Check a table that uses a plugin: its entry, the core's keys, and the plugin's options."""
         entry = self._entry(kind, table)
         core_names = option_names(core)
         options = [*core_names, "use"] + ([] if kind == "fuser" else ["extends"])
-        own = {key: value for key, value in table.values.items() if key not in (*core_names, "use")}
-        core_values = table.only(tuple(core_names))
+        plugin_values = {key: value for key, value in table.values.items() if key not in (*core_names, "use")}
+        core_values = table.select(core_names)
         if entry is None:
-            return None, read(core, table, core_values, options, self._faults), None
-        keys = read(core, table, {**self._defaults(entry, core, table), **core_values}, options, self._faults)
+            return None, check_keys(core, table, core_values, options, self._faults), None
+        core_values = {**self._plugin_defaults(entry, core, table), **core_values}
+        keys = check_keys(core, table, core_values, options, self._faults)
         options = [*option_names(entry.config), *options]
-        return entry, keys, read(entry.config, table, own, options, self._faults, entry)
+        return entry, keys, check_keys(entry.config, table, plugin_values, options, self._faults, entry)
 
     def _entry(self, kind: Kind, table: SpecTable) -> Entry | None:
         names = self._registry.names(kind)
         if "use" not in table.values:
-            if table.whole and not table.inherits_lack_of("use"):
-                table.fault(self._faults, ("use",), f"missing{nearest('', names)}")
+            if table.requires("use"):
+                table.fault(self._faults, ("use",), f"missing{suggestion_or_choices('', names)}")
             return None
         use = table.values["use"]
         if not isinstance(use, str):
-            table.fault(self._faults, ("use",), is_a(use, f"the name of a {kind}"))
+            table.fault(self._faults, ("use",), wrong_type(use, f"the name of {_a(kind)}"))
             return None
         try:
             return self._registry.entry(kind, use)
@@ -168,29 +173,30 @@ class Checker:
         return None
 
     def _unknown(self, kind: Kind, use: str, names: Sequence[str]) -> str:
+        choices = suggestion_or_choices(use, names)
         for plugin in self._registry.plugins:
             if plugin.name == use and plugin.kind is not None and plugin.status == "ok":
-                return f"{shown(use)} is the name of a {plugin.kind}, not of a {kind}{nearest(use, names)}"
+                return f"{quoted(use)} is the name of {_a(plugin.kind)}, not of {_a(kind)}{choices}"
         broken = [plugin.distribution for plugin in self._registry.plugins if plugin.status != "ok"]
         note = f" (not loaded: {', '.join(dict.fromkeys(broken))}; see `asdkit plugins`)" if broken else ""
-        return f"no plugin provides the {kind} {shown(use)}{nearest(use, names)}{note}"
+        return f"no plugin provides the {kind} {quoted(use)}{choices}{note}"
 
-    def _defaults(self, entry: Entry, core: type[Keys], table: SpecTable) -> dict[str, Any]:
-        """What a detector plugin would have the core's keys be, where the spec does not say."""
+    def _plugin_defaults(self, entry: Entry, core: type[Keys], table: SpecTable) -> dict[str, Any]:
+        """Return a detector plugin's own defaults of the core's keys."""
         if not entry.defaults:
             return {}
-        wrong = [key for key in entry.defaults if core is not DetectorKeys or key not in _DEFAULTS_OF_PLUGINS]
+        wrong = [key for key in entry.defaults if core is not DetectorKeys or key not in PLUGIN_DEFAULT_KEYS]
         if not wrong:
-            _, faults = validate(core, entry.defaults, _DEFAULTS_OF_PLUGINS)
+            _, faults = validate(core, entry.defaults, PLUGIN_DEFAULT_KEYS)
             wrong = [f"{'.'.join(map(str, fault.path))}: {fault.text}" for fault in faults]
         if wrong:
             text = f"the plugin {entry.name!r} is broken: wrong defaults of the core's keys ({'; '.join(wrong)})"
-            table.fault(self._faults, ("use",), text, plugin=True, hint="Tell the plugin's author, or use another.")
+            table.fault(self._faults, ("use",), text, plugin=True, hint=_PLUGIN_HINT)
             return {}
         return dict(entry.defaults)
 
 
-def read(
+def check_keys(
     model: type[Keys],
     table: SpecTable,
     values: Mapping[str, Any],
@@ -198,39 +204,43 @@ def read(
     faults: Diagnostics,
     entry: Entry | None = None,
 ) -> Keys | None:
-    """Validate `values` of a table; with `entry`, as that plugin's options.
+    """Validate `values` of a table; return None if there are faults.
 
-    `options` are all keys that the table may have.
+    `options` are all keys that the table may have. `entry` is given if the values are a plugin's options.
     """
     try:
-        made, found = validate(model, values, options)
-    except Exception as error:  # a stranger's validator
+        keys, field_faults = validate(model, values, options)
+    except Exception as error:  # a third-party validator may raise anything
         if entry is None:
             raise
-        _broken(entry.name, error, table, faults)
+        _report_broken_plugin(entry.name, error, table, faults)
         return None
-    for fault in found:
-        lacks = fault.missing and len(fault.path) == 1
-        if lacks and (not table.whole or table.inherits_lack_of(str(fault.path[0]))):
+    for fault in field_faults:
+        if fault.missing and len(fault.path) == 1 and not table.requires(str(fault.path[0])):
             continue
         table.fault(faults, fault.path, fault.text)
-    return made
+    return keys
 
 
 def report_problems(settings: DetectorSettings, table: SpecTable, faults: Diagnostics, ids: int | None) -> None:
-    """Note why a detector's settings cannot go together, as far as its plugin knows."""
+    """Add the problems that a detector's plugin finds in its settings."""
     options = [*option_names(type(settings.config)), *option_names(DetectorKeys)]
     try:
         problems = [leading_key(text, options) for text in settings.config.problems(settings.outline(ids))]
-    except Exception as error:  # a stranger's check
-        _broken(settings.use, error, table, faults)
+    except Exception as error:  # a third-party check may raise anything
+        _report_broken_plugin(settings.use, error, table, faults)
         return
     for key, text in problems:
         table.fault(faults, key, text)
 
 
-def _broken(name: str, error: Exception, table: SpecTable, faults: Diagnostics) -> None:
-    """Note that a plugin failed in checking its own options."""
+def _report_broken_plugin(name: str, error: Exception, table: SpecTable, faults: Diagnostics) -> None:
+    """Add the fault that a plugin's check of its own options raised an error."""
     cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    text = f"the plugin {name!r} is broken: it fails in checking its options ({cause})"
-    table.fault(faults, ("use",), text, plugin=True, hint="Tell the plugin's author, or use another.")
+    text = f"the plugin {name!r} is broken: the check of its options failed ({cause})"
+    table.fault(faults, ("use",), text, plugin=True, hint=_PLUGIN_HINT)
+
+
+def _a(noun: str) -> str:
+    """Return a noun with its indefinite article."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -1,4 +1,4 @@
-"""`load_spec`: from a file to a checked `Spec`, or to all that is wrong with it."""
+"""`load_spec`: read a file and return a checked `Spec`, or raise all faults at once."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import os
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from asdkit.config import Config
 from asdkit.errors import SpecError
 from asdkit.plugins import Registry, discover
-from asdkit.spec.check import Checker, read
+from asdkit.spec.check import Checker, Keys, check_keys
 from asdkit.spec.diagnostics import Diagnostics
 from asdkit.spec.document import NAMED, SpecTable, inherit, open_document
-from asdkit.spec.messages import is_a, option_names
-from asdkit.spec.positions import KeyPath, shown
+from asdkit.spec.messages import option_names, wrong_type
+from asdkit.spec.positions import KeyPath, quoted
 from asdkit.spec.settings import (
     RESERVED_NAMES,
     CalibrationSettings,
@@ -29,14 +28,12 @@ from asdkit.spec.settings import (
     name_fault,
 )
 from asdkit.spec.spec import Spec
-from asdkit.text import nearest
+from asdkit.text import suggestion_or_choices
 
 FORMAT: Final = 1
 """Version of the spec format that this asdkit reads."""
 
 _SECTIONS = ("data", "compute", "calibration", *NAMED, "machines")
-
-Keys = TypeVar("Keys", bound=Config)
 
 
 def load_spec(path: str | Path, *, sets: Sequence[str] = (), registry: Registry | None = None) -> Spec:
@@ -45,36 +42,36 @@ def load_spec(path: str | Path, *, sets: Sequence[str] = (), registry: Registry 
     Parameters
     ----------
     path
-        The spec's file.
+        The spec file.
     sets
-        Edits of its tables, such as ``"detectors.M.epochs=2"``, in order.
+        Changes of its keys, such as ``"detectors.M.epochs=2"``, applied in order.
     registry
-        The plugins there are; default: those installed.
+        The plugins; by default those that are installed.
 
     Raises
     ------
     UsageError
         If there is no such file.
     SpecError
-        If anything is wrong with the spec: all of it, a line each.
+        If the spec has faults: all of them, one line each.
     PluginError
-        If nothing is wrong but a plugin that it uses.
+        If only a plugin that the spec uses is at fault.
     """
     path = Path(path)
     document = open_document(path, sets)
     version = document.tables.get("asdkit")
     if type(version) is int and version > FORMAT:
-        where = document.places.where(("asdkit",))
+        where = document.locations.describe(document.locations.find(("asdkit",)))
         raise SpecError.of(
             [f"{where}: asdkit: the spec's format is {version}, this asdkit reads {FORMAT}; update asdkit"]
         )
-    faults = Diagnostics(document.places, document.misfits)
+    faults = Diagnostics(document.locations, document.set_faults)
     loader = _Loader(document.tables, faults, discover() if registry is None else registry)
     head, data, compute = loader.head(path), loader.data(), loader.compute()
     calibration = loader.calibration()
     detectors, overrides = loader.detectors()
     systems = loader.systems()
-    faults.finish()
+    faults.raise_if_any()
     assert head is not None  # else there are faults
     assert data is not None
     assert compute is not None
@@ -85,62 +82,61 @@ def load_spec(path: str | Path, *, sets: Sequence[str] = (), registry: Registry 
         sets=tuple(sets),
         name=head.name or path.stem,
         seed=head.seed,
-        data=_located(data, path.absolute().parent),
+        data=_with_absolute_paths(data, path.absolute().parent),
         compute=compute,
         calibration=calibration,
         detectors=detectors,
         overrides=overrides,
         systems=systems,
-        places=document.places,
+        locations=document.locations,
         tables=loader.tables,
     )
 
 
-def _located(data: DataSettings, folder: Path) -> DataSettings:
-    """The same with absolute paths."""
+def _with_absolute_paths(data: DataSettings, folder: Path) -> DataSettings:
     root, *truth = (Path(os.path.realpath(folder / path)) for path in (data.root, *data.ground_truth))
     return data.model_copy(update={"root": root, "ground_truth": tuple(truth)})
 
 
 class _Loader:
-    """Takes the tables of a spec section by section; all faults go into `faults`."""
+    """Checks the tables of a spec section by section and adds all faults to `faults`."""
 
     def __init__(self, written: Mapping[str, Any], faults: Diagnostics, registry: Registry) -> None:
         self._written = written
         self._faults = faults
         self._checker = Checker(registry, faults)
         self.tables: dict[tuple[str | None, str], SpecTable] = {}
-        for path, text in _unusable((), written):
-            faults.unusable(path, text)
+        for path, text in _invalid_values((), written):
+            faults.add_invalid(path, text)
         self._named = {section: inherit(section, self._section(section), faults) for section in NAMED}
         for section in ("detectors", "systems"):
             self._check_names(section)
 
     def head(self, path: Path) -> HeadKeys | None:
-        """Check the keys above all tables."""
+        """Check the top-level keys."""
         values = {key: value for key, value in self._written.items() if key not in _SECTIONS}
         if "name" not in values and name_fault(path.stem):
-            self._faults.add(("name",), f"missing, and the file's name gives none: {name_fault(path.stem)}")
+            self._faults.add(("name",), f"missing, and the file's name cannot be used: {name_fault(path.stem)}")
         table = SpecTable((), values, {})
-        return read(HeadKeys, table, values, [*option_names(HeadKeys), *_SECTIONS], self._faults)
+        return check_keys(HeadKeys, table, values, [*option_names(HeadKeys), *_SECTIONS], self._faults)
 
     def data(self) -> DataSettings | None:
         """Check ``[data]``."""
         if "data" not in self._written:
             self._faults.add(("data",), "missing; expected a table [data] with layout and root")
             return None
-        return self._plain("data", DataSettings)
+        return self._core_section("data", DataSettings)
 
     def compute(self) -> ComputeSettings | None:
         """Check ``[compute]``."""
-        return self._plain("compute", ComputeSettings)
+        return self._core_section("compute", ComputeSettings)
 
     def calibration(self) -> CalibrationSettings | None:
         """Check ``[calibration]``."""
-        return self._plain("calibration", CalibrationSettings)
+        return self._core_section("calibration", CalibrationSettings)
 
     def detectors(self) -> tuple[dict[str, DetectorSettings], dict[str, dict[str, DetectorSettings]]]:
-        """Check featurizers, augmenters and detectors; of each machine, those that it overrides."""
+        """Check featurizers, augmenters and detectors, and the detectors that each machine overrides."""
         check = self._checker
         check.featurizers = {name: check.featurizer(table) for name, table in self._named["featurizers"].items()}
         check.augmenters = {name: check.augmenter(table) for name, table in self._named["augmenters"].items()}
@@ -153,72 +149,72 @@ class _Loader:
     def systems(self) -> dict[str, SystemSettings]:
         """Check ``[systems]``."""
         tables = self._named["systems"]
-        made = {
-            name: self._checker.system(table, list(self._named["detectors"]), list(tables))
-            for name, table in tables.items()
-        }
-        return {name: settings for name, settings in made.items() if settings is not None}
+        detectors, names = list(self._named["detectors"]), list(tables)
+        checked = {name: self._checker.system(table, detectors, names) for name, table in tables.items()}
+        return {name: settings for name, settings in checked.items() if settings is not None}
 
     def _detectors(self, machine: str | None, tables: Mapping[str, SpecTable]) -> dict[str, DetectorSettings]:
-        made = {}
+        detectors = {}
         for name, table in tables.items():
             self.tables[machine, name] = table
             settings = self._checker.detector(table)
             if settings is not None:
-                made[name] = settings
-        return made
+                detectors[name] = settings
+        return detectors
 
     def _machines(self) -> Iterator[tuple[str, dict[str, SpecTable]]]:
-        """Of each machine the detectors that it overrides, merged."""
+        """Yield each machine with the detectors that it overrides, merged."""
         known = self._named["detectors"]
         for machine, table in self._section("machines").items():
             for key in table.keys() - {"detectors"}:
-                text = f"only detectors can be changed for one machine{nearest(key, ['detectors'])}"
+                choices = suggestion_or_choices(key, ["detectors"])
+                text = f"only detectors can be changed for one machine{choices}"
                 self._faults.add(("machines", machine, key), text)
-            found = {}
+            overrides = {}
             for name, values in self._tables_in(("machines", machine, "detectors"), table.get("detectors", {})):
                 path: KeyPath = ("machines", machine, "detectors", name)
                 if "extends" in values:
                     self._faults.add((*path, "extends"), "not possible for one machine; expected the keys that change")
                 if name not in known:
-                    self._faults.add(path, f"there is no detector {shown(name)}{nearest(name, known)}")
+                    choices = suggestion_or_choices(name, known)
+                    self._faults.add(path, f"there is no detector {quoted(name)}{choices}")
                     continue
                 changes = {key: value for key, value in values.items() if key != "extends"}
-                found[name] = known[name].replaced_by(path, changes)
-            yield machine, found
+                overrides[name] = known[name].overridden(path, changes)
+            yield machine, overrides
 
     def _section(self, section: str) -> dict[str, Mapping[str, Any]]:
-        """The tables of a section; what is no table is a fault and left out."""
+        """Return the tables of a section; anything else in it is a fault and left out."""
         return dict(self._tables_in((section,), self._written.get(section, {})))
 
     def _tables_in(self, path: KeyPath, value: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
         if not isinstance(value, dict):
-            self._faults.add(path, is_a(value, f"tables, such as [{path[-1]}.M]"))
+            self._faults.add(path, wrong_type(value, f"tables, such as [{path[-1]}.M]"))
             return
         for name, table in value.items():
             if isinstance(table, dict):
                 yield name, table
             else:
-                self._faults.add((*path, name), is_a(table, "a table"))
+                self._faults.add((*path, name), wrong_type(table, "a table"))
 
-    def _plain(self, section: str, model: type[Keys]) -> Keys | None:
-        """Check a section whose keys are the core's alone."""
+    def _core_section(self, section: str, model: type[Keys]) -> Keys | None:
+        """Check a section that has only keys of the core."""
         values = self._written.get(section, {})
         if not isinstance(values, dict):
-            self._faults.add((section,), is_a(values, f"a table [{section}]"))
+            self._faults.add((section,), wrong_type(values, f"a table [{section}]"))
             return None
-        return read(model, SpecTable((section,), values, {}), values, option_names(model), self._faults)
+        return check_keys(model, SpecTable((section,), values, {}), values, option_names(model), self._faults)
 
     def _check_names(self, section: str) -> None:
-        """Names of detectors and systems become those of columns and folders."""
+        """Check names of detectors and systems, which become columns and folders."""
         folders: dict[str, str] = {}
         for name in self._named[section]:
             folder = unicodedata.normalize("NFC", name).casefold()
             fault = name_fault(name)
             if folder in RESERVED_NAMES:
-                fault = f"the name is taken by a run's own files and columns ({', '.join(sorted(RESERVED_NAMES))})"
+                fault = f"the name is reserved for a run's files and columns ({', '.join(sorted(RESERVED_NAMES))})"
             elif section == "systems" and folder in folders:
-                fault = f"differs from {shown(folders[folder])} in the case of letters alone; both name a folder"
+                fault = f"differs from {quoted(folders[folder])} only in upper and lower case; both name a folder"
             elif section == "systems" and name in self._named["detectors"]:
                 fault = "a detector has this name too; expected another"
             folders.setdefault(folder, name)
@@ -226,14 +222,14 @@ class _Loader:
                 self._faults.add((section, name), fault)
 
 
-def _unusable(path: KeyPath, value: object) -> Iterator[tuple[KeyPath, str]]:
-    """Find what TOML can say and no setting can be: dates, times, infinity, and what is no number."""
+def _invalid_values(path: KeyPath, value: object) -> Iterator[tuple[KeyPath, str]]:
+    """Find TOML values that no setting can have: dates, times, infinity and NaN."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _unusable((*path, key), inner)
+            yield from _invalid_values((*path, key), inner)
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _unusable((*path, index), inner)
+            yield from _invalid_values((*path, index), inner)
     elif isinstance(value, datetime.date | datetime.time):
         yield path, f"{value} is a date or time; no setting is (a text needs quotes)"
     elif isinstance(value, float) and not math.isfinite(value):

@@ -1,4 +1,4 @@
-"""Settings of a spec, as the rest of the house reads them, and the core's own keys of each table."""
+"""Settings of a spec: the core's keys of each table, and the merged settings that other modules use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from asdkit.audio import Container
 from asdkit.config import AugmenterConfig, Config, DetectorConfig, JobOutline
-from asdkit.spec.positions import shown
+from asdkit.spec.positions import quoted
 
 RESERVED_NAMES = frozenset(
     {
@@ -28,13 +28,16 @@ RESERVED_NAMES = frozenset(
     }  # of a run folder
     | {"path", "machine", "id", "split", "label"}  # columns of scores.csv
 )
-"""Names that no detector or system may have, whatever the case of their letters."""
+"""Names that no detector or system may have, in upper or lower case."""
+
+PLUGIN_DEFAULT_KEYS = ("frames", "hop", "pool", "scope")
+"""Keys of the core for which a detector plugin may have its own defaults (`Entry.defaults`)."""
 
 HELD_OUT = 0.2
-"""Default share of each id's training clips that no detector learns from (``calibration.held_out``)."""
+"""Default of ``calibration.held_out``."""
 
 MAX_NAME = 100
-"""Longest name [characters] of what becomes a folder."""
+"""Longest name of a detector or system [characters], because it becomes a folder."""
 
 _FORBIDDEN = re.compile(r'[/\\:*?"<>|]')
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
@@ -42,20 +45,20 @@ _ADDRESS = re.compile(r"(?P<protocol>tcp|tls)://(?P<host>\[[0-9a-fA-F:.]+\]|[A-Z
 
 
 def name_fault(name: str) -> str:
-    """Why a name cannot be that of a folder and a column; empty where it can."""
+    """Return why a name cannot be used for a folder and a column; empty if it can."""
     if not name:
         return "the name is empty"
     if not name.isprintable() or _FORBIDDEN.search(name):
-        return "a name may hold no control characters and none of / \\ : * ? \" < > |, for it becomes a folder's"
+        return 'a name becomes a folder, so it may not contain control characters or any of / \\ : * ? " < > |'
     if name.startswith(".") or name.endswith(".") or name != name.strip():
-        return "a name may not begin with a dot, end with one, or begin or end with a space"
+        return "a name may not begin or end with a dot or a space"
     if len(name) > MAX_NAME:
         return f"the name is longer than {MAX_NAME} characters"
     return ""
 
 
 class DataSettings(Config):
-    """``[data]``: which recordings, and how they are read."""
+    """``[data]``: the recordings and how they are read."""
 
     layout: Literal[
         "dcase2020",
@@ -69,26 +72,26 @@ class DataSettings(Config):
         "toyadmos",
         "folder",
         "csv",
-    ] = Field(description="how the data are laid out")
-    root: Path = Field(description="folder of the recordings, relative to the spec's")
+    ] = Field(description="the layout of the data")
+    root: Path = Field(description="the folder of the recordings, relative to the spec's folder")
     ground_truth: tuple[Path, ...] = Field(
-        (), description="the organisers' CSV files, or folders of them, relative to the spec's folder"
+        (), description="CSV files of the organisers, or folders of them, relative to the spec's folder"
     )
     sample_rate: int = Field(16000, ge=1000, le=768_000, description="Hz; recordings of other rates are resampled")
     channel: Literal["mean"] | Annotated[int, Field(ge=0, le=63)] = Field(
-        "mean", description="what to make of several channels: their mean, or the one of this index (from 0)"
+        "mean", description="of several channels: their mean, or the one with this index (from 0)"
     )
     containers: tuple[Container, ...] = Field(
-        (), description="beyond WAV and FLAC, under layouts that take any file name; decoded by libsndfile"
+        (), description="formats besides WAV and FLAC, under layouts that accept any file name; decoded by libsndfile"
     )
-    machines: tuple[str, ...] | None = Field(None, min_length=1, description="default: every machine found")
-    on_bad_audio: Literal["stop", "skip"] = Field("stop", description="what to do with a recording that is unusable")
+    machines: tuple[str, ...] | None = Field(None, min_length=1, description="default: all machines")
+    on_bad_audio: Literal["stop", "skip"] = Field("stop", description="what to do with an unusable recording")
 
     @field_validator("root", mode="before")
     @classmethod
     def _is_path(cls, value: object) -> object:
         if value == "" or (isinstance(value, str) and "\0" in value):
-            raise ValueError(f"{shown(str(value))} is no folder's name")
+            raise ValueError(f"{quoted(str(value))} cannot be a folder")
         return value
 
     @field_validator("machines")
@@ -97,32 +100,34 @@ class DataSettings(Config):
         names = value or ()
         for index, name in enumerate(names):
             if name_fault(name):
-                raise ValueError(f"{shown(name)}: {name_fault(name)}")
+                raise ValueError(f"{quoted(name)}: {name_fault(name)}")
             if name in names[:index]:
-                raise ValueError(f"{shown(name)} is named twice")
+                raise ValueError(f"{quoted(name)} is listed twice")
         return value
 
 
 class ComputeSettings(Config):
-    """``[compute]``: what to compute with. Another number of threads may change the last digits of a result."""
+    """``[compute]``: processes, threads and devices. The number of threads may change the last digits of a result."""
 
-    workers: int = Field(1, ge=1, le=1024, description="processes that work at the same time")
-    threads: int | None = Field(None, ge=1, le=1024, description="threads a worker; default: the cores, shared out")
-    device: str = Field("auto", description="auto (cuda where there is one), cpu, cuda or cuda:N")
+    workers: int = Field(1, ge=1, le=1024, description="number of processes")
+    threads: int | None = Field(
+        None, ge=1, le=1024, description="threads of each worker; default: the cores divided by the workers"
+    )
+    device: str = Field("auto", description="auto (cuda if available), cpu, cuda or cuda:N")
     backend: Literal["loky", "dask", "sequential"] = Field(
         "loky",
-        description="worker processes on this machine, a Dask cluster, or one job after the other in one process",
+        description="worker processes on this machine, a Dask cluster, or one job after another in one process",
     )
-    insecure: bool = Field(False, description="whether a scheduler elsewhere may be reached by plain tcp")
+    insecure: bool = Field(False, description="whether a scheduler on another machine may be reached by plain tcp")
     scheduler: str | None = Field(
-        None, description="address of a Dask scheduler; default: one started on this machine for the run"
+        None, description="address of a Dask scheduler; default: one is started on this machine for the run"
     )
 
     @field_validator("device")
     @classmethod
     def _is_device(cls, value: str) -> str:
         if not _DEVICE.fullmatch(value):
-            raise ValueError(f'{shown(value)} is not a device; expected "auto", "cpu", "cuda" or one such as "cuda:0"')
+            raise ValueError(f'{quoted(value)} is not a device; expected "auto", "cpu", "cuda" or one such as "cuda:0"')
         return value
 
     @field_validator("scheduler")
@@ -132,11 +137,11 @@ class ComputeSettings(Config):
             return None
         match = _ADDRESS.fullmatch(value)
         if match is None:
-            raise ValueError(f'{shown(value)} is no address; expected one such as "tls://host:8786"')
+            raise ValueError(f'{quoted(value)} is not an address; expected one such as "tls://host:8786"')
         if match["protocol"] == "tcp" and not _is_loopback(match["host"]) and not info.data.get("insecure"):
             raise ValueError(
-                f"whoever can reach {shown(value)} can run anything there, and read along; expected tls://, an address "
-                "on loopback, or insecure = true"
+                f"{quoted(value)} is not encrypted, and anyone who can reach it can run code there; expected tls://, a "
+                "loopback address, or insecure = true"
             )
         return value
 
@@ -149,74 +154,74 @@ def _is_loopback(host: str) -> bool:
 
 
 class CalibrationSettings(Config):
-    """``[calibration]``: healthy clips that are kept from learning, and what is decided by them."""
+    """``[calibration]``: the clips held out of training, and how thresholds follow from their scores."""
 
     held_out: float = Field(
-        HELD_OUT, ge=0, lt=1, description="share of each id's training clips that no detector learns from"
+        HELD_OUT, ge=0, lt=1, description="share of each id's training clips that are held out of training"
     )
     false_alarm_rate: float = Field(0.05, gt=0, lt=1, description="share of healthy clips that may be called anomalous")
     threshold: Literal["conformal", "gamma"] = Field(
         "conformal",
-        description="by the rank among the clips held out, or by the quantile of a gamma distribution fitted to their "
-        "scores (baselines of DCASE Task 2: 0.9, so a rate of 0.1)",
+        description="from the rank among the held-out clips, or from the quantile of a gamma distribution fitted to "
+        "their scores (baselines of DCASE Task 2: 0.9, that is, a rate of 0.1)",
     )
 
 
 class Top(Config):
-    """Pooling by the mean of the `top` highest window scores of a clip."""
+    """Pooling: the mean of the `top` highest window scores of a clip."""
 
-    top: int = Field(ge=1, description="how many of the highest window scores")
+    top: int = Field(ge=1, description="the number of highest window scores")
 
 
 class HeadKeys(Config):
-    """Keys of the spec as a whole."""
+    """Top-level keys of the spec."""
 
     asdkit: int = Field(ge=1, description="the version of the spec format: asdkit = 1")
-    name: str | None = Field(None, description="of the run folder; default: the file's name")
-    seed: int = Field(0, ge=0, lt=1 << 63, description="what all randomness follows from")
+    name: str | None = Field(None, description="name of the run folder; default: the file's name")
+    seed: int = Field(0, ge=0, lt=1 << 63, description="seed of all randomness")
 
     @field_validator("name")
     @classmethod
     def _is_name(cls, value: str | None) -> str | None:
         if value is not None and name_fault(value):
-            raise ValueError(f"{shown(value)}: {name_fault(value)}")
+            raise ValueError(f"{quoted(value)}: {name_fault(value)}")
         return value
 
 
 class FeaturizerKeys(Config):
     """The core's keys of a featurizer's table."""
 
-    store: Literal["memory", "memmap"] = Field("memory", description="where the frames are kept")
+    store: Literal["memory", "memmap"] = Field("memory", description="where the frames are stored")
 
 
 class AugmenterKeys(Config):
     """The core's keys of an augmenter's table."""
 
     probability: float | None = Field(
-        None, gt=0, le=1, description="chance that a drawn window is given to it; default: an equal share"
+        None, gt=0, le=1, description="probability that a sampled window is passed to it; default: an equal share"
     )
 
 
 class DetectorKeys(Config):
     """The core's keys of a detector's table."""
 
-    featurizer: str | None = Field(None, description="a table of [featurizers]; default: the only one")
+    featurizer: str | None = Field(None, description="a table in [featurizers]; default: the only one")
     frames: Annotated[int, Field(ge=1)] | Literal["clip"] = Field(5, description="frames of a window")
     hop: int = Field(1, ge=1, description="frames from one window to the next")
     pool: Literal["mean", "max"] | Top = Field("mean", description="window scores -> clip score")
-    augmenters: tuple[str, ...] = Field((), description="tables of [augmenters], for training alone")
-    scope: Literal["machine", "id"] = Field("machine", description="one detector a machine, or one an id")
+    augmenters: tuple[str, ...] = Field((), description="tables in [augmenters], for training only")
+    scope: Literal["machine", "id"] = Field("machine", description="one detector for each machine, or for each id")
 
 
 class SystemKeys(Config):
     """The core's keys of a system's table."""
 
-    members: tuple[str, ...] = Field(min_length=1, description="detectors whose clip scores it combines")
+    members: tuple[str, ...] = Field(min_length=1, description="the detectors whose clip scores it combines")
 
 
 @dataclass(frozen=True)
 class FeaturizerSettings:
-    """One table of ``[featurizers]``."""
+    """Settings of one table in ``[featurizers]``."""
 
     name: str
     use: str
@@ -224,13 +229,13 @@ class FeaturizerSettings:
     store: Literal["memory", "memmap"]
 
     def canonical(self) -> dict[str, Any]:
-        """What determines the frames, as JSON has it; where they are kept does not."""
+        """Return what determines the frames, in JSON types; `store` does not."""
         return {"use": self.use, "config": self.config.model_dump(mode="json")}
 
 
 @dataclass(frozen=True)
 class AugmenterSettings:
-    """One table of ``[augmenters]``."""
+    """Settings of one table in ``[augmenters]``."""
 
     name: str
     use: str
@@ -238,18 +243,18 @@ class AugmenterSettings:
     probability: float | None
 
     def canonical(self) -> dict[str, Any]:
-        """What determines its effect, as JSON has it."""
+        """Return what determines the result, in JSON types."""
         return {"use": self.use, "config": self.config.model_dump(mode="json"), "probability": self.probability}
 
 
 @dataclass(frozen=True)
 class DetectorSettings:
-    """One table of ``[detectors]``, merged, perhaps for one machine.
+    """Settings of one table in ``[detectors]``, merged, possibly for one machine.
 
     Attributes
     ----------
     pool
-        ``"mean"``, ``"max"``, or the mean of the highest (`Top`).
+        ``"mean"``, ``"max"``, or the mean of the highest scores (`Top`).
     """
 
     name: str
@@ -263,15 +268,15 @@ class DetectorSettings:
     scope: Literal["machine", "id"]
 
     def outline(self, ids: int | None = None) -> JobOutline:
-        """What is known of its job, given how many ids the machine has; None while data are unknown."""
-        known = ids if self.scope == "machine" else 1
-        return JobOutline(self.frames, tuple(augmenter.config for augmenter in self.augmenters), known)
+        """Return what is known of its job; `ids` is the machine's number of ids, None before the data are scanned."""
+        job_ids = ids if self.scope == "machine" else 1
+        return JobOutline(self.frames, tuple(augmenter.config for augmenter in self.augmenters), job_ids)
 
     def canonical(self) -> dict[str, Any]:
-        """All settings that determine its scores, merged, defaults filled in, as JSON has them.
+        """Return all settings that determine the scores, merged and with defaults, in JSON types.
 
-        Names of tables are left out, and so is what makes no difference: two detectors that are trained and pooled
-        alike have equal dicts. With ``frames = "clip"`` there is no hop.
+        Detectors that are trained and pooled in the same way have equal dicts: table names and settings without effect
+        are left out. With ``frames = "clip"`` there is no hop.
         """
         return {
             "use": self.use,
@@ -287,19 +292,19 @@ class DetectorSettings:
 
 @dataclass(frozen=True)
 class FuserSettings:
-    """``fuser`` of a system."""
+    """Settings of the ``fuser`` of a system."""
 
     use: str
     config: Config
 
     def canonical(self) -> dict[str, Any]:
-        """What determines its effect, as JSON has it."""
+        """Return what determines the result, in JSON types."""
         return {"use": self.use, "config": self.config.model_dump(mode="json")}
 
 
 @dataclass(frozen=True)
 class SystemSettings:
-    """One table of ``[systems]``; without a fuser it is its one member's clip score."""
+    """Settings of one table in ``[systems]``; without a fuser the score is that of its one member."""
 
     name: str
     members: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""`Spec`: a checked spec, merged, with the place of every setting."""
+"""`Spec`: a checked spec with all settings merged."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class Spec:
     Attributes
     ----------
     path
-        The file, as the person named it.
+        The file, as the user named it.
     text
-        What it holds, as written (``--set`` is not in it; see `sets`).
+        Content of the file, without the changes by ``--set``; see `sets`.
     sets
-        Edits of the tables, in order.
+        The ``--set`` options, in order.
     name
-        Of the run folder; the file's name where the spec gives none.
+        Name of the run folder; by default the file's name without its suffix.
     data
-        Which recordings; `DataSettings.root` is absolute.
+        The recordings; `DataSettings.root` is absolute.
     detectors
-        Each detector as it is for a machine that overrides nothing.
+        Each detector with the settings of a machine that overrides nothing.
     overrides
         Machine -> the detectors that it overrides, merged.
     systems
@@ -47,7 +47,7 @@ class Spec:
     detectors: Mapping[str, DetectorSettings]
     overrides: Mapping[str, Mapping[str, DetectorSettings]]
     systems: Mapping[str, SystemSettings]
-    places: SourceLocations = field(repr=False)
+    locations: SourceLocations = field(repr=False)
     tables: Mapping[tuple[str | None, str], SpecTable] = field(repr=False)
 
     @property
@@ -57,31 +57,20 @@ class Spec:
 
     @property
     def machine_names(self) -> tuple[str, ...]:
-        """Machines that ``[machines]`` names; the data may not have them."""
+        """Machines in ``[machines]``; the data may not have them."""
         return tuple(self.overrides)
 
     def detectors_for(self, machine: str) -> dict[str, DetectorSettings]:
-        """All detectors as they are for one machine."""
+        """Return all detectors with their settings for one machine."""
         return {**self.detectors, **self.overrides.get(machine, {})}
 
     def problems(self, machine: str, ids: int) -> list[str]:
-        """Why detectors cannot work on a machine that has `ids` ids; one line each, with its place.
+        """Return why detectors cannot work on a machine with `ids` ids: one line each, with its location.
 
         Under ``scope = "id"`` each detector has one id.
         """
-        faults = Diagnostics(self.places)
+        faults = Diagnostics(self.locations)
         for name, settings in self.detectors_for(machine).items():
-            report_problems(settings, self._table(machine, name), faults, ids)
+            table = self.tables.get((machine, name)) or self.tables[None, name]
+            report_problems(settings, table, faults, ids)
         return faults.lines()
-
-    def located(self, machine: str, detector: str, key: str = "") -> str:
-        """Where a detector's key is written, such as ``"spec.toml:57"``; its table, where the key is not."""
-        table = self._table(machine, detector)
-        return self.places.where(table.written.get(key, table.path))
-
-    def where(self, *keys: str) -> str:
-        """Where a key of the spec is written, such as ``where("data", "root")``."""
-        return self.places.where(keys)
-
-    def _table(self, machine: str, detector: str) -> SpecTable:
-        return self.tables.get((machine, detector)) or self.tables[None, detector]

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from asdkit.spec.settings import DetectorKeys
+from asdkit.spec.settings import PLUGIN_DEFAULT_KEYS, DetectorKeys
 from asdkit.testing.checks.learning import elsewhere
 from asdkit.testing.child_process import importable, register_elsewhere
 from asdkit.testing.contract import Failed, Inapplicable, check
@@ -41,7 +41,6 @@ def registering_is_light(subject: Subject) -> None:
         )
 
 
-_DEFAULTS_OF_PLUGINS = {"frames", "hop", "pool", "scope"}
 _HUGE = 10**18
 _NONSENSE: tuple[Any, ...] = ({"no such thing": [{}]}, [[{"no such thing": 1}]])
 
@@ -52,11 +51,11 @@ def defaults_construct(subject: Subject) -> None:
     if subject.construction:
         raise Failed(f"it cannot be made with its defaults: {subject.construction}")
     defaults = dict(subject.entry.defaults)
-    unknown = defaults.keys() - _DEFAULTS_OF_PLUGINS
+    unknown = defaults.keys() - set(PLUGIN_DEFAULT_KEYS)
     if unknown or (defaults and subject.kind != "detector"):
         raise Failed(
             f"its Entry has defaults of {', '.join(sorted(defaults))}; a detector may have those of "
-            f"{', '.join(sorted(_DEFAULTS_OF_PLUGINS))}, other kinds none"
+            f"{', '.join(sorted(PLUGIN_DEFAULT_KEYS))}, other kinds none"
         )
     try:
         DetectorKeys.model_validate_json(json.dumps(defaults))

@@ -1,4 +1,4 @@
-"""The Table 1 spec, with the real plugins."""
+"""The spec of Table 1 with the built-in plugins."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_table_1_loads_as_written(installed: Registry) -> None:
     assert fusers == {name: next((c for c in ("mean", "max") if name.endswith(c)), None) for name in members}
 
 
-def test_table_1_gives_the_valve_other_augmenters_for_m_alone(installed: Registry) -> None:
+def test_table_1_overrides_the_valves_augmenters_of_m(installed: Registry) -> None:
     spec = load_spec(TABLE1, registry=installed)
     lists = {
         machine: {name: [a.name for a in d.augmenters] for name, d in spec.detectors_for(machine).items()}
@@ -58,23 +58,23 @@ def test_table_1_gives_the_valve_other_augmenters_for_m_alone(installed: Registr
     assert lists["valve"] == {**lists["fan"], "M": ["mix_power", "resample"]}
 
 
-def test_table_1_has_no_problem_with_one_id_or_many(installed: Registry) -> None:
+def test_table_1_has_no_problems_with_any_ids(installed: Registry) -> None:
     spec = load_spec(TABLE1, registry=installed)
     assert spec.problems("fan", ids=1) == []
     assert spec.problems("valve", ids=4) == []
 
 
-def test_a_misspelt_key_in_table_1_is_found(installed: Registry, tmp_path: Path) -> None:
+def test_a_misspelt_key_in_table_1_is_reported(installed: Registry, tmp_path: Path) -> None:
     lines = TABLE1.read_text().splitlines()
-    at = lines.index("components = 10")
+    index = lines.index("components = 10")
     path = tmp_path / "spec.toml"
-    path.write_text("\n".join([*lines[:at], "hiden = 128", *lines[at:]]))
+    path.write_text("\n".join([*lines[:index], "hiden = 128", *lines[index:]]))
     with pytest.raises(SpecError) as error:
         load_spec(path, registry=installed)
-    assert error.value.message == f'{path}:{at + 1}: detectors.G.hiden: unknown option; did you mean "hidden"?'
+    assert error.value.message == f'{path}:{index + 1}: detectors.G.hiden: unknown option; did you mean "hidden"?'
 
 
-def test_table_1_loads_in_a_blink(installed: Registry) -> None:
+def test_table_1_loads_quickly(installed: Registry) -> None:
     load_spec(TABLE1, registry=installed)
     begin = time.perf_counter()
     load_spec(TABLE1, registry=installed)

@@ -1,4 +1,4 @@
-"""Lines of keys: against texts whose writer knows them, and against tomllib's keys."""
+"""Lines of keys, compared with those of a generator and with the keys that tomllib reads."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def keys_of(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
         yield from keys_of(below, (*path, key))
 
 
-def test_every_way_to_write_a_key_is_located() -> None:
-    lines = locate(EVERYTHING).of
+def test_every_form_of_key_is_located() -> None:
+    lines = locate(EVERYTHING).lines
     assert set(lines) == set(keys_of(tomllib.loads(EVERYTHING)))
     expected: dict[KeyPath, int] = {
         ("title",): 2,
@@ -90,27 +90,27 @@ def test_every_way_to_write_a_key_is_located() -> None:
     assert {path: lines[path] for path in expected} == expected
 
 
-def test_a_key_written_twice_gives_both_lines() -> None:
+def test_a_repeated_key_gives_both_lines() -> None:
     assert locate("[a]\nx = 1\n\n[b]\n[a]\ny = 2\ny = 3\n").repeated == [
         (("a",), 1, 5),
         (("a", "y"), 6, 7),
     ]
 
 
-def test_an_open_end_is_located_where_it_begins() -> None:
+def test_an_unclosed_value_is_located_at_its_begin() -> None:
     assert locate("a = 1\nb = [1,\n2\n\n").broken == (2, "this array is never closed")
-    assert locate('a = """\n\n').broken == (1, "this text's quotes are never closed")
+    assert locate('a = """\n\n').broken == (1, "the quotes of this string are never closed")
     assert locate("\n[table\n").broken == (2, "this table header is never closed")
 
 
-def test_paths_are_written_as_toml_writes_them() -> None:
+def test_paths_are_formatted_as_toml() -> None:
     assert dotted(("detectors", "my det", "rates", 1)) == 'detectors."my det".rates[1]'
     assert dotted(("a", "b\n\u202e")) == 'a."b\\n\\u202e"'
 
 
 @dataclass
 class Writer:
-    """Writes TOML and notes the line of each key."""
+    """Writes TOML and records the line of each key."""
 
     draw: st.DrawFn
     text: str = ""
@@ -198,20 +198,20 @@ def documents(draw: st.DrawFn) -> Writer:
 
 
 @given(documents())
-def test_the_locator_finds_each_key_of_any_document_on_the_line_its_writer_put_it(writer: Writer) -> None:
-    found = locate(writer.text)
-    assert set(found.of) == set(keys_of(tomllib.loads(writer.text)))
-    assert found.of == writer.lines
-    assert (found.broken, found.too_deep, found.repeated) == (None, None, [])
+def test_keys_of_any_document_are_located(writer: Writer) -> None:
+    keys = locate(writer.text)
+    assert set(keys.lines) == set(keys_of(tomllib.loads(writer.text)))
+    assert keys.lines == writer.lines
+    assert (keys.broken, keys.too_deep, keys.repeated) == (None, None, [])
 
 
 @given(st.text(st.sampled_from("ab.=[]{}\"'#\n ,1\\\r")))
-def test_the_locator_agrees_with_tomllib_on_whatever_is_valid_and_never_fails(text: str) -> None:
+def test_keys_of_any_text_match_tomllib(text: str) -> None:
     text = text.replace("\r\n", "\n")
-    lines = locate(text)
+    keys = locate(text)
     try:
-        keys = set(keys_of(tomllib.loads(text)))
+        expected = set(keys_of(tomllib.loads(text)))
     except ValueError:
         return
-    assert set(lines.of) == keys
-    assert lines.repeated == []
+    assert set(keys.lines) == expected
+    assert keys.repeated == []

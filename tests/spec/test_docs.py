@@ -1,4 +1,4 @@
-"""``docs/spec.md`` says what is: its examples load, its faults are the faults, its tables list all keys."""
+"""``docs/spec.md`` matches the code: its examples load, its faults are reported, its tables list all keys."""
 
 from __future__ import annotations
 
@@ -42,22 +42,20 @@ def load(folder: Path, text: str, installed: Registry) -> Spec:
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_each_example_loads_by_itself_or_below_the_smallest_spec(
-    number: int, tmp_path: Path, installed: Registry
-) -> None:
+def test_each_example_loads(number: int, tmp_path: Path, installed: Registry) -> None:
     text = BLOCKS[number]
     spec = load(tmp_path, text if "asdkit = 1" in text else f"{SMALLEST}\n{text}", installed)
     assert spec.detector_names
 
 
-def test_the_example_of_overrides_resolves_as_its_comments_say(tmp_path: Path, installed: Registry) -> None:
+def test_the_overrides_example_resolves_as_commented(tmp_path: Path, installed: Registry) -> None:
     [text] = [block for block in BLOCKS if "[machines." in block]
     spec = load(tmp_path, f"{SMALLEST}\n{text}", installed)
     valve = {name: [a.name for a in d.augmenters] for name, d in spec.detectors_for("valve").items()}
     assert valve == {"AE": [], "M": ["warp"], "R": ["mix", "warp"]}
 
 
-def test_the_faulty_example_is_answered_as_shown(
+def test_the_faulty_example_gives_the_shown_faults(
     tmp_path: Path, installed: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     match = re.search(r"^```toml faulty\n(.*?)^```.*?^```text\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
@@ -70,22 +68,22 @@ def test_the_faulty_example_is_answered_as_shown(
 
 
 @pytest.mark.parametrize("title", KEYS)
-def test_each_table_of_keys_is_complete_and_has_the_right_defaults(title: str) -> None:
+def test_each_table_lists_all_keys_and_defaults(title: str) -> None:
     model, more = KEYS[title]
     section = PAGE.split(f"### {title}\n", 1)[1].split("\n#", 1)[0]
     rows = dict(re.findall(r"^\| `(\w+)` \| [^|]* \| ([^|]*) \|", section, re.MULTILINE))
     assert set(rows) == set(model.model_fields) | more
     for name, field in model.model_fields.items():
         if field.is_required():
-            assert rows[name] == "needed"
+            assert rows[name] == "required"
         elif field.default is not None:
             shown = f'"{field.default}"' if isinstance(field.default, str) else str(field.default)
             shown = shown.lower() if isinstance(field.default, bool) else shown
             assert rows[name] == f"`{'[]' if field.default == () else shown}`"
 
 
-def test_reserved_names_and_limits_are_those_of_the_code() -> None:
-    names = PAGE.split("a run uses itself (", 1)[1].split(")", 1)[0]
+def test_reserved_names_and_limits_match_the_code() -> None:
+    names = PAGE.split("are reserved for a run (", 1)[1].split(")", 1)[0]
     assert set(re.findall(r"`([^`]+)`", names)) == RESERVED_NAMES
     assert f"at most {MAX_NAME} characters" in PAGE
     assert f"at most {MAX_BYTES >> 20} MiB, and nests at most {MAX_DEPTH} deep" in PAGE

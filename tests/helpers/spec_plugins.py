@@ -1,4 +1,4 @@
-"""Plugins that need nothing, for specs to use."""
+"""Plugins without implementations, for tests of specs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from asdkit.plugins import Kind, Plugin, Registry
 from asdkit.spec import Spec
 
 Load = Callable[..., Spec]
-"""Load a text, with any number of ``--set``."""
+"""Load a text with any number of ``--set``."""
 Faults = Callable[..., list[str]]
-"""The same; all faults."""
+"""Load a text with any number of ``--set`` and return all faults."""
 
 BASE = """asdkit = 1
 [data]
@@ -40,7 +40,7 @@ class Resample(AugmenterConfig):
         return tuple(f"{rate:g}" for rate in self.rates)
 
 
-class Made(DetectorConfig):
+class GroupMade(DetectorConfig):
     hidden: int = Field(128, ge=1, le=4096)
     order: Literal["middle", "causal"] | tuple[tuple[int, ...], ...] = "middle"
     epochs: int = Field(50, ge=1)
@@ -65,12 +65,12 @@ class Classifier(DetectorConfig):
     layers: tuple[Layer, ...] = ()
 
     def problems(self, job: JobOutline) -> list[str]:
-        found = []
+        problems = []
         if self.loss == "arcface" and any(augmenter.soft_targets for augmenter in job.augmenters):
-            found.append("loss: arcface takes no soft targets")
+            problems.append("loss: arcface takes no soft targets")
         if job.classes == 1:
-            found.append("one id and no augmenter that adds classes: nothing to tell apart")
-        return found
+            problems.append("one id and no augmenter that adds classes: nothing to classify")
+        return problems
 
 
 class Needy(DetectorConfig):
@@ -97,11 +97,11 @@ def fake_registry() -> Registry:
             plugin("featurizer", "log-mel", LogMel),
             plugin("augmenter", "mix", Mix),
             plugin("augmenter", "resample", Resample),
-            plugin("detector", "group-made", Made),
+            plugin("detector", "group-made", GroupMade),
             plugin("detector", "id-classifier", Classifier, defaults={"frames": 64, "hop": 8}),
             plugin("detector", "needy", Needy),
             plugin("detector", "fragile", Fragile),
-            plugin("detector", "misled", Made, defaults={"frames": 0}),
+            plugin("detector", "misled", GroupMade, defaults={"frames": 0}),
             plugin("fuser", "z-score", ZScore),
             Plugin(
                 "detector", "rotten", "broken", "asdkit-rotten", "0.1", "rotten", cause="ImportError: no such thing"

@@ -1,11 +1,11 @@
-"""Each kind of fault: where it is said to be, and in which words."""
+"""Each kind of fault: its location and its message."""
 
 from __future__ import annotations
 
 import pytest
-from spec_fakes import BASE, Faults, Load
 
 from asdkit.errors import ExitCode, PluginError, SpecError
+from tests.helpers.spec_plugins import BASE, Faults, Load
 
 G = '[detectors.G]\nuse = "group-made"\n'  # lines 7 and 8 of BASE + G
 MADE = (
@@ -13,7 +13,7 @@ MADE = (
 )
 DETECTORS = "fragile, group-made, id-classifier, misled, needy"
 
-OF_A_DETECTOR = {
+DETECTOR_FAULTS = {
     "hiden = 5": 'hiden: unknown option; did you mean "hidden"?',
     "zzz = 5": f"zzz: unknown option; expected one of: {MADE}",
     'epochs = "5"': 'epochs: "5" is a text; expected a whole number',
@@ -41,33 +41,33 @@ OF_A_DETECTOR = {
     "hop = 0": "hop: 0 is out of bounds; expected at least 1",
     'pool = "meen"': 'pool: "meen" is not possible; expected "mean", "max" or a table; did you mean "mean"?',
     "pool = { top = 0 }": "pool.top: 0 is out of bounds; expected at least 1",
-    "pool = {}": "pool.top: missing; expected how many of the highest window scores",
+    "pool = {}": "pool.top: missing; expected the number of highest window scores",
     'scope = "ids"': 'scope: "ids" is not possible; expected "machine" or "id"; did you mean "id"?',
-    'featurizer = "logmal"': 'featurizer: "logmal" is no featurizer; did you mean "logmel"?',
+    'featurizer = "logmal"': 'featurizer: "logmal" is not a featurizer; did you mean "logmel"?',
     "featurizer = 1": "featurizer: 1 is a whole number; expected a text in quotes",
-    'augmenters = ["mx"]': 'augmenters[0]: "mx" is no augmenter; expected a table under [augmenters]',
+    'augmenters = ["mx"]': 'augmenters[0]: "mx" is not an augmenter; expected a table under [augmenters]',
     'augmenters = "mx"': 'augmenters: "mx" is a text; expected a list',
     'extends = "H"': 'extends: there is no table "H" here',
     "extends = 1": "extends: 1 is a whole number; expected the name of a table beside it",
-    'extends = "G"': "extends: goes round in a circle: G -> G",
+    'extends = "G"': "extends: circular: G -> G",
 }
 
 
-@pytest.mark.parametrize(("line", "fault"), OF_A_DETECTOR.items(), ids=OF_A_DETECTOR)
-def test_a_fault_of_a_detector_is_told_in_plain_words_with_line_and_key(faults: Faults, line: str, fault: str) -> None:
-    place = "" if line != "frames = 4" else "7"
-    assert faults(f"{BASE}{G}\n{line}\n") == [f"spec.toml:{place or 10}: detectors.G.{fault}"]
+@pytest.mark.parametrize(("line", "fault"), DETECTOR_FAULTS.items(), ids=DETECTOR_FAULTS)
+def test_a_detector_fault_has_line_key_and_reason(faults: Faults, line: str, fault: str) -> None:
+    number = 7 if line == "frames = 4" else 10
+    assert faults(f"{BASE}{G}\n{line}\n") == [f"spec.toml:{number}: detectors.G.{fault}"]
 
 
-@pytest.mark.parametrize("line", OF_A_DETECTOR)
-def test_a_fault_of_a_set_is_told_with_the_set(faults: Faults, line: str) -> None:
+@pytest.mark.parametrize("line", DETECTOR_FAULTS)
+def test_a_fault_of_a_set_is_located_there(faults: Faults, line: str) -> None:
     setting = f"detectors.G.{line.replace(' = ', '=', 1)}"
-    expected = f"detectors.G.{OF_A_DETECTOR[line]}"
-    place = "spec.toml:7" if line == "frames = 4" else f"--set {setting}"
-    assert faults(BASE + G, setting) == [f"{place}: {expected}"]
+    expected = f"detectors.G.{DETECTOR_FAULTS[line]}"
+    location = "spec.toml:7" if line == "frames = 4" else f"--set {setting}"
+    assert faults(BASE + G, setting) == [f"{location}: {expected}"]
 
 
-ELSEWHERE = {
+OTHER_FAULTS = {
     "": ["spec.toml:1: detectors: missing; expected a table for each detector, such as [detectors.M]"],
     "[detectors.N]": [f"spec.toml:7: detectors.N.use: missing; expected one of: {DETECTORS}"],
     "[detectors.N]\nuse = 3": ["spec.toml:8: detectors.N.use: 3 is a whole number; expected the name of a detector"],
@@ -101,14 +101,18 @@ ELSEWHERE = {
         "spec.toml:14: detectors.G.augmenters: their probabilities add up to 1.2; expected at most 1"
     ],
     '[augmenters.a]\nuse = "mix"\n' + G + 'augmenters = ["a", "a", "c"]': [
-        'spec.toml:11: detectors.G.augmenters[1]: "a" is named twice',
-        'spec.toml:11: detectors.G.augmenters[2]: "c" is no augmenter; expected one of: a',
+        'spec.toml:11: detectors.G.augmenters[1]: "a" is listed twice',
+        'spec.toml:11: detectors.G.augmenters[2]: "c" is not an augmenter; expected one of: a',
     ],
-    G + "[systems.s]": ["spec.toml:9: systems.s.members: missing; expected detectors whose clip scores it combines"],
+    G + "[systems.s]": [
+        "spec.toml:9: systems.s.members: missing; expected the detectors whose clip scores it combines"
+    ],
     G + "[systems.s]\nmembers = []": [
         "spec.toml:10: systems.s.members: [] is out of bounds; expected a list of at least 1"
     ],
-    G + '[systems.s]\nmembers = ["g"]': ['spec.toml:10: systems.s.members[0]: "g" is no detector; expected one of: G'],
+    G + '[systems.s]\nmembers = ["g"]': [
+        'spec.toml:10: systems.s.members[0]: "g" is not a detector; expected one of: G'
+    ],
     G + '[systems.s]\nmembers = ["G"]\n[systems.t]\nmembers = ["s"]': [
         'spec.toml:12: systems.t.members[0]: "s" is a system; members are detectors; expected one of: G'
     ],
@@ -126,7 +130,7 @@ ELSEWHERE = {
     ],
     G + '[systems.G]\nmembers = ["G"]': ["spec.toml:9: systems.G: a detector has this name too; expected another"],
     G + '[systems.one]\nmembers = ["G"]\n[systems.One]\nmembers = ["G"]': [
-        'spec.toml:11: systems.One: differs from "one" in the case of letters alone; both name a folder'
+        'spec.toml:11: systems.One: differs from "one" only in upper and lower case; both name a folder'
     ],
     G + '[machines.fan.detectors.g]\nhidden = 1\n[machines.fan.data]\nroot = "x"': [
         'spec.toml:9: machines.fan.detectors.g: there is no detector "g"; expected one of: G',
@@ -150,37 +154,37 @@ ELSEWHERE = {
 }
 
 
-@pytest.mark.parametrize(("text", "expected"), ELSEWHERE.items(), ids=ELSEWHERE)
-def test_a_fault_elsewhere_is_told_in_plain_words(faults: Faults, text: str, expected: list[str]) -> None:
+@pytest.mark.parametrize(("text", "expected"), OTHER_FAULTS.items(), ids=OTHER_FAULTS)
+def test_a_fault_in_another_table_has_its_line(faults: Faults, text: str, expected: list[str]) -> None:
     assert faults(BASE + text) == expected
 
 
 FOLDER = 'layout = "folder"\n'  # line 7
-NO_FOLDER = "a name may hold no control characters and none of / \\ : * ? \" < > |, for it becomes a folder's"
-OF_DATA = {
-    'root = "r"': "6: data.layout: missing; expected how the data are laid out",
+NO_FOLDER = 'a name becomes a folder, so it may not contain control characters or any of / \\ : * ? " < > |'
+DATA_FAULTS = {
+    'root = "r"': "6: data.layout: missing; expected the layout of the data",
     'root = "r"\nlayout = "dcase"': '8: data.layout: "dcase" is not possible; did you mean "dcase2026"?',
-    FOLDER: "6: data.root: missing; expected folder of the recordings, relative to the spec's",
+    FOLDER: "6: data.root: missing; expected the folder of the recordings, relative to the spec's folder",
     FOLDER + "root = 3": "8: data.root: 3 is a whole number; expected a text in quotes",
-    FOLDER + 'root = ""': '8: data.root: "" is no folder\'s name',
-    FOLDER + 'root = "a\\u0000b"': '8: data.root: "a\\u0000b" is no folder\'s name',
+    FOLDER + 'root = ""': '8: data.root: "" cannot be a folder',
+    FOLDER + 'root = "a\\u0000b"': '8: data.root: "a\\u0000b" cannot be a folder',
     FOLDER + 'root = "r"\nchannel = -1': "9: data.channel: -1 is out of bounds; expected at least 0",
     FOLDER + 'root = "r"\nchannel = "a"': '9: data.channel: "a" is not possible; expected "mean" or a whole number',
     FOLDER + 'root = "r"\nsample_rate = 9': "9: data.sample_rate: 9 is out of bounds; expected at least 1000",
     FOLDER + 'root = "r"\nmachines = []': "9: data.machines: [] is out of bounds; expected a list of at least 1",
-    FOLDER + 'root = "r"\nmachines = ["fan", "fan"]': '9: data.machines: "fan" is named twice',
+    FOLDER + 'root = "r"\nmachines = ["fan", "fan"]': '9: data.machines: "fan" is listed twice',
     FOLDER + 'root = "r"\nmachines = ["../fan"]': f'9: data.machines: "../fan": {NO_FOLDER}',
     FOLDER + 'root = "r"\non_bad_audio = "x"': '9: data.on_bad_audio: "x" is not possible; expected "stop" or "skip"',
 }
 
 
-@pytest.mark.parametrize(("text", "expected"), OF_DATA.items(), ids=OF_DATA)
-def test_a_fault_of_the_data_is_told_in_plain_words(faults: Faults, text: str, expected: str) -> None:
+@pytest.mark.parametrize(("text", "expected"), DATA_FAULTS.items(), ids=DATA_FAULTS)
+def test_a_data_fault_has_its_line(faults: Faults, text: str, expected: str) -> None:
     spec = f'asdkit = 1\n[featurizers.logmel]\nuse = "log-mel"\n{G}[data]\n{text}\n'
     assert faults(spec) == [f"spec.toml:{expected}"]
 
 
-HEAD = {
+HEAD_FAULTS = {
     "": "spec.toml:1: asdkit: missing; expected the version of the spec format: asdkit = 1",
     "asdkit = 2": "spec.toml:1: asdkit: the spec's format is 2, this asdkit reads 1; update asdkit",
     "asdkit = 0": "spec.toml:1: asdkit: 0 is out of bounds; expected at least 1",
@@ -192,12 +196,12 @@ HEAD = {
 }
 
 
-@pytest.mark.parametrize(("head", "expected"), HEAD.items(), ids=HEAD)
-def test_a_fault_of_the_spec_as_a_whole_is_told_in_plain_words(faults: Faults, head: str, expected: str) -> None:
+@pytest.mark.parametrize(("head", "expected"), HEAD_FAULTS.items(), ids=HEAD_FAULTS)
+def test_a_fault_of_a_top_level_key_has_its_line(faults: Faults, head: str, expected: str) -> None:
     assert faults(head + BASE.removeprefix("asdkit = 1") + G) == [expected]
 
 
-def test_without_data_the_spec_says_what_it_expects(faults: Faults) -> None:
+def test_a_missing_data_table_is_reported(faults: Faults) -> None:
     text = f'asdkit = 1\n[featurizers.logmel]\nuse = "log-mel"\n{G}'
     assert faults(text) == ["spec.toml:1: data: missing; expected a table [data] with layout and root"]
 
@@ -207,15 +211,15 @@ def test_without_data_the_spec_says_what_it_expects(faults: Faults) -> None:
     ["", ".hidden", "a/b", "a\\\\b", "..", "a\\nb", "end.", " a", "Jobs", "plots", "label", "scores.csv", "x" * 101],
 )
 @pytest.mark.parametrize("section", ["detectors", "systems"])
-def test_names_that_no_folder_or_column_can_have_are_refused(faults: Faults, section: str, name: str) -> None:
+def test_names_unfit_for_folders_are_refused(faults: Faults, section: str, name: str) -> None:
     rest = 'use = "group-made"' if section == "detectors" else 'members = ["G"]'
-    found = faults(f'{BASE}{G}[{section}."{name}"]\n{rest}\n')
-    assert len(found) == 1
-    assert found[0].startswith(f"spec.toml:9: {section}.")
-    assert "name" in found[0]
+    lines = faults(f'{BASE}{G}[{section}."{name}"]\n{rest}\n')
+    assert len(lines) == 1
+    assert lines[0].startswith(f"spec.toml:9: {section}.")
+    assert "name" in lines[0]
 
 
-def test_all_faults_are_told_at_once_in_the_order_of_their_lines(faults: Faults) -> None:
+def test_all_faults_are_sorted_by_line(faults: Faults) -> None:
     text = (
         BASE.replace('"folder"', '"foldr"')
         + '[systems.s]\nmembers = ["X"]\n'
@@ -233,19 +237,19 @@ def test_all_faults_are_told_at_once_in_the_order_of_their_lines(faults: Faults)
     ]
 
 
-def test_an_inherited_fault_is_told_once_where_it_is_written(faults: Faults) -> None:
+def test_an_inherited_fault_is_reported_once(faults: Faults) -> None:
     text = f'{BASE}{G}epochs = 0\n[detectors.H]\nextends = "G"\n[machines.fan.detectors.H]\nhidden = 3\n'
     assert faults(text) == ["spec.toml:9: detectors.G.epochs: 0 is out of bounds; expected at least 1"]
 
 
-def test_an_inherited_key_that_another_plugin_does_not_know_is_told_where_it_is_written(faults: Faults) -> None:
+def test_an_inherited_unknown_key_is_located_where_written(faults: Faults) -> None:
     text = f'{BASE}{G}epochs = 3\n[detectors.H]\nextends = "G"\nuse = "needy"\nwidth = 2\n'
     [fault] = faults(text)
     assert fault.startswith("spec.toml:9: detectors.H.epochs: unknown option; ")
     assert fault.endswith(" (inherited from detectors.G)")
 
 
-def test_what_is_missing_is_told_of_the_table_that_lacks_it_not_of_those_that_extend_it(faults: Faults) -> None:
+def test_a_missing_key_is_not_reported_for_extending_tables(faults: Faults) -> None:
     two = '[detectors.N]\nuse = "needy"\n[detectors.O]\nextends = "N"\nhop = 2\n'
     text = f'{BASE}{two}[detectors.P]\n[detectors.Q]\nextends = "P"\n'
     assert [line.split("; ")[0] for line in faults(text)] == [
@@ -254,7 +258,7 @@ def test_what_is_missing_is_told_of_the_table_that_lacks_it_not_of_those_that_ex
     ]
 
 
-def test_nothing_is_called_missing_where_the_table_to_extend_is_not_there(faults: Faults) -> None:
+def test_no_missing_keys_if_the_extended_table_is_missing(faults: Faults) -> None:
     text = (
         f'{BASE}{G}[detectors.H]\nextends = "GG"\nhop = 0\n[detectors.I]\nextends = "H"\n[systems.s]\nextends = "t"\n'
     )
@@ -265,12 +269,12 @@ def test_nothing_is_called_missing_where_the_table_to_extend_is_not_there(faults
     ]
 
 
-def test_a_circle_of_extends_is_told_with_its_way_round(faults: Faults) -> None:
+def test_a_circular_extends_names_its_tables(faults: Faults) -> None:
     text = f'{BASE}[detectors.A]\nextends = "B"\n[detectors.B]\nextends = "C"\n[detectors.C]\nextends = "B"\n'
-    assert faults(text) == ["spec.toml:12: detectors.C.extends: goes round in a circle: B -> C -> B"]
+    assert faults(text) == ["spec.toml:12: detectors.C.extends: circular: B -> C -> B"]
 
 
-def test_settings_that_cannot_go_together_are_told_with_the_key_at_fault(faults: Faults) -> None:
+def test_incompatible_settings_name_the_key_at_fault(faults: Faults) -> None:
     text = BASE + '[augmenters.mix]\nuse = "mix"\n[detectors.A]\nuse = "id-classifier"\nloss = "arcface"\n'
     override = '[machines.valve.detectors.A]\naugmenters = ["mix"]\n'
     expected = "loss: arcface takes no soft targets"
@@ -280,22 +284,20 @@ def test_settings_that_cannot_go_together_are_told_with_the_key_at_fault(faults:
     ]
 
 
-def test_a_detector_for_each_id_has_one_id_whatever_the_data(faults: Faults) -> None:
+def test_a_detector_for_each_id_has_one_id(faults: Faults) -> None:
     text = BASE + '[detectors.A]\nuse = "id-classifier"\nscope = "id"\n'
-    assert faults(text) == [
-        "spec.toml:7: detectors.A: one id and no augmenter that adds classes: nothing to tell apart"
-    ]
+    assert faults(text) == ["spec.toml:7: detectors.A: one id and no augmenter that adds classes: nothing to classify"]
 
 
-def test_problems_that_need_the_data_are_located_too(load: Load) -> None:
+def test_problems_that_depend_on_data_are_located(load: Load) -> None:
     spec = load(BASE + '[detectors.A]\nuse = "id-classifier"\n[machines.fan.detectors.A]\nhop = 4\n' + G)
-    text = "detectors.A: one id and no augmenter that adds classes: nothing to tell apart"
+    text = "detectors.A: one id and no augmenter that adds classes: nothing to classify"
     assert spec.problems("valve", ids=2) == []
     assert spec.problems("valve", ids=1) == [f"spec.toml:7: {text}"]
     assert spec.problems("fan", ids=1) == [f"spec.toml:9: machines.fan.{text}"]
 
 
-def test_a_broken_plugin_ends_with_its_own_exit_code_and_its_cause(load: Load) -> None:
+def test_a_broken_plugin_has_its_own_exit_code(load: Load) -> None:
     with pytest.raises(PluginError) as error:
         load(BASE + '[detectors.R]\nuse = "rotten"\n')
     assert error.value.exit_code == ExitCode.PLUGIN
@@ -305,18 +307,18 @@ def test_a_broken_plugin_ends_with_its_own_exit_code_and_its_cause(load: Load) -
     assert "asdkit-rotten" in error.value.hint
 
 
-def test_a_plugin_that_fails_in_its_check_or_has_wrong_defaults_is_called_broken(load: Load) -> None:
+def test_a_failing_check_or_wrong_default_means_broken(load: Load) -> None:
     with pytest.raises(PluginError) as error:
         load(BASE + '[detectors.F]\nuse = "fragile"\n[detectors.M]\nuse = "misled"\n')
     assert error.value.message.split("\n") == [
-        "spec.toml:8: detectors.F.use: the plugin 'fragile' is broken: it fails in checking its options "
+        "spec.toml:8: detectors.F.use: the plugin 'fragile' is broken: the check of its options failed "
         "(RuntimeError: oh no)",
         "spec.toml:10: detectors.M.use: the plugin 'misled' is broken: wrong defaults of the core's keys "
         "(frames: 0 is out of bounds; expected at least 1)",
     ]
 
 
-def test_a_broken_plugin_beside_faults_of_the_spec_is_one_of_them(load: Load) -> None:
+def test_a_broken_plugin_is_listed_among_other_faults(load: Load) -> None:
     with pytest.raises(SpecError) as error:
         load(BASE + '[detectors.R]\nuse = "rotten"\nframes = 0\n')
     assert error.value.exit_code == ExitCode.USAGE
@@ -326,7 +328,7 @@ def test_a_broken_plugin_beside_faults_of_the_spec_is_one_of_them(load: Load) ->
     ]
 
 
-def test_what_a_fault_shows_of_a_value_stays_on_one_short_line(faults: Faults) -> None:
+def test_values_in_messages_are_one_short_line(faults: Faults) -> None:
     [long] = faults(f'{BASE}{G}epochs = "{"x" * 5000}"')
     [split] = faults(BASE + G + 'epochs = """a\nb\\u001b[31m"""')
     [listed] = faults(f"{BASE}{G}epochs = {list(range(1000))}")

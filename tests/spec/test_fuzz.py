@@ -1,4 +1,4 @@
-"""Whatever a file or a ``--set`` holds, a person gets settings or an error meant for them."""
+"""Any file and any ``--set`` give settings or an error for the user."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from spec_fakes import BASE, fake_registry
 
 from asdkit.errors import AsdkitError
 from asdkit.spec import load_spec
+from tests.helpers.spec_plugins import BASE, fake_registry
 
 REGISTRY = fake_registry()
 GOOD = (
@@ -57,8 +57,8 @@ def spec_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fuzz") / "spec.toml"
 
 
-def settings_or_a_message(path: Path, data: bytes, sets: list[str]) -> bool:
-    """Whether the spec is right; anything but an `AsdkitError` fails the test."""
+def loads_or_explains(path: Path, data: bytes, sets: list[str]) -> bool:
+    """Return whether the spec loads; any error but an `AsdkitError` fails the test."""
     path.write_bytes(data)
     try:
         spec = load_spec(path, sets=sets, registry=REGISTRY)
@@ -73,40 +73,40 @@ def settings_or_a_message(path: Path, data: bytes, sets: list[str]) -> bool:
     return True
 
 
-def test_the_spec_that_is_changed_at_random_below_is_right(spec_file: Path) -> None:
-    assert settings_or_a_message(spec_file, GOOD.encode(), [])
+def test_the_unchanged_spec_loads(spec_file: Path) -> None:
+    assert loads_or_explains(spec_file, GOOD.encode(), [])
 
 
 @given(st.lists(st.sampled_from(TOKENS + WORDS), max_size=40).map("".join))
-def test_text_like_toml_gives_settings_or_a_message(spec_file: Path, text: str) -> None:
-    settings_or_a_message(spec_file, text.encode(), [])
+def test_text_like_toml_loads_or_explains(spec_file: Path, text: str) -> None:
+    loads_or_explains(spec_file, text.encode(), [])
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_give_a_message(spec_file: Path, data: bytes) -> None:
-    assert not settings_or_a_message(spec_file, data, [])
+def test_any_bytes_are_explained(spec_file: Path, data: bytes) -> None:
+    assert not loads_or_explains(spec_file, data, [])
 
 
 @settings(max_examples=300)
 @given(st.data())
-def test_a_right_spec_changed_at_random_gives_settings_or_a_message(spec_file: Path, data: st.DataObject) -> None:
+def test_a_randomly_changed_spec_loads_or_explains(spec_file: Path, data: st.DataObject) -> None:
     text = GOOD
     for _ in range(data.draw(st.integers(1, 4))):
         begin = data.draw(st.integers(0, len(text)))
         end = begin + data.draw(st.integers(0, 12))
         text = text[:begin] + data.draw(st.sampled_from(["", *TOKENS, *WORDS])) + text[end:]
-    settings_or_a_message(spec_file, text.encode(), [])
+    loads_or_explains(spec_file, text.encode(), [])
 
 
 @settings(max_examples=300)
 @given(st.lists(st.tuples(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4), VALUES), max_size=3))
 @example([(["detectors", "detectors"], "[]"), (["detectors"], "1")])
-def test_any_value_at_any_key_gives_settings_or_a_message(spec_file: Path, edits: list[tuple[list[str], str]]) -> None:
+def test_any_value_at_any_key_loads_or_explains(spec_file: Path, edits: list[tuple[list[str], str]]) -> None:
     sets = [f"{'.'.join(keys)}={value}" for keys, value in edits]
-    settings_or_a_message(spec_file, GOOD.encode(), sets)
+    loads_or_explains(spec_file, GOOD.encode(), sets)
 
 
 @given(st.lists(st.text(max_size=30), max_size=3))
-def test_any_set_gives_settings_or_a_message(spec_file: Path, sets: list[str]) -> None:
-    settings_or_a_message(spec_file, GOOD.encode(), sets)
-    settings_or_a_message(spec_file, GOOD.encode(), [f"detectors.G.{text}" for text in sets])
+def test_any_set_loads_or_explains(spec_file: Path, sets: list[str]) -> None:
+    loads_or_explains(spec_file, GOOD.encode(), sets)
+    loads_or_explains(spec_file, GOOD.encode(), [f"detectors.G.{text}" for text in sets])
