@@ -32,7 +32,7 @@ from asdkit.audio import Wave
 from asdkit.config import AugmenterConfig, Config, DetectorConfig, JobOutline, NetworkConfig
 from asdkit.context import Context, Scalar, State, StateValue
 from asdkit.errors import AsdkitError, AsdkitWarning, NotFitted, Stopped
-from asdkit.features import Features, FloatArray, IntArray, Windows, cut_windows, frame_count
+from asdkit.features import Features, FloatArray, IntArray, Windows, cut_windows
 from asdkit.interfaces import (
     API_VERSION,
     Detector,
@@ -44,11 +44,11 @@ from asdkit.interfaces import (
     WindowAugmenter,
     hookimpl,
 )
+from asdkit.kernels import frame_count, log_mel, mel_centres
 
 if TYPE_CHECKING:
-    from asdkit.kernels import gather, log_mel
+    from asdkit.kernels import gather
     from asdkit.kernels.jit import kernel
-    from asdkit.kernels.mel import mel_centres
     from asdkit.training import NetworkDetector, WindowNetwork
 
 __all__ = [
@@ -92,9 +92,7 @@ __all__ = [
 
 _LAZY = {
     "kernel": "asdkit.kernels.jit",
-    "log_mel": "asdkit.kernels",
     "gather": "asdkit.kernels",
-    "mel_centres": "asdkit.kernels.mel",
     "NetworkDetector": "asdkit.training",
     "WindowNetwork": "asdkit.training",
 }

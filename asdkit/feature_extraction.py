@@ -1,4 +1,7 @@
-"""Filling a machine's packed features: decoding and kernels overlap over threads, order is fixed, memory bounded."""
+"""Extract the features of a machine's clips into one packed matrix.
+
+Threads decode and featurize clips at once; the order of clips is fixed, and memory is bounded.
+"""
 
 from __future__ import annotations
 
@@ -7,33 +10,29 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from asdkit.audio import Wave
 from asdkit.errors import DataError, Stopped
 from asdkit.features import Features, FloatArray, IntArray
+from asdkit.interfaces import Featurizer
 
-if TYPE_CHECKING:
-    from asdkit.audio import Wave
-    from asdkit.interfaces import Featurizer
-
-
-_PATIENCE = 0.1  # seconds between two reports of progress
+_PROGRESS_INTERVAL = 0.1  # seconds between two calls of `progress`
 
 
 @dataclass(frozen=True)
 class WaveSource:
-    """A clip to be made features of.
+    """A clip to featurize.
 
     Attributes
     ----------
     name
-        What messages call it: its path, with the variant if it is one.
+        The clip in messages: its path, and the variant if it has one.
     samples
-        Length of the wave that `read` gives, known beforehand.
+        Length of the wave that `read` returns, known beforehand.
     read
-        Gives the wave; may be called from any thread, and at most once.
+        Returns the wave; called from any thread, at most once.
     """
 
     name: str
@@ -50,82 +49,59 @@ def fill_features(
     path: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
-    on_error: Callable[[int, Exception], None] | None = None,
 ) -> Features:
-    """Featurise clips into one packed matrix.
+    """Featurize clips into one packed matrix.
 
-    Each thread reads a clip and writes its frames straight into the clip's rows, so that no more than one wave a
-    thread is held and the result does not depend on how threads take turns.
+    Each thread reads a clip and writes its frames into the clip's rows. So no more than one wave per thread is in
+    memory, and the result does not depend on the order in which threads run.
 
     Parameters
     ----------
     featurizer
-        Makes frames of waves.
+        Converts waves into frames.
     sources
-        The clips, in the order that they get in the matrix.
+        The clips, in the order of the matrix.
     sample_rate
-        Samples a second of all waves.
+        Samples per second of all waves.
     threads
-        How many clips to read and featurise at once.
+        Number of clips to read and featurize at once.
     path
-        File to keep the matrix in (raw float32, row after row), as a memory map; None keeps it in memory.
+        File of the matrix (raw float32, row after row), used as a memory map; None keeps the matrix in memory.
     progress
-        Called as ``progress(done, total)`` some ten times a second, and at the end, in the calling thread.
+        Called as ``progress(done, total)`` about ten times per second, and at the end, in the calling thread.
     should_stop
-        Asked as often, in the calling thread.
-    on_error
-        Called as ``on_error(index, error)``, in the calling thread, for a clip that could not be read or featurised.
-        If it returns, the clip is left out: the features have one clip fewer. Without it the error is raised.
-
-    Returns
-    -------
-    Features
-        The clips in order, those left out excepted.
+        Called as often, in the calling thread.
 
     Raises
     ------
     DataError
-        If a wave has another number of samples than was planned.
+        If a wave does not have the expected number of samples, or frames are not finite.
     Stopped
-        If `should_stop` said so.
+        If `should_stop` returned True.
     Exception
-        What reading or featurising a clip raised, unless `on_error` takes it.
+        The error of reading or featurizing a clip.
     """
     rows = np.array([featurizer.rows(source.samples) for source in sources], dtype=np.int64)
     offsets = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
-    frames = _matrix(int(offsets[-1]), featurizer.bands, path)
-    work = _Work(featurizer, sources, sample_rate, frames, offsets)
-    left_out: list[int] = []
-    done = 0
-    workers = [threading.Thread(target=work.run, daemon=True) for _ in range(max(1, threads))]
-    for worker in workers:
-        worker.start()
-    try:
-        while done < len(sources):
-            results = work.next_results()
-            for index, error in results:
-                if error is None:
-                    continue
-                if on_error is None or not isinstance(error, Exception):
-                    raise error
-                on_error(index, error)
-                left_out.append(index)
-            done += len(results)
-            if progress is not None:
-                progress(done, len(sources))
-            if should_stop is not None and should_stop():
-                raise Stopped("stopped while features were made")
-    finally:
-        work.stop()
-        for worker in workers:
-            worker.join()
-    if left_out:
-        frames, offsets = _close_gaps(frames, offsets, rows, left_out)
+    frames = _empty_matrix(int(offsets[-1]), featurizer.bands, path)
+    queue = _ClipQueue(featurizer, sources, sample_rate, frames, offsets)
+    queue.run(threads, progress, should_stop)
     return Features(frames, offsets, featurizer.scale)
 
 
-class _Work:
-    """Clips still to do, which threads take in order, and what came of those done."""
+def _empty_matrix(rows: int, bands: int, path: Path | None) -> FloatArray:
+    if path is None or rows == 0:
+        return np.empty((rows, bands), np.float32)
+    with path.open("wb") as file:
+        if hasattr(os, "posix_fallocate"):  # a full disk raises here, instead of a signal when a page is written
+            os.posix_fallocate(file.fileno(), 0, rows * bands * 4)
+        else:
+            file.truncate(rows * bands * 4)
+    return np.memmap(path, np.float32, "r+", shape=(rows, bands))
+
+
+class _ClipQueue:
+    """Clips that threads featurize in order."""
 
     def __init__(
         self,
@@ -141,13 +117,47 @@ class _Work:
         self._frames = frames
         self._offsets = offsets.tolist()
         self._next = iter(range(len(sources)))
-        self._results: list[tuple[int, BaseException | None]] = []
-        self._left = len(sources)
-        self._changed = threading.Condition()
+        self._done = 0
+        self._error: BaseException | None = None
         self._stopping = False
+        self._changed = threading.Condition()
 
-    def run(self) -> None:
-        """Do clips until none is left."""
+    def run(
+        self, threads: int, progress: Callable[[int, int], None] | None, should_stop: Callable[[], bool] | None
+    ) -> None:
+        """Featurize all clips; raises the first error."""
+        workers = [threading.Thread(target=self._work, daemon=True) for _ in range(max(1, threads))]
+        for worker in workers:
+            worker.start()
+        total, done = len(self._sources), 0
+        try:
+            while done < total:
+                done = self._wait()
+                if progress is not None:
+                    progress(done, total)
+                if should_stop is not None and should_stop():
+                    raise Stopped("stopped during feature extraction")
+        finally:
+            with self._changed:
+                self._stopping = True
+            for worker in workers:
+                worker.join()
+
+    def _wait(self) -> int:
+        """Number of finished clips, after an error, the end, or a tenth of a second.
+
+        Waking the caller for each clip would take longer than reading the clip.
+        """
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._done == len(self._sources) or self._error is not None, _PROGRESS_INTERVAL
+            )
+            if self._error is not None:
+                raise self._error
+            return self._done
+
+    def _work(self) -> None:
+        """Featurize clips until none is left."""
         while True:
             with self._changed:
                 index = None if self._stopping else next(self._next, None)
@@ -159,26 +169,11 @@ class _Work:
             except BaseException as raised:
                 error = raised
             with self._changed:
-                self._results.append((index, error))
-                self._left -= 1
-                if error is not None or self._left == 0:
+                self._done += 1
+                if self._error is None:
+                    self._error = error
+                if error is not None or self._done == len(self._sources):
                     self._changed.notify()
-
-    def next_results(self) -> list[tuple[int, BaseException | None]]:
-        """Clips done of late, and what went wrong with each.
-
-        Waits for a failure, the end, or a tenth of a second: to wake the caller for each clip would cost more than
-        reading it.
-        """
-        with self._changed:
-            self._changed.wait_for(lambda: self._left == 0 or any(error for _, error in self._results), _PATIENCE)
-            results, self._results = self._results, []
-        return results
-
-    def stop(self) -> None:
-        """Let threads end after the clip that they are at."""
-        with self._changed:
-            self._stopping = True
 
     def _fill(self, index: int) -> None:
         source = self._sources[index]
@@ -186,32 +181,9 @@ class _Work:
         if len(wave) != source.samples:
             raise DataError(
                 f"{source.name}: has {len(wave)} samples, but {source.samples} were expected",
-                hint="Did the file change while features were made? Run again.",
+                hint="Did the file change during feature extraction? Run again.",
             )
         rows = self._frames[self._offsets[index] : self._offsets[index + 1]]
         self._featurizer.fill(wave, self._sample_rate, rows)
         if not np.isfinite(rows).all():
-            raise DataError(f"{source.name}: the featurizer gave frames that are NaN or infinite")
-
-
-def _matrix(rows: int, bands: int, path: Path | None) -> FloatArray:
-    if path is None or rows == 0:
-        return np.empty((rows, bands), np.float32)
-    with path.open("wb") as file:
-        if hasattr(os, "posix_fallocate"):  # a full disk says so here, not as a signal when a page is written
-            os.posix_fallocate(file.fileno(), 0, rows * bands * 4)
-        else:
-            file.truncate(rows * bands * 4)
-    return np.memmap(path, np.float32, "r+", shape=(rows, bands))
-
-
-def _close_gaps(
-    frames: FloatArray, offsets: IntArray, rows: IntArray, left_out: Sequence[int]
-) -> tuple[FloatArray, IntArray]:
-    """Move the rows of later clips over those of clips left out."""
-    kept = np.delete(np.arange(len(rows)), left_out)
-    packed = np.concatenate([[0], np.cumsum(rows[kept])]).astype(np.int64)
-    for place, clip in enumerate(kept):
-        if packed[place] != offsets[clip]:
-            frames[packed[place] : packed[place + 1]] = frames[offsets[clip] : offsets[clip + 1]]
-    return frames[: packed[-1]], packed
+            raise DataError(f"{source.name}: the featurizer returned frames that are NaN or infinite")

@@ -1,7 +1,7 @@
 """Packed features of many clips, and windows that are views of them.
 
-All clips of one machine lie in one matrix, one after the other, so that a window of 5 frames (640 numbers) or of
-64 frames (64x128) is a run of consecutive rows. Nothing is ever stacked: a batch is a gather of rows.
+All clips of one machine lie in one matrix, one after the other, so a window of 5 frames (640 numbers) or of 64 frames
+(64x128) is a run of consecutive rows. Windows are never stacked in advance: a batch is a gather of rows.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Features:
     offsets
         [int64, ``[clips + 1]``] Clip ``i`` is ``frames[offsets[i]:offsets[i + 1]]``.
     scale
-        ``"db"`` or ``"power"``: what the numbers are, as the featurizer says.
+        ``"db"`` or ``"power"``: the scale of the numbers, as the featurizer declares it.
     """
 
     frames: FloatArray
@@ -56,7 +56,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Windows:
-    """Runs of consecutive frames that never cross the end of a clip: just their first rows.
+    """Runs of consecutive frames that never cross the end of a clip, stored as their first rows.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class Windows:
         return len(self.offsets) - 1
 
     def clip_of(self) -> IntArray:
-        """Index of the clip that each window lies in [int64, ``[windows]``]."""
+        """Index of each window's clip [int64, ``[windows]``]."""
         return np.repeat(np.arange(self.clips, dtype=np.int64), np.diff(self.offsets))
 
 
@@ -91,16 +91,23 @@ def cut_windows(offsets: IntArray, frames: int | Literal["clip"], hop: int = 1) 
     Parameters
     ----------
     offsets
-        [int64, ``[clips + 1]``] Where each clip begins, as in `Features`.
+        [int64, ``[clips + 1]``] First row of each clip, as in `Features`.
     frames
-        Frames of a window, or ``"clip"`` for one window a clip.
+        Frames of a window, or ``"clip"`` for one window per clip.
     hop
-        Frames from one window's start to the next.
+        Frames from the start of one window to the next.
 
     Returns
     -------
     Windows
         A clip shorter than a window has none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from asdkit.api import cut_windows
+    >>> cut_windows(np.array([0, 4, 9]), frames=3).starts
+    array([0, 1, 4, 5, 6])
     """
     if frames == "clip":
         return Windows(offsets[:-1].copy(), np.arange(len(offsets), dtype=np.int64), "clip")
@@ -112,10 +119,3 @@ def cut_windows(offsets: IntArray, frames: int | Literal["clip"], hop: int = 1) 
     within = np.arange(window_offsets[-1], dtype=np.int64) - np.repeat(window_offsets[:-1], counts)
     starts = np.repeat(offsets[:-1], counts) + within * hop
     return Windows(starts, window_offsets, frames)
-
-
-def frame_count(n_samples: int, *, n_fft: int = 1024, hop_length: int = 512, center: bool = True) -> int:
-    """How many frames a wave of `n_samples` samples has; without centring, none if it is shorter than `n_fft`."""
-    if center:
-        n_samples += 2 * (n_fft // 2)
-    return 1 + (n_samples - n_fft) // hop_length if n_samples >= n_fft else 0

@@ -1,35 +1,44 @@
-"""Kernels: bare loops over arrays, compiled by Numba. No I/O, no classes.
+"""Kernels: loops over arrays, compiled by Numba. No I/O; the caller owns inputs and outputs.
 
-Numba is imported when the first kernel is asked for, not with this package, and compiles a kernel when it is first
-called.
+- `log_mel`: `stft`, `mel_spectrogram`, `log_mel`, `power_to_db`; `framing` counts frames and weights their samples
+- `mel`: `mel_filters`, `mel_centres`
+- `windows`: `gather` copies windows into a batch, `draw` samples windows for an epoch
+- `bootstrap`: areas under ROC curves of random weights
+- `jit`: how kernels are compiled and cached
+- `fallback`: selects `log_mel_simd`, over the vector type of `simd` and the transform of `fft`, or `log_mel_plain`
+
+Numba is imported on first use, and compiles a kernel when it is first called.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from asdkit.features import frame_count
+from asdkit.kernels.framing import frame_count
+
+# This import comes before any other of the submodule `log_mel`, so that the name is the function's.
+from asdkit.kernels.log_mel import log_mel, mel_spectrogram, power_to_db, stft
+from asdkit.kernels.mel import mel_centres, mel_filters
 
 if TYPE_CHECKING:
-    from asdkit.kernels.decibel import power_to_db
-    from asdkit.kernels.log_mel import log_mel, mel_spectrogram, stft
-    from asdkit.kernels.mel import mel_filters
     from asdkit.kernels.windows import draw, gather
 
-__all__ = ["draw", "frame_count", "gather", "log_mel", "mel_filters", "mel_spectrogram", "power_to_db", "stft"]
+__all__ = [
+    "draw",
+    "frame_count",
+    "gather",
+    "log_mel",
+    "mel_centres",
+    "mel_filters",
+    "mel_spectrogram",
+    "power_to_db",
+    "stft",
+]
 
-_HOMES = {
-    "draw": "windows",
-    "gather": "windows",
-    "log_mel": "log_mel",
-    "mel_filters": "mel",
-    "mel_spectrogram": "log_mel",
-    "power_to_db": "decibel",
-    "stft": "log_mel",
-}
+_LAZY = {"draw": "asdkit.kernels.windows", "gather": "asdkit.kernels.windows"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = globals()[name] = getattr(import_module(f"asdkit.kernels.{_HOMES[name]}"), name)
+    if name in _LAZY:
+        value = globals()[name] = getattr(import_module(_LAZY[name]), name)
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,50 +13,46 @@ IntArray = npt.NDArray[np.int64]
 
 @kernel
 def weighted_areas(
-    places: IntArray, labels: IntArray, normal: FloatArray, anomaly: FloatArray, max_fpr: float, out: FloatArray
+    ranks: IntArray, labels: IntArray, normal: FloatArray, anomaly: FloatArray, max_fpr: float, out: FloatArray
 ) -> None:
     """Compute AUC and partial AUC of each resample, in one pass down the ranking.
 
-    The mass of a class lies in the gaps between its clips, one weight a gap, spread evenly over what the clips of the
-    other class divide it into (a histospline). A clip's weight is that of the gap above it, the last weight that of
-    the gap below all. Clips of equal score have no gap between them: their mass lies on the score itself.
+    The mass of a class lies in the gaps between its clips, one weight per gap, spread evenly over the pieces into
+    which the clips of the other class divide the gap (a histospline). A clip's weight is that of the gap above it, and
+    the last weight that of the gap below all clips. Clips of equal score have no gap between them: their mass lies on
+    the score itself.
 
     Parameters
     ----------
-    places
-        [int64, ``[clips]``] Place of each clip in the ranking, ascending, 0 for the highest score; clips of equal
-        score share one.
+    ranks
+        [int64, ``[clips]``] Rank of each clip, ascending, 0 for the highest score; clips of equal score share one.
     labels
-        [int64, ``[clips]``] 0 normal, 1 anomaly, in the order of `places`.
+        [int64, ``[clips]``] 0 normal, 1 anomaly, in the order of `ranks`.
     normal, anomaly
         [float64, ``[resamples, normal + 1]`` and ``[resamples, anomaly + 1]``] Weights of the gaps, from the top.
     max_fpr
-        Up to which false positive rate the partial area goes.
+        False positive rate at which the partial area ends.
     out
-        [float64, ``[resamples, 2]``] Written: the area under the curve, and that of the part up to `max_fpr` divided
-        by `max_fpr`.
+        [float64, ``[resamples, 2]``] Written: the area under the curve, and the area up to `max_fpr` divided by
+        `max_fpr`.
+
+    Examples
+    --------
+    >>> out = np.empty((1, 2))
+    >>> weighted_areas(np.array([0, 1]), np.array([1, 0]), np.ones((1, 2)), np.ones((1, 2)), 0.1, out)
+    >>> out
     """
-    clips, pieces = len(places), places[-1] + 2
-    counts = np.zeros((2, pieces), np.int64)  # clips on each place
-    for i in range(clips):
-        counts[labels[i], places[i]] += 1
-    shares = np.ones((2, pieces))  # of its gap, for the piece above each place
-    for label in range(2):
-        first = 0
-        for piece in range(pieces):
-            if counts[label, piece] > 0 or piece == pieces - 1:
-                shares[label, first : piece + 1] = 1.0 / (piece + 1 - first)
-                first = piece + 1
+    counts, shares = _pieces(ranks, labels)
     for b in range(len(out)):
         limit = max_fpr * normal[b].sum()
-        false = true = whole = part = 0.0
-        n = a = 0  # the gaps that the way down has come to
-        for piece in range(pieces):
+        false = true = area = partial = 0.0
+        n = a = 0  # the next gap of each class
+        for piece in range(counts.shape[1]):
             right, up = normal[b, n] * shares[0, piece], anomaly[b, a] * shares[1, piece]
-            whole += right * (true + up / 2)
+            area += right * (true + up / 2)
             if false < limit:
                 width = min(right, limit - false)
-                part += width * (true + up * width / right / 2)
+                partial += width * (true + up * width / right / 2)
             false += right
             true += up
             right = up = 0.0
@@ -67,11 +63,28 @@ def weighted_areas(
                 up = anomaly[b, a + 1 : a + counts[1, piece]].sum()
                 a += counts[1, piece]
             if right > 0 or up > 0:  # equal scores: a straight piece of the curve
-                whole += right * (true + up / 2)
+                area += right * (true + up / 2)
                 if right > 0 and false < limit:
                     width = min(right, limit - false)
-                    part += width * (true + up * width / right / 2)
+                    partial += width * (true + up * width / right / 2)
                 false += right
                 true += up
-        out[b, 0] = whole / (false * true)
-        out[b, 1] = part / (limit * true)
+        out[b, 0] = area / (false * true)
+        out[b, 1] = partial / (limit * true)
+
+
+@kernel
+def _pieces(ranks: IntArray, labels: IntArray) -> tuple[IntArray, FloatArray]:
+    """Clips of each class at each rank, and the share of its gap that the piece above each rank has."""
+    pieces = ranks[-1] + 2
+    counts = np.zeros((2, pieces), np.int64)
+    for i in range(len(ranks)):
+        counts[labels[i], ranks[i]] += 1
+    shares = np.ones((2, pieces))
+    for label in range(2):
+        first = 0
+        for piece in range(pieces):
+            if counts[label, piece] > 0 or piece == pieces - 1:
+                shares[label, first : piece + 1] = 1.0 / (piece + 1 - first)
+                first = piece + 1
+    return counts, shares

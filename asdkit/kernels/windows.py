@@ -1,4 +1,4 @@
-"""Windows of a packed matrix: gathering them into a batch, and drawing which to gather."""
+"""Windows of a packed matrix: copy them into a batch, and sample which windows an epoch uses."""
 
 from __future__ import annotations
 
@@ -6,24 +6,16 @@ import numpy as np
 import numpy.typing as npt
 
 from asdkit.kernels.jit import kernel
-from asdkit.kernels.lanes import LANES, load_at, prefetch, store_at
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
-_AHEAD = 8192  # numbers, 32 kB: how far before its use memory is asked for
-
 
 def gather(
-    frames: FloatArray,
-    starts: IntArray,
-    length: int,
-    out: FloatArray,
-    mean: FloatArray | None = None,
-    scale: FloatArray | None = None,
-    groups: IntArray | None = None,
-) -> FloatArray:
-    """Copy windows, runs of consecutive rows, into a batch; standardise them in the same pass if asked to.
+    frames: FloatArray, starts: IntArray, length: int, out: FloatArray, mean: FloatArray | None = None,
+    scale: FloatArray | None = None, groups: IntArray | None = None,
+) -> FloatArray:  # fmt: skip
+    """Copy windows, which are runs of consecutive rows, into a batch; optionally standardize them in the same pass.
 
     Releases the GIL.
 
@@ -36,12 +28,12 @@ def gather(
     length
         Rows of a window.
     out
-        [float32, ``[at least batch, length, bands]``, C-contiguous] Where to write; the caller's own.
+        [float32, ``[at least batch, length, bands]``, C-contiguous] The caller's buffer, written.
     mean, scale
-        [float32, ``[bands]``] Both or neither: what is written is ``(frames - mean) * scale``. There may be several
-        means [``[groups, bands]``].
+        [float32, ``[bands]``] Both or neither: write ``(frames - mean) * scale``. With `groups`, `mean` has one row
+        per group [``[groups, bands]``].
     groups
-        [int64, ``[batch]``] Which of several means each window is taken about.
+        [int64, ``[batch]``] Row of `mean` for each window.
 
     Returns
     -------
@@ -51,37 +43,89 @@ def gather(
     Raises
     ------
     ValueError
-        If shapes do not fit together.
+        If the shapes do not match.
     IndexError
-        If a window reaches beyond the matrix, or has a group that there is no mean of.
+        If a window lies outside the matrix, or `mean` has no row for its group.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from asdkit.kernels import gather
+    >>> frames = np.arange(6, dtype=np.float32).reshape(3, 2)
+    >>> gather(frames, np.array([1]), 2, np.empty((1, 2, 2), np.float32))
+    array([[[2., 3.],
+            [4., 5.]]], dtype=float32)
     """
-    if frames.ndim != 2 or starts.ndim != 1 or starts.dtype != np.int64:
-        raise ValueError(f"frames must be 2-d, starts 1-d int64; not {frames.ndim}-d, {starts.ndim}-d {starts.dtype}")
-    if not out.flags.writeable:
-        raise ValueError("out must be writable")
+    _check_arrays(frames, starts, length, out)
     batch, bands = len(starts), frames.shape[1]
-    for name, array in (("frames", frames), ("out", out)):
-        if array.dtype != np.float32 or not array.flags.c_contiguous:
-            raise ValueError(f"{name} must be C-contiguous float32")
-    if out.ndim != 3 or out.shape[0] < batch or out.shape[1:] != (length, bands):
-        raise ValueError(f"out has shape {out.shape}, but [at least {batch}, {length}, {bands}] is needed")
     if (mean is None) != (scale is None):
         raise ValueError("give both mean and scale, or neither")
     if mean is None or scale is None:
-        beyond = _gather(frames, starts, length, out)
+        outside = _gather(frames, starts, length, out)
     else:
         if mean.shape[-1:] != (bands,) or mean.ndim != (1 if groups is None else 2) or scale.shape != (bands,):
             raise ValueError(f"mean and scale must have shape ({bands},), not {mean.shape} and {scale.shape}")
         means = np.ascontiguousarray(np.atleast_2d(mean))
-        of = _groups(groups, batch, len(means))
-        beyond = _gather_standardised(frames, starts, length, out, means, scale, of)
-    if beyond >= 0:
-        first = int(starts[beyond])
-        raise IndexError(f"window {beyond} is rows {first} to {first + length} of a matrix of {len(frames)} rows")
+        mean_rows = _mean_rows(groups, batch, len(means))
+        outside = _gather_standardized(frames, starts, length, out, means, scale, mean_rows)
+    if outside >= 0:
+        first = int(starts[outside])
+        raise IndexError(f"window {outside} is rows {first} to {first + length} of a matrix of {len(frames)} rows")
     return out[:batch]
 
 
-def _groups(groups: IntArray | None, batch: int, means: int) -> IntArray:
+def draw(offsets: IntArray, rng: np.random.Generator, per_clip: int | None = None) -> IntArray:
+    """Sample windows for an epoch: uniformly, without replacement, in random order.
+
+    Parameters
+    ----------
+    offsets
+        [int64, ``[clips + 1]``] Windows of clip ``i`` are those from ``offsets[i]`` up to ``offsets[i + 1]``.
+    rng
+        The only source of randomness.
+    per_clip
+        Number of windows to sample from each clip; a clip with fewer gives all of its own. None samples all windows.
+
+    Returns
+    -------
+    indices
+        [int64, ``[sampled]``] Numbers of the windows: indices into ``Windows.starts``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from asdkit.kernels import draw
+    >>> indices = draw(np.array([0, 10, 20]), np.random.default_rng(0), per_clip=3)
+    >>> np.sort(indices // 10)  # clip of each window
+    array([0, 0, 0, 1, 1, 1])
+    """
+    if per_clip is None:
+        return rng.permutation(np.arange(offsets[0], offsets[-1]))
+    if per_clip < 1:
+        raise ValueError(f"per_clip must be at least 1, not {per_clip}")
+    counts = np.diff(offsets)
+    if (counts < 0).any():
+        raise ValueError("offsets must not decrease")
+    sampled = np.empty(np.minimum(counts, per_clip).sum(), np.int64)
+    _sample(offsets, per_clip, rng.random(len(sampled)), sampled)
+    rng.shuffle(sampled)
+    return sampled
+
+
+def _check_arrays(frames: FloatArray, starts: IntArray, length: int, out: FloatArray) -> None:
+    if frames.ndim != 2 or starts.ndim != 1 or starts.dtype != np.int64:
+        raise ValueError(f"frames must be 2-d, starts 1-d int64; not {frames.ndim}-d, {starts.ndim}-d {starts.dtype}")
+    if not out.flags.writeable:
+        raise ValueError("out must be writable")
+    for name, array in (("frames", frames), ("out", out)):
+        if array.dtype != np.float32 or not array.flags.c_contiguous:
+            raise ValueError(f"{name} must be C-contiguous float32")
+    batch, bands = len(starts), frames.shape[1]
+    if out.ndim != 3 or out.shape[0] < batch or out.shape[1:] != (length, bands):
+        raise ValueError(f"out has shape {out.shape}, but [at least {batch}, {length}, {bands}] is needed")
+
+
+def _mean_rows(groups: IntArray | None, batch: int, means: int) -> IntArray:
     if groups is None:
         return np.zeros(batch, np.int64)
     if groups.shape != (batch,) or groups.dtype != np.int64:
@@ -91,99 +135,55 @@ def _groups(groups: IntArray | None, batch: int, means: int) -> IntArray:
     return np.ascontiguousarray(groups)
 
 
-def draw(offsets: IntArray, rng: np.random.Generator, per_clip: int | None = None) -> IntArray:
-    """Draw windows for an epoch: uniformly, without replacement, in random order.
-
-    Parameters
-    ----------
-    offsets
-        [int64, ``[clips + 1]``] Windows of clip ``i`` are those from ``offsets[i]`` up to ``offsets[i + 1]``.
-    rng
-        The only source of randomness.
-    per_clip
-        How many windows of each clip to draw, all of a clip that has fewer; None draws all windows.
-
-    Returns
-    -------
-    indices
-        [int64, ``[drawn]``] Numbers of the windows: indices into ``Windows.starts``.
-    """
-    if per_clip is None:
-        return rng.permutation(np.arange(offsets[0], offsets[-1]))
-    if per_clip < 1:
-        raise ValueError(f"per_clip must be at least 1, not {per_clip}")
-    counts = np.diff(offsets)
-    if (counts < 0).any():
-        raise ValueError("offsets must not decrease")
-    drawn = np.empty(np.minimum(counts, per_clip).sum(), np.int64)
-    _draw(offsets, per_clip, rng.random(len(drawn)), drawn)
-    rng.shuffle(drawn)
-    return drawn
-
-
 @kernel
 def _gather(frames: FloatArray, starts: IntArray, length: int, out: FloatArray) -> int:
-    """Copy windows; return the first that reaches beyond the matrix, or -1.
+    """Copy windows; return the number of the first one outside the matrix, or -1.
 
-    A window is one run of memory, but the next lies anywhere: asking for it while this one is copied makes the whole
-    as fast as copying one long run (half as fast again as without).
+    Indexing by three loops is twice as fast as copying by slice or over flat arrays, and compiles faster.
     """
-    bands = frames.shape[1]
-    numbers = length * bands
-    ahead = max(1, _AHEAD // max(numbers, 1))
     for b in range(len(starts)):
-        if starts[b] < 0 or starts[b] > len(frames) - length:
+        first = starts[b]
+        if first < 0 or first > len(frames) - length:
             return b
-        begin, to = starts[b] * bands, b * numbers
-        later = starts[min(b + ahead, len(starts) - 1)] * bands
-        for i in range(0, numbers - LANES + 1, LANES):
-            prefetch(frames, later + i)
-            store_at(out, to + i, load_at(frames, begin + i))
-        for i in range(numbers // LANES * LANES, numbers):
-            out.flat[to + i] = frames.flat[begin + i]
+        for t in range(length):
+            for k in range(frames.shape[1]):
+                out[b, t, k] = frames[first + t, k]
     return -1
 
 
 @kernel
-def _gather_standardised(
+def _gather_standardized(
     frames: FloatArray,
     starts: IntArray,
     length: int,
     out: FloatArray,
     mean: FloatArray,
     scale: FloatArray,
-    of: IntArray,
+    mean_rows: IntArray,
 ) -> int:
-    """As `_gather`, and standardise about a row of `mean`: `LANES` bands at a time, those left over one by one."""
-    bands = frames.shape[1]
-    ahead = max(1, _AHEAD // max(length * bands, 1))
+    """As `_gather`, but subtract a row of `mean` and multiply by `scale`."""
     for b in range(len(starts)):
-        if starts[b] < 0 or starts[b] > len(frames) - length:
+        first, row = starts[b], mean_rows[b]
+        if first < 0 or first > len(frames) - length:
             return b
-        later = starts[min(b + ahead, len(starts) - 1)]
-        its = of[b] * bands
         for t in range(length):
-            row, to = (starts[b] + t) * bands, (b * length + t) * bands
-            for k in range(0, bands - LANES + 1, LANES):
-                prefetch(frames, (later + t) * bands + k)
-                store_at(out, to + k, (load_at(frames, row + k) - load_at(mean, its + k)) * load_at(scale, k))
-            for k in range(bands // LANES * LANES, bands):
-                out[b, t, k] = (frames[starts[b] + t, k] - mean[of[b], k]) * scale[k]
+            for k in range(frames.shape[1]):
+                out[b, t, k] = (frames[first + t, k] - mean[row, k]) * scale[k]
     return -1
 
 
 @kernel
-def _draw(offsets: IntArray, per_clip: int, chances: npt.NDArray[np.float64], drawn: IntArray) -> None:
+def _sample(offsets: IntArray, per_clip: int, uniform: npt.NDArray[np.float64], sampled: IntArray) -> None:
     """Robert Floyd's algorithm for each clip: every set of windows is equally likely."""
-    at = 0
+    count = 0
     for clip in range(len(offsets) - 1):
         windows = offsets[clip + 1] - offsets[clip]
-        first = at
+        first = count
         for last in range(windows - min(windows, per_clip), windows):
-            choice = offsets[clip] + np.int64(chances[at] * (last + 1))
-            for i in range(first, at):
-                if drawn[i] == choice:
+            choice = offsets[clip] + np.int64(uniform[count] * (last + 1))
+            for i in range(first, count):
+                if sampled[i] == choice:
                     choice = offsets[clip] + last
                     break
-            drawn[at] = choice
-            at += 1
+            sampled[count] = choice
+            count += 1

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from asdkit.kernels import frontend, lowering, spectra
-from asdkit.kernels.lanes import LANES, TILE, load, load_tile, spread, store
-from asdkit.kernels.mel import mel_bands
+from asdkit.kernels import fft
+from asdkit.kernels.framing import frame_weights
+from asdkit.kernels.log_mel_simd import _work, mel_bands
+from asdkit.kernels.mel import mel_bank, mel_filters
+from asdkit.kernels.simd import LANES, TILE, load, load_tile, spread, store
 from benchmarks.harness import OURS, Result, confined, summary
-
-assert lowering  # teaches Numba about lanes
 
 SUITE = "limits"
 TURNS = 1000
@@ -92,13 +92,13 @@ def _load(wave: Any, work: Any, turns: int) -> None:
 @njit(nogil=True, fastmath=False)
 def _first(wave: Any, window: Any, tables: Any, work: Any, turns: int) -> None:
     for i in range(turns):
-        spectra.first_pass(wave, (i % 8) * LANES * HOP, HOP, window, tables.twiddles, work)
+        fft.first_pass(wave, (i % 8) * LANES * HOP, HOP, window, tables.twiddles, work)
 
 
 @njit(nogil=True, fastmath=False)
 def _others(work: Any, tables: Any, power: Any, turns: int) -> None:
     for _ in range(turns):
-        spectra.other_passes(work, tables, False, power)
+        fft.remaining_passes(work, tables, False, power)
 
 
 @njit(nogil=True, fastmath=False)
@@ -110,7 +110,7 @@ def _mel(power: Any, bank: Any, decibels: bool, bands: Any, turns: int) -> None:
 @njit(nogil=True, fastmath=False)
 def _store(bands: Any, out: Any, turns: int) -> None:
     for i in range(turns):
-        spectra.store_block(bands, out.shape[1], out, (i % 8) * LANES)
+        fft.store_frames(bands, out.shape[1], out, (i % 8) * LANES)
 
 
 def _parts(samples: int) -> Iterator[Result]:
@@ -118,10 +118,11 @@ def _parts(samples: int) -> Iterator[Result]:
     rng = np.random.default_rng(0)
     float_wave = rng.standard_normal(10 * LANES * HOP + N_FFT).astype(np.float32)
     int_wave = (float_wave * 3000).astype(np.int16)
-    window, tables = frontend._window(N_FFT, None, False), frontend._transform(N_FFT)
-    _, bank = frontend._filters(16000.0, N_FFT, BANDS, 0.0, None, False, "slaney")
-    work = frontend._work(spectra.WORK_ROWS + N_FFT + N_FFT // 2 + BANDS + LANES)
-    power = work[spectra.WORK_ROWS + N_FFT :]
+    window, tables = frame_weights(N_FFT, None, False), fft.fft_tables(N_FFT)
+    filters = mel_filters(sample_rate=16000, n_fft=N_FFT, n_mels=BANDS)
+    bank = mel_bank(filters, BANDS, 16000 / N_FFT, 0.0, 8000.0, False)
+    work = _work(N_FFT, BANDS)
+    power = work[fft.WORK_ROWS + N_FFT :]
     bands = power[N_FFT // 2 + 1 :]
     out = np.empty((8 * LANES, BANDS), np.float32)
     first, others = list(OPERATIONS)[:2]

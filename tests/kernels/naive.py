@@ -1,4 +1,4 @@
-"""Each kernel's twin: the definition written down in float64, as plainly as NumPy allows."""
+"""The definition of each kernel in float64, as plainly as NumPy allows."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ def hann(n):
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
 
 
-def reflected(index, length):
-    """Index into a wave that is mirrored at its ends, again and again."""
+def mirrored(index, length):
+    """Indices into a wave that is mirrored at its ends, as often as necessary."""
     if length == 1:
-        return 0
-    index %= 2 * (length - 1)
-    return min(index, 2 * (length - 1) - index)
+        return np.zeros_like(index)
+    index = index % (2 * (length - 1))
+    return np.minimum(index, 2 * (length - 1) - index)
 
 
 def frames(wave, n_fft, hop_length, *, window=None, center=True, pad_mode="constant"):
@@ -28,17 +28,17 @@ def frames(wave, n_fft, hop_length, *, window=None, center=True, pad_mode="const
         weights[begin : begin + len(window)] = window
     lead = n_fft // 2 if center else 0
     length = len(wave) + 2 * lead
-    found = []
+    rows = []
     for begin in range(0, length - n_fft + 1, hop_length):
+        at = np.arange(begin, begin + n_fft) - lead
         frame = np.zeros(n_fft)
-        for i in range(n_fft):
-            at = begin + i - lead
-            if pad_mode == "reflect":
-                frame[i] = wave[reflected(at, len(wave))]
-            elif 0 <= at < len(wave):
-                frame[i] = wave[at]
-        found.append(frame * weights)
-    return np.array(found).reshape(-1, n_fft)
+        if pad_mode == "reflect":
+            frame[:] = wave[mirrored(at, len(wave))]
+        else:
+            inside = (at >= 0) & (at < len(wave))
+            frame[inside] = wave[at[inside]]
+        rows.append(frame * weights)
+    return np.array(rows).reshape(-1, n_fft)
 
 
 def stft(wave, *, n_fft, hop_length, power=2, **framing):

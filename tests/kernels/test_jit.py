@@ -1,7 +1,8 @@
-"""When and how kernels are compiled, and where compiled code is kept. Each case is a process of its own."""
+"""When and how kernels are compiled, and where compiled code is stored."""
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -11,16 +12,29 @@ import numba
 import numpy as np
 import pytest
 
-from asdkit.kernels import decibel, fft, frontend, jit, log_mel, mel, mel_spectrogram, patches, spectra, stft
+from asdkit.kernels import (
+    bootstrap,
+    draw,
+    fft,
+    gather,
+    jit,
+    log_mel,
+    log_mel_plain,
+    log_mel_simd,
+    mel_spectrogram,
+    stft,
+    windows,
+)
 
-MODULES = (decibel, fft, frontend, mel, patches, spectra)
+MODULES = (bootstrap, fft, log_mel_plain, log_mel_simd, windows)
 
 GATHER = """
-    import warnings, numba, numpy as np
+    import numba, numpy as np
     from asdkit.kernels.windows import _gather, gather
     frames = np.arange(40, dtype=np.float32).reshape(10, 4)
-    found = gather(frames, np.array([3]), 2, np.empty((1, 2, 4), np.float32))
-    assert np.array_equal(found[0], frames[3:5])
+    result = gather(frames, np.array([3]), 2, np.empty((1, 2, 4), np.float32))
+    assert np.array_equal(result[0], frames[3:5])
+    print(sum(_gather.stats.cache_hits.values()), numba.config.CACHE_DIR)
 """
 
 
@@ -46,7 +60,7 @@ def dispatchers():
 
 
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
-def test_each_kernel_states_its_fastmath_flags_and_releases_the_gil():
+def test_kernels_set_no_fastmath_flag_and_release_the_gil():
     assert len(dispatchers()) > 10
     for name, dispatcher in dispatchers().items():
         assert dispatcher.targetoptions["fastmath"] is False, name
@@ -54,50 +68,70 @@ def test_each_kernel_states_its_fastmath_flags_and_releases_the_gil():
 
 
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
-def test_compiled_arithmetic_may_be_fused_and_nothing_else():
-    fresh = numba.njit(decibel._decibels.py_func)
-    fresh(np.ones((2, decibel.LANES), np.float32))
-    code = fresh.inspect_llvm(fresh.signatures[0])
+def test_compiled_arithmetic_may_be_fused_only():
+    compiled = numba.njit(log_mel_simd._decibels.py_func)
+    compiled(np.ones((2, log_mel_simd.LANES), np.float32))
+    code = compiled.inspect_llvm(compiled.signatures[0])
     assert re.search(r"= fmul contract <|fma", code)
     assert not re.search(r"= f(add|sub|mul|div|cmp)[a-z ]* (fast|nnan|ninf|nsz|arcp|afn|reassoc) ", code)
 
 
-def test_importing_compiles_nothing_and_the_plugin_facade_does_without_numba():
-    done = python("""
+def test_imports_are_light_and_each_kernel_compiles_once():
+    result = python("""
         import sys
+        import numpy as np
         import asdkit.api, asdkit.kernels
         assert "numba" not in sys.modules
-        from asdkit.kernels import frontend, patches
+        from asdkit.kernels import bootstrap, jit, log_mel, windows
+        assert "asdkit.kernels.simd" not in sys.modules
+        from asdkit.kernels import log_mel_plain, log_mel_simd
         from numba.core.dispatcher import Dispatcher
-        found = [v for m in list(sys.modules.values()) if m.__name__.startswith("asdkit.kernels.")
-                 for v in vars(m).values() if isinstance(v, Dispatcher)]
-        assert len(found) > 10
-        assert not any(d.overloads for d in found)
+        kernels = [v for m in list(sys.modules.values()) if m.__name__.startswith("asdkit.kernels.")
+                   for v in vars(m).values() if isinstance(v, Dispatcher)]
+        assert len(kernels) > 10
+        assert not any(kernel.overloads for kernel in kernels)
+        log_mel(np.zeros(1000, np.float32), n_fft=64, hop_length=32)
+        assert len(log_mel_simd._mel_rows.overloads) == 1
+        assert not log_mel_plain._mel_rows.overloads
     """)
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
 
 
-def test_compiled_code_is_kept_in_a_private_folder_and_found_again(tmp_path):
-    env = {"NUMBA_CACHE_DIR": str(tmp_path)}
-    first = python(GATHER + "    print(sum(_gather.stats.cache_hits.values()))", **env)
-    assert (first.stdout.strip(), first.stderr) == ("0", "")
-    (folder,) = (tmp_path / "asdkit").iterdir()
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Folder that one process has filled with compiled code."""
+    folder = tmp_path_factory.mktemp("cache")
+    result = python(GATHER, NUMBA_CACHE_DIR=str(folder))
+    assert (result.stdout.split(), result.stderr) == (["0", str(folder)], "")
+    return folder
+
+
+def test_compiled_code_is_reused_from_a_private_folder(cache):
+    (folder,) = (cache / "asdkit").iterdir()
     assert folder.name.startswith("kernels-")
     if os.name == "posix":
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    second = python(GATHER + "    print(sum(_gather.stats.cache_hits.values()), numba.config.CACHE_DIR)", **env)
-    assert second.stdout.split() == ["1", str(tmp_path)]
+    assert python(GATHER, NUMBA_CACHE_DIR=str(cache)).stdout.split() == ["1", str(cache)]
 
 
-def test_an_unwritable_cache_is_told_once_and_harms_nothing(tmp_path):
+def test_damaged_code_is_compiled_again_with_a_warning(cache, tmp_path):
+    shutil.copytree(cache, tmp_path / "damaged")
+    for file in (tmp_path / "damaged").rglob("*.nb[ci]"):
+        file.write_bytes(file.read_bytes()[:20])
+    result = python(GATHER, NUMBA_CACHE_DIR=str(tmp_path / "damaged"))
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("compiled kernels cannot be cached") == 1
+
+
+def test_unwritable_cache_gives_one_warning(tmp_path):
     (tmp_path / "file").write_text("")
-    done = python(GATHER, NUMBA_CACHE_DIR=str(tmp_path / "file"))
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("compiled kernels cannot be kept") == 1
+    result = python(GATHER, NUMBA_CACHE_DIR=str(tmp_path / "file"))
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("compiled kernels cannot be cached") == 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="about owners and modes")
-def test_a_folder_that_others_can_write_is_made_private_and_a_link_is_refused(tmp_path):
+def test_loose_folder_is_made_private_and_link_refused(tmp_path):
     loose = tmp_path / "loose"
     loose.mkdir(mode=0o777)
     loose.chmod(0o777)
@@ -109,51 +143,36 @@ def test_a_folder_that_others_can_write_is_made_private_and_a_link_is_refused(tm
         jit._make_private(link)
 
 
-def test_damaged_compiled_code_is_compiled_again_with_a_note(tmp_path):
-    env = {"NUMBA_CACHE_DIR": str(tmp_path)}
-    assert python(GATHER, **env).returncode == 0
-    for file in tmp_path.rglob("*.nb[ci]"):
-        file.write_bytes(file.read_bytes()[:20])
-    done = python(GATHER, **env)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("compiled kernels cannot be kept") == 1
+def test_function_without_source_file_is_compiled():
+    namespace = {}
+    exec("def twice(number):\n    return 2 * number", namespace)
+    assert jit.kernel(namespace["twice"])(21) == 42
 
 
-def test_kernels_without_the_jit_give_the_same(tmp_path):
-    done = python(
-        """
-        import sys, numpy as np
-        from asdkit.kernels import draw, gather, log_mel, mel_spectrogram, stft
-        rng = np.random.default_rng(0)
-        wave = rng.standard_normal(1200).astype(np.float32)
-        frames = log_mel((wave * 9000).astype(np.int16), n_fft=256, hop_length=100, n_mels=20)
-        stats = np.ones((2, 20), np.float32)
-        np.savez(sys.argv[1] if len(sys.argv) > 1 else "found.npz",
-            stft_64=stft(wave, n_fft=64, hop_length=32, pad_mode="reflect"),
-            stft_512=stft(wave, n_fft=512, hop_length=700, power=1),
-            stft_100=stft(wave, n_fft=100, hop_length=50),
-            mel=mel_spectrogram(wave, n_fft=256, hop_length=500, center=False),
-            frames=frames,
-            windows=gather(frames, np.array([0, 3]), 5, np.empty((2, 5, 20), np.float32), *stats),
-            drawn=draw(np.array([0, 5, 9]), rng, 3),
-        )
-        """.replace('sys.argv[1] if len(sys.argv) > 1 else "found.npz"', repr(str(tmp_path / "found.npz"))),
-        NUMBA_DISABLE_JIT="1",
-    )
-    assert done.returncode == 0, done.stderr
-    found = np.load(tmp_path / "found.npz")
+def results():
     rng = np.random.default_rng(0)
     wave = rng.standard_normal(1200).astype(np.float32)
-    expected = {
+    frames = log_mel((wave * 9000).astype(np.int16), n_fft=256, hop_length=100, n_mels=20)
+    out, ones = np.empty((2, 5, 20), np.float32), np.ones((2, 20), np.float32)
+    return {
         "stft_64": stft(wave, n_fft=64, hop_length=32, pad_mode="reflect"),
         "stft_512": stft(wave, n_fft=512, hop_length=700, power=1),
         "stft_100": stft(wave, n_fft=100, hop_length=50),
         "mel": mel_spectrogram(wave, n_fft=256, hop_length=500, center=False),
+        "frames": frames,
+        "windows": gather(frames, np.array([0, 3]), 5, out, *ones),
+        "indices": draw(np.array([0, 5, 9]), rng, 3),
     }
-    for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, atol=1e-6 * value.max(), err_msg=name)
-    frames = log_mel((wave * 9000).astype(np.int16), n_fft=256, hop_length=100, n_mels=20)
-    np.testing.assert_allclose(found["frames"], frames, atol=1e-3)
-    windows = patches.gather(frames, np.array([0, 3]), 5, np.empty((2, 5, 20), np.float32), *np.ones((2, 20), "f"))
-    np.testing.assert_allclose(found["windows"], windows, atol=1e-3)
-    np.testing.assert_array_equal(found["drawn"], patches.draw(np.array([0, 5, 9]), rng, 3))
+
+
+def test_results_without_the_jit_agree(tmp_path):
+    file = str(tmp_path / "results.npz")
+    code = f"import numpy; from tests.kernels.test_jit import results; numpy.savez({file!r}, **results())"
+    result = python(code, NUMBA_DISABLE_JIT="1")
+    assert (result.returncode, result.stderr) == (0, "")
+    interpreted, compiled = np.load(file), results()
+    for name in ("stft_64", "stft_512", "stft_100", "mel"):
+        np.testing.assert_allclose(interpreted[name], compiled[name], atol=1e-6 * compiled[name].max(), err_msg=name)
+    np.testing.assert_allclose(interpreted["frames"], compiled["frames"], atol=1e-3)
+    np.testing.assert_allclose(interpreted["windows"], compiled["windows"], atol=1e-3)
+    np.testing.assert_array_equal(interpreted["indices"], compiled["indices"])

@@ -1,7 +1,16 @@
-"""What Numba makes of `asdkit.kernels.lanes`: LLVM's vectors.
+"""A vector type for Numba, and its lowering to LLVM: one SIMD lane per frame.
 
-Multiplications and additions may be fused (LLVM's flag ``contract``); no other fastmath flag is set, so NaN and Inf
-pass through.
+Kernels process `LANES` frames at once. Row ``i`` of a buffer [float32, ``[rows, LANES]``] holds number ``i`` of each
+frame, so an operation on one frame is one vector instruction for all of them, without shuffling between lanes. Numba
+has no such type, and LLVM vectorizes the equivalent loops only if it can prove that buffers do not overlap, which it
+cannot here.
+
+The Python bodies of the public functions define what each does and run when the JIT is disabled. Below them is the
+code that Numba generates instead. None checks bounds. Multiplications and additions may be fused (LLVM's flag
+``contract``); no other fastmath flag is set, so NaN and Inf propagate.
+
+This module uses the private surface of Numba and llvmlite. Import it only from `asdkit.kernels.fft` and
+`asdkit.kernels.log_mel_simd`, which `asdkit.kernels.fallback` loads on first use.
 """
 
 from __future__ import annotations
@@ -11,26 +20,68 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llvmlite import ir
+import numpy as np
+from llvmlite import binding, ir
 from numba.core import cgutils, types
 from numba.extending import lower_builtin, models, register_model, type_callable
 
-from asdkit.kernels.lanes import (
-    LANES,
-    at_least,
-    exponent,
-    load,
-    load_at,
-    load_tile,
-    mantissa,
-    prefetch,
-    root,
-    spread,
-    store,
-    store_at,
-    store_tile,
-    where_finite,
-)
+LANES = 16 if binding.get_host_cpu_features().get("avx512f", False) else 8
+
+TILE = 2 * LANES
+"""Consecutive samples of each frame that `load_tile` reads."""
+
+
+def load(rows: Any, i: int) -> Any:
+    """Read row `i`."""
+    return rows[i].copy()
+
+
+def store(rows: Any, i: int, lanes: Any) -> None:
+    """Write row `i`."""
+    rows[i] = lanes
+
+
+def spread(number: Any) -> Any:
+    """Copy a float32 number into all lanes."""
+    return np.full(LANES, number, np.float32)
+
+
+def at_least(lanes: Any, floor: Any) -> Any:
+    """Maximum of each lane and `floor`; NaN stays."""
+    return np.where(lanes < np.float32(floor), np.float32(floor), lanes)
+
+
+def root(lanes: Any) -> Any:
+    """Square root."""
+    return np.sqrt(lanes)
+
+
+def exponent(lanes: Any) -> Any:
+    """``e`` of ``m * 2**e``, m in [1, 2), for positive normal numbers."""
+    return (np.frexp(lanes)[1] - 1).astype(np.float32)
+
+
+def mantissa(lanes: Any) -> Any:
+    """``m`` of ``m * 2**e``, m in [1, 2), for positive normal numbers."""
+    return 2 * np.frexp(lanes)[0]
+
+
+def where_finite(lanes: Any, then: Any) -> Any:
+    """`then` where `lanes` is below infinity; `lanes` itself where it is NaN or Inf."""
+    return np.where(lanes < np.float32(np.inf), then, lanes)
+
+
+def load_tile(samples: Any, start: int, hop: int, rows: Any, at: int) -> None:
+    """Transpose `TILE` samples of each frame into rows: ``rows[at + i, lane] = samples[start + lane * hop + i]``."""
+    for lane in range(LANES):
+        begin = start + lane * hop
+        rows[at : at + TILE, lane] = samples[begin : begin + TILE]
+
+
+def store_tile(rows: Any, at: int, out: Any, frame: int, band: int) -> None:
+    """Transpose `LANES` rows into frames: ``out[frame + lane, band + i] = rows[at + i, lane]``."""
+    out[frame : frame + LANES, band : band + LANES] = rows[at : at + LANES].T
+
 
 _FLAGS = ("contract",)
 _FLOAT = ir.FloatType()
@@ -97,9 +148,6 @@ _typed(operator.mul, _lanes, lambda a, b: a == _lanes and isinstance(b, types.Fl
 _typed(operator.add, _lanes, lambda a, b: a == _lanes and isinstance(b, types.Float))
 _typed(load, _lanes, lambda rows, i: _is_rows(rows) and _integer(i))
 _typed(store, types.none, lambda rows, i, lanes: _is_rows(rows) and _integer(i) and lanes == _lanes)
-_typed(load_at, _lanes, lambda numbers, at: _is_rows(numbers) and _integer(at))
-_typed(store_at, types.none, lambda numbers, at, lanes: _is_rows(numbers) and _integer(at) and lanes == _lanes)
-_typed(prefetch, types.none, lambda numbers, at: _is_rows(numbers) and _integer(at))
 _typed(spread, _lanes, lambda number: number == types.float32)
 _typed(at_least, _lanes, lambda lanes, floor: lanes == _lanes)
 _typed(root, _lanes, lambda lanes: lanes == _lanes)
@@ -149,30 +197,6 @@ def _load_row(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 def _store_row(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     rows, i, lanes = args
     _store(builder, lanes, _pointer(context, builder, sig.args[0], rows, i, LANES))
-    return context.get_dummy_value()
-
-
-@lower_builtin(load_at, types.Array, types.Integer)
-def _load_at(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    numbers, at = args
-    return _load(builder, _pointer(context, builder, sig.args[0], numbers, at, 1), _FLOATS, 4)
-
-
-@lower_builtin(store_at, types.Array, types.Integer, _lanes)
-def _store_at(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    numbers, at, lanes = args
-    _store(builder, lanes, _pointer(context, builder, sig.args[0], numbers, at, 1))
-    return context.get_dummy_value()
-
-
-@lower_builtin(prefetch, types.Array, types.Integer)
-def _prefetch(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    numbers, at = args
-    pointer = builder.bitcast(_pointer(context, builder, sig.args[0], numbers, at, 1), cgutils.voidptr_t)
-    signature = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, _WORD, _WORD, _WORD])
-    # LLVM's arguments: to be read (0), into the second cache (2), as data (1).
-    how = [ir.Constant(_WORD, value) for value in (0, 2, 1)]
-    builder.call(builder.module.declare_intrinsic("llvm.prefetch", [cgutils.voidptr_t], signature), [pointer, *how])
     return context.get_dummy_value()
 
 
