@@ -101,6 +101,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def bench_tests(session: nox.Session) -> None:
+    """Test the benchmarks themselves."""
+    install(session, "test")
+    session.install("-c", "constraints.txt", "-r", "benchmarks/requirements.txt")
+    session.run("python", "-m", "pytest", "benchmarks/tests", *session.posargs)
+
+
+@nox.session
 def bench_compare(session: nox.Session) -> None:
     """Show what changed between two benchmark files: ``nox -s bench_compare -- A.json B.json``."""
     install(session)
