@@ -6,7 +6,7 @@ import inspect
 from pathlib import Path
 
 from asdkit import api, hookspecs
-from asdkit.cli.option_tables import HEADER, option_rows
+from asdkit.cli.plugins import HEADER, option_rows
 from asdkit.plugins import KINDS, Kind, Registry, discover
 from asdkit.testing.contract import checks_of
 

@@ -120,11 +120,11 @@ def test_init_never_overwrites_and_says_what_comes_next(asdkit_command, tmp_path
 @pytest.mark.parametrize(
     ("named", "told"),
     [
-        ("nowhere", "there is no such folder"),
-        ("empty", "no recording in it, nor any other file"),
-        ("foreign", "no recording in it, but files of other kinds (2 .mp3, 1 .txt)"),
+        ("nowhere", "no such folder"),
+        ("empty", "contains no recordings or other files"),
+        ("foreign", "contains no recordings, only files of other kinds (2 .mp3, 1 .txt)"),
         ("foreign/notes.txt", "a file, not a folder"),
-        ("deep", "its recordings (a/b/c/0000.wav, ...) lie in folders that fit no layout"),
+        ("deep", "its recordings (a/b/c/0000.wav, ...) are in folders that fit no layout"),
     ],
 )
 def test_init_says_of_what_it_cannot_learn_from_what_it_is_and_what_was_expected(tmp_path, monkeypatch, named, told):
@@ -150,5 +150,5 @@ def test_eight_clips_of_a_fan_lead_to_p_values_and_to_what_they_cannot_support(s
     normal, anomaly = medians(rows)
     assert anomaly < normal
     assert "3 held-out clips of id 00 support no rate below 1 in 4" in said
-    assert "healthy recordings that look odd to all" in said
+    assert "healthy recordings with the highest scores of all" in said
     assert seconds < 300

@@ -1,6 +1,6 @@
-"""The command line: one file a command, nothing but talking to a person.
+"""Command line: one file for each command, which parses arguments and prints.
 
-Commands import what they need when they run, so that ``--help`` answers at once.
+Commands import the rest of asdkit when they run, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from asdkit.errors import AsdkitError, ExitCode
 from asdkit.text import printable
 from asdkit.version import __version__
 
-# What a system says where a person asked it to write what cannot be written there.
-_REFUSED = (
+# Errors of the operating system when the output cannot be written.
+_WRITE_ERRORS = (
     errno.ENOSPC,
     errno.EDQUOT,
     errno.EROFS,
@@ -50,7 +50,6 @@ _REFUSED = (
 
 app = typer.Typer(
     name="asdkit",
-    help="Anomalous sound detection: learn from recordings of healthy machines, score new ones.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -58,17 +57,17 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"asdkit {__version__}")
         raise typer.Exit
 
 
 @app.callback()
 def _options(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
 ) -> None:
-    """Anomalous sound detection: learn from recordings of healthy machines, score new ones."""
+    """Anomalous sound detection: train on recordings of healthy machines, score new ones."""
 
 
 app.command()(init.init)
@@ -92,22 +91,22 @@ app.command()(evaluate.evaluate)
 
 
 def main() -> None:
-    """Run the command line; every foreseen error ends in its exit code and a plain message."""
-    warnings.showwarning = _warn
+    """Run the command line; expected errors print a message and set their exit code."""
+    warnings.showwarning = _show_warning
     open_standard_streams()
     sys.stdout, sys.stderr = cast("TextIO", PipeSafeStream(sys.stdout)), cast("TextIO", PipeSafeStream(sys.stderr))
     try:
         app()
     except AsdkitError as error:
-        _complain(error)
+        _print_lines("error", error.message, error.hint)
         sys.exit(int(error.exit_code))
     except KeyboardInterrupt:
         sys.exit(int(ExitCode.INTERRUPTED))
     except OSError as error:
-        if error.errno not in _REFUSED:
+        if error.errno not in _WRITE_ERRORS:
             _report_bug()
-        where = f" {printable(str(error.filename))}" if error.filename else ""
-        sys.stderr.write(f"error: cannot write{where}: {error.strerror}; what was finished is kept\n")
+        path = f" {printable(str(error.filename))}" if error.filename else ""
+        sys.stderr.write(f"error: cannot write{path}: {error.strerror}; finished work is kept\n")
         sys.exit(int(ExitCode.PARTIAL))
     except Exception:
         _report_bug()
@@ -117,15 +116,15 @@ def _report_bug() -> NoReturn:
     import traceback
 
     traceback.print_exc()
-    sys.stderr.write("This is a bug of asdkit; please report it with the lines above.\n")
+    sys.stderr.write("This is a bug in asdkit; please report it with the lines above.\n")
     sys.exit(int(ExitCode.BUG))
 
 
-def _warn(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-    """Tell a warning as plainly as an error."""
-    sys.stderr.write("".join(f"{printable(line)}\n" for line in f"warning: {message}".split("\n")))
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    _print_lines("warning", str(message))
 
 
-def _complain(error: AsdkitError) -> None:
-    text = f"error: {error.message}" + (f"\n{error.hint}" if error.hint else "")
+def _print_lines(kind: str, message: str, hint: str = "") -> None:
+    """Print an error or a warning on standard error; unprintable characters are escaped line by line."""
+    text = f"{kind}: {message}" + (f"\n{hint}" if hint else "")
     sys.stderr.write("".join(f"{printable(line)}\n" for line in text.split("\n")))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import typer
-
+from asdkit.cli.console import message, note, print_table
 from asdkit.cli.options import MachineOption, OutOption, SetOption, SpecArgument, run_folder
+
+_HEADER = (
+    "machine", "detector", "ids", "train clips", "held out", "test clips", "train windows", "test windows", "status",
+)  # fmt: skip
 
 
 def check(spec: SpecArgument, out: OutOption = None, machine: MachineOption = None, set_: SetOption = None) -> None:
-    """Check a spec and its recordings, and print the plan: what is done, what is left. Nothing runs."""
-    from asdkit.cli.console import print_table
+    """Check a spec and its recordings, and print the plan: finished and remaining jobs. Nothing is trained."""
     from asdkit.plugins import discover
     from asdkit.run import make_plan
     from asdkit.run.check_recordings import windows_of
@@ -21,8 +23,10 @@ def check(spec: SpecArgument, out: OutOption = None, machine: MachineOption = No
     rows = []
     for job in plan.jobs:
         featurizer = registry.entry("featurizer", job.settings.featurizer.use).load()(job.settings.featurizer.config)
-        lengths = [[plan.checked.samples[c.clip.name] for c in part] for part in (job.train, job.held, job.test)]
-        windows = [windows_of(job.settings, featurizer, part) for part in lengths]
+        train_windows, test_windows = (
+            windows_of(job.settings, featurizer, [plan.checked.samples[c.clip.name] for c in clips])
+            for clips in (job.train, job.test)
+        )
         rows.append(
             [
                 job.machine,
@@ -31,26 +35,15 @@ def check(spec: SpecArgument, out: OutOption = None, machine: MachineOption = No
                 str(len(job.train)),
                 str(len(job.held)),
                 str(len(job.test)),
-                f"{windows[0]:,}",
-                f"{windows[2]:,}",
+                f"{train_windows:,}",
+                f"{test_windows:,}",
                 plan.status(job),
             ]
         )
-    for note in plan.notes:
-        typer.echo(f"note: {note}", err=True)
+    for text in plan.notes:
+        note(text)
     for skipped in plan.checked.skipped:
-        typer.echo(f"skipped: {skipped.name}: {skipped.reason}", err=True)
-    header = [
-        "machine",
-        "detector",
-        "ids",
-        "train clips",
-        "held out",
-        "test clips",
-        "train windows",
-        "test windows",
-        "status",
-    ]
-    print_table(header, rows)
+        message(f"skipped: {skipped.name}: {skipped.reason}")
+    print_table(_HEADER, rows)
     left = sum(row[-1] != "done" for row in rows)
-    typer.echo(f"{len(rows)} jobs, {len(rows) - left} done, {left} left; run folder {plan.paths.folder}", err=True)
+    message(f"{len(rows)} jobs, {len(rows) - left} done, {left} left; run folder {plan.paths.folder}")

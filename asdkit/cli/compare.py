@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from asdkit.cli.console import note, print_table
 
 if TYPE_CHECKING:
     from asdkit.metrics import Interval
@@ -14,12 +17,12 @@ if TYPE_CHECKING:
 
 def compare(
     first: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
-    second: Annotated[Path, typer.Argument(metavar="RUN", help="The run that is held against it.")],
+    second: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder to compare with it.")],
     json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Compare two runs on the same clips: differences of AUC and pAUC, paired, with 95 % intervals.
+    """Compare two runs on the same clips: paired differences of AUC and pAUC with 95 % intervals.
 
-    Members and systems are matched by name. Without 0 in its interval a difference is hardly chance (marked *).
+    Members and systems are matched by name. Differences whose interval excludes 0 are marked *.
     """
     from asdkit.report.compare import compare as compare_runs
     from asdkit.report.compare import not_compared
@@ -28,9 +31,9 @@ def compare(
     runs = [read_run(folder.absolute()) for folder in (first, second)]
     rows = compare_runs(*runs)
     if len({(run.about["sha256"] or {}).get("data") for run in runs}) > 1:
-        typer.echo("note: training clips, or the content of some recordings, are not the same in both", err=True)
+        note("the training clips, or the content of some recordings, differ between the runs")
     for line in not_compared(*runs):
-        typer.echo(f"note: not compared: {line}", err=True)
+        note(f"not compared: {line}")
     if json_:
         _print_json(rows)
     else:
@@ -38,33 +41,27 @@ def compare(
 
 
 def _print_json(rows: list[Difference]) -> None:
-    import json
+    def values(pair: tuple[float, float], interval: Interval) -> dict[str, object]:
+        first, second = pair
+        limits = [interval.low, interval.high]
+        return {"first": first, "second": second, "difference": second - first, "interval": limits}
 
-    def figures(pair: tuple[float, float], interval: Interval) -> dict[str, object]:
-        return {"first": pair[0], "second": pair[1], "difference": pair[1] - pair[0], "interval": _pair(interval)}
-
-    found = [
+    differences = [
         {
             "name": row.name,
             "kind": row.kind,
             "machine": row.machine,
             "id": row.id,
-            "auc": figures(row.auc, row.auc_interval),
-            "pauc": figures(row.pauc, row.pauc_interval),
+            "auc": values(row.auc, row.auc_interval),
+            "pauc": values(row.pauc, row.pauc_interval),
             "shaky": row.unreliable,
         }
         for row in rows
     ]
-    typer.echo(json.dumps({"level": 0.95, "differences": found}, indent=1))
-
-
-def _pair(interval: Interval) -> list[float]:
-    return [interval.low, interval.high]
+    typer.echo(json.dumps({"level": 0.95, "differences": differences}, indent=1))
 
 
 def _print_table(rows: list[Difference], first: Path, second: Path) -> None:
-    from asdkit.cli.console import print_table
-
     table = [
         [
             row.name,
@@ -72,8 +69,8 @@ def _print_table(rows: list[Difference], first: Path, second: Path) -> None:
             row.id or "mean",
             f"{100 * row.auc[0]:.2f}",
             f"{100 * row.auc[1]:.2f}",
-            _shown(row, row.auc, row.auc_interval),
-            _shown(row, row.pauc, row.pauc_interval),
+            _format_difference(row, row.auc, row.auc_interval),
+            _format_difference(row, row.pauc, row.pauc_interval),
         ]
         for row in rows
     ]
@@ -81,10 +78,10 @@ def _print_table(rows: list[Difference], first: Path, second: Path) -> None:
     title = f"first: {first}, second: {second}; differences: second less first, in points, with paired 95 % intervals"
     print_table(header, table, title=f"{title} (*: without 0)")
     if any(row.unreliable for row in rows):
-        typer.echo("note: ? = nearly perfect scores of few clips in both; the intervals may be too narrow", err=True)
+        note("? = nearly perfect scores of few clips in both runs; the intervals may be too narrow")
 
 
-def _shown(row: Difference, pair: tuple[float, float], interval: Interval) -> str:
+def _format_difference(row: Difference, pair: tuple[float, float], interval: Interval) -> str:
     mark = "" if 0.0 in interval else " *"
     unreliable = " ?" if row.unreliable else ""
     return f"{100 * (pair[1] - pair[0]):+.2f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]{mark}{unreliable}"

@@ -1,94 +1,85 @@
-"""Output into a pipe that nobody reads any more: work and exit code are as if somebody did.
-
-Tables: drawn on a terminal, aligned plain lines in a pipe.
-"""
+"""Standard streams that tolerate a closed pipe, messages on standard error, and tables on standard output."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
-if TYPE_CHECKING:
-    from asdkit.run import Results
+import typer
+
+from asdkit.text import printable
+
+DASH = "-"
 
 
 def open_standard_streams() -> None:
-    """Let nothing stand where a standard stream is closed (``asdkit ... >&-``): another file would get its number."""
+    """Open ``os.devnull`` in place of closed standard streams (``asdkit ... >&-``).
+
+    Otherwise the next opened file would get the stream's number.
+    """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is None:
             descriptor = os.open(os.devnull, os.O_RDWR)
             if descriptor != number:
                 os.dup2(descriptor, number)
                 os.close(descriptor)
-            setattr(sys, name, open(number, mode, closefd=False, encoding="utf-8"))  # noqa: SIM115 (for good)
+            setattr(sys, name, open(number, mode, closefd=False, encoding="utf-8"))  # noqa: SIM115 (stays open)
 
 
 class PipeSafeStream:
-    """A stream that falls silent, instead of failing, once its reader has left (``asdkit ... | head -1``)."""
+    """A stream that discards output once its reader has closed the pipe (``asdkit ... | head -1``).
+
+    Work and exit code are the same as with a reader.
+
+    Attributes
+    ----------
+    left
+        Whether the reader has closed the pipe. Commands that run until stopped end then.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self.left = False  # whether the reader has; commands without an end ask
+        self.left = False
 
     def write(self, text: str) -> int:
-        """Write, if anybody listens."""
+        """Write, or discard if the pipe is closed."""
         try:
             return self._stream.write(text)
         except BrokenPipeError:
-            self._silence()
+            self._discard()
             return len(text)
 
     def flush(self) -> None:
-        """Flush, if anybody listens."""
+        """Flush, or discard if the pipe is closed."""
         try:
             self._stream.flush()
         except BrokenPipeError:
-            self._silence()
+            self._discard()
 
-    def _silence(self) -> None:
+    def _discard(self) -> None:
         self.left = True
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, self._stream.fileno())
+        os.close(devnull)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 
-DASH = "-"
+def message(line: str) -> None:
+    """Print a line on standard error."""
+    typer.echo(line, err=True)
 
 
-def results_table(results: Results) -> tuple[list[str], list[list[str]]]:
-    """One row a member and system, one column a machine, and their mean; cells ``AUC (pAUC)`` in per cent.
-
-    A mean over fewer machines than another row's says over how many.
-    """
-    from asdkit.metrics import partial_means
-
-    machines = sorted(results.scores)
-    partial = {(m.name, m.kind): f" of {m.of}/{most}" for m, most in partial_means(results.means)}
-    cells = {(m.name, m.kind, m.machine): (m.auc, m.pauc) for m in results.means}
-    rows = []
-    for kind, names in (("member", results.members), ("system", results.systems)):
-        for name in names:
-            figures = [cells.get((name, kind, machine)) for machine in (*machines, None)]
-            *each, mean = map(_cell, figures)
-            rows.append([name, kind, *each, mean + partial.get((name, kind), "")])
-    return ["", "", *machines, "mean"], rows
-
-
-def _cell(figures: tuple[float | None, float | None] | None) -> str:
-    if figures is None or figures[0] is None or figures[1] is None:
-        return DASH
-    return f"{100 * figures[0]:.2f} ({100 * figures[1]:.2f})"
+def note(text: str) -> None:
+    """Print a note on standard error."""
+    message(f"note: {text}")
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
-    """Print a table to standard output; names may hold anything."""
-    from asdkit.text import printable
-
+    """Print a table: drawn on a terminal, aligned plain lines elsewhere. Unprintable characters are escaped."""
     title, header, rows = printable(title), [*map(printable, header)], [[*map(printable, row)] for row in rows]
     if sys.stdout.isatty():
         _draw(header, rows, title)

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from asdkit.cli.console import message
 from asdkit.cli.options import SetOption
+from asdkit.cli.run import run_spec
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where recordings and results go.")] = Path(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for recordings and results.")] = Path(
         "asdkit-demo"
     ),
     set_: SetOption = None,
-    seed: Annotated[int, typer.Option("--seed", help="Makes other machines and other faults.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Other seeds give other machines and faults.")] = 0,
 ) -> None:
     """Make a small synthetic machine room, train on it, and show the results table; one or two minutes."""
-    from importlib.resources import files
-
-    from asdkit.cli.run import run_spec
     from asdkit.data.demo import make_machine_room
     from asdkit.files import write_atomic
 
     room = out.absolute() / f"machine-room-{seed}"
     if not (room / "manifest.csv").exists():
-        typer.echo(f"making a synthetic machine room in {room}", err=True)
+        message(f"making a synthetic machine room in {room}")
         make_machine_room(room, seed=seed)
     spec = out.absolute() / "demo.toml"
     text = files("asdkit.cli").joinpath("demo.toml").read_text(encoding="utf-8")

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asdkit.cli.console import DASH, note, print_table
 from asdkit.cli.options import GroundTruthOption, LayoutOption
+from asdkit.errors import DataError
 
 if TYPE_CHECKING:
     from asdkit.data.labels import TruthRow
@@ -22,7 +24,7 @@ def evaluate(
         list[Path], typer.Argument(metavar="SCORES...", help="CSV files of scores (and decisions), or folders of them.")
     ],
     data: Annotated[
-        Path | None, typer.Option("--data", metavar="PATH", help="Data whose names tell the truth.")
+        Path | None, typer.Option("--data", metavar="PATH", help="Data folder with labelled file names.")
     ] = None,
     layout: LayoutOption = None,
     ground_truth: GroundTruthOption = None,
@@ -31,180 +33,203 @@ def evaluate(
         typer.Option("--pooled", help="Also one AUC over all ids of a machine, to compare with papers that do so."),
     ] = False,
 ) -> None:
-    """Judge anybody's scores by one rule: AUC and pAUC of each id, the edition's official score, 95 % intervals.
+    """Evaluate score files of any system: AUC and pAUC by id, the edition's official score, 95 % intervals.
 
-    What is true is told by --data, by --ground-truth, or else by the names of the scored clips themselves.
+    Labels come from --data, from --ground-truth, or else from the names of the scored clips.
     """
     from asdkit.data.score_files import read_scores
 
     systems = read_scores(scores)
-    rule, truths = _truth(systems, data, layout, ground_truth or [])
-    judged = [_judge(system, truth, rule) for system, truth in zip(systems, truths, strict=True)]
-    for one in judged:
-        _show(one, rule, pooled)
-    _summarise(judged, rule)
+    rule, truths = _read_truth(systems, data, layout, ground_truth or [])
+    evaluations = [_evaluate(system, truth, rule) for system, truth in zip(systems, truths, strict=True)]
+    for evaluation in evaluations:
+        _print_results(evaluation, rule, pooled)
+        _print_decisions(evaluation)
+        _print_notes(evaluation, rule)
+    if len(evaluations) > 1:
+        _print_comparison(evaluations)
 
 
-@dataclass
-class _Judged:
+@dataclass(eq=False)
+class _Evaluation:
+    """Results of one system.
+
+    Attributes
+    ----------
+    system
+        Its scores.
+    clips
+        Labelled clips that it scored.
+    values
+        Its scores by name of the clip.
+    results, means, bootstrap
+        By id, averaged, and resampled.
+    absent
+        Machines and ids with labels and without scores.
+    """
+
     system: SystemScores
-    truth: list[LabelledClip]
-    rows: list[IdResult]
+    clips: list[LabelledClip]
+    values: dict[str, float]
+    results: list[IdResult]
     means: list[Mean]
     bootstrap: Bootstrap
     absent: list[str]
 
+    @property
+    def name(self) -> str:
+        return self.system.name
 
-def _truth(
+
+def _read_truth(
     systems: Sequence[SystemScores], data: Path | None, layout: str | None, ground_truth: list[Path]
 ) -> tuple[ScoringRule, list[list[TruthRow]]]:
-    """The rule, and for each system all that is known to be true."""
+    """Return the scoring rule, and the labelled clips known for each system."""
     from asdkit.data import find_clips, labels
     from asdkit.data.inventory import recognise
-    from asdkit.data.labels import read_ground_truth
-    from asdkit.errors import DataError
     from asdkit.metrics import rule_for
 
     if data is not None:
         name = layout or next(iter(recognise(data)), "")
         if not name:
-            raise DataError(f"{data}: no layout fits it", hint="asdkit data PATH says what is there.")
+            raise DataError(f"{data}: no layout fits it", hint="asdkit data PATH shows its content.")
         rows = labels.truth_of_clips(find_clips(name, data, None, ground_truth))
         return rule_for(name), [rows] * len(systems)
     if ground_truth:
-        rows = labels.truth_of_rows(read_ground_truth(ground_truth))
+        rows = labels.truth_of_rows(labels.read_ground_truth(ground_truth))
         truths = [rows] * len(systems)
     else:
         truths = [labels.truth_of_names(system) for system in systems]
-        typer.echo("note: labels are from the clips' own names, so a clip without a score cannot be noticed", err=True)
+        note("labels are from the clips' own names, so clips without a score go unnoticed")
     return rule_for(layout or _edition([row for rows in truths for row in rows])), truths
 
 
 def _edition(rows: Sequence[TruthRow]) -> str:
-    """The edition whose rule fits names alone: with domains that of 2022 on, unless the files of 2021 are given."""
+    """Return the edition whose rule fits the names: with domains 2022, unless the names are those of 2021."""
     if any(row.name.startswith("section_") and "_source_test_" in row.name and row.id > "02" for row in rows):
         return "dcase2021"
     return "dcase2022" if any(row.domain for row in rows) else "dcase2020"
 
 
-def _judge(system: SystemScores, truth: Sequence[TruthRow], rule: ScoringRule) -> _Judged:
+def _evaluate(system: SystemScores, truth: Sequence[TruthRow], rule: ScoringRule) -> _Evaluation:
     from asdkit.data.labels import join
     from asdkit.metrics import Bootstrap, LabelledClip, means
-    from asdkit.metrics import evaluate as judge
+    from asdkit.metrics import evaluate as evaluate_scores
 
-    joined, absent = join(system, truth)
-    labelled = [LabelledClip(f"{r.machine}/{r.name}", r.machine, r.id, r.label, r.domain) for r in joined]
+    rows, absent = join(system, truth)
+    clips = [LabelledClip(f"{r.machine}/{r.name}", r.machine, r.id, r.label, r.domain) for r in rows]
     values = {f"{machine}/{name}": value for (machine, name), value in system.scores.items()}
-    rows = judge(labelled, values, name=system.name, kind="system", rule=rule)
-    return _Judged(system, labelled, rows, means(rows, rule), Bootstrap(labelled, values, rule), absent)
+    results = evaluate_scores(clips, values, name=system.name, kind="system", rule=rule)
+    bootstrap = Bootstrap(clips, values, rule)
+    return _Evaluation(system, clips, values, results, means(results, rule), bootstrap, absent)
 
 
-def _show(one: _Judged, rule: ScoringRule, pooled: bool) -> None:
-    """All figures of one system: ids, machines, all."""
-    from asdkit.cli.console import DASH, print_table
-    from asdkit.metrics import evaluate as judge
-    from asdkit.metrics import is_unreliable, pool_ids
-
-    rows = list(one.rows)
-    bootstrap = one.bootstrap
-    table = [_row(r, bootstrap) for r in rows]
+def _print_results(evaluation: _Evaluation, rule: ScoringRule, pooled: bool) -> None:
+    """Print a row for each id (and domain), for all ids of a machine pooled if asked, and for each mean."""
+    table = [_result_row(result, evaluation.bootstrap) for result in evaluation.results]
     if pooled:
-        from asdkit.metrics import Bootstrap
-
-        values = {f"{machine}/{name}": value for (machine, name), value in one.system.scores.items()}
-        every = pool_ids(one.truth)
-        whole = Bootstrap(every, values, rule)
-        table += [_row(r, whole) for r in judge(every, values, name=one.system.name, kind="system", rule=rule)]
-    for mean in one.means:
-        its = [r for r in rows if mean.machine in (None, r.machine)]
-        there = len({r.id if mean.machine else r.machine for r in its})
-        intervals = bootstrap.mean_intervals(its) or (None, None, None)
-        table.append(
-            [
-                mean.machine or "all",
-                rule.mean,
-                DASH,
-                _figure(mean.auc, intervals[0]),
-                _figure(mean.pauc, intervals[1]),
-                _figure(mean.official, intervals[2]),
-                f"of {mean.of}" + (f"/{there}" if mean.of < there else ""),
-                "",
-            ]
-        )
+        table += _pooled_rows(evaluation, rule)
+    table += [_mean_row(mean, evaluation, rule) for mean in evaluation.means]
     header = ["machine", "id", "domain", "AUC, %", "pAUC, %", "official, %", "normal", "anomaly"]
-    print_table(header, table, title=f"{one.system.name}, by the rule of {rule.name}, with 95 % intervals; measured")
-    _show_decisions(one)
-    if one.absent:
-        typer.echo(f"note: {one.system.name}: no scores of {', '.join(one.absent)}", err=True)
-    if any(is_unreliable(r) for r in rows):
-        typer.echo("note: ? = nearly perfect scores of few clips; the interval of the pAUC may lie too low", err=True)
-    if one.means[-1].official is None:
-        why = f"the rule of {rule.name} needs both classes in each id" + (" and domain" if rule.anomalies else "")
-        typer.echo(f"note: {one.system.name}: no official score: {why}", err=True)
+    title = f"{evaluation.name}, by the rule of {rule.name}, with 95 % intervals; measured"
+    print_table(header, table, title=title)
 
 
-def _row(result: IdResult, bootstrap: Bootstrap) -> list[str]:
-    from asdkit.cli.console import DASH
+def _pooled_rows(evaluation: _Evaluation, rule: ScoringRule) -> list[list[str]]:
+    from asdkit.metrics import Bootstrap, pool_ids
+    from asdkit.metrics import evaluate as evaluate_scores
+
+    clips = pool_ids(evaluation.clips)
+    bootstrap = Bootstrap(clips, evaluation.values, rule)
+    results = evaluate_scores(clips, evaluation.values, name=evaluation.name, kind="system", rule=rule)
+    return [_result_row(result, bootstrap) for result in results]
+
+
+def _result_row(result: IdResult, bootstrap: Bootstrap) -> list[str]:
     from asdkit.metrics import is_unreliable
 
-    area, part = (None, None) if result.auc is None else bootstrap.intervals(result)
-    mark = "?" if is_unreliable(result) else ""
+    auc, pauc = (None, None) if result.auc is None else bootstrap.intervals(result)
     return [
         result.machine,
         result.id,
         result.domain or DASH,
-        _figure(result.auc, area),
-        _figure(result.pauc, part) + mark,
+        _with_interval(result.auc, auc),
+        _with_interval(result.pauc, pauc) + ("?" if is_unreliable(result) else ""),
         "",
         str(result.n_normal),
         str(result.n_anomaly),
     ]
 
 
-def _figure(value: float | None, interval: Interval | None) -> str:
-    from asdkit.cli.console import DASH
+def _mean_row(mean: Mean, evaluation: _Evaluation, rule: ScoringRule) -> list[str]:
+    results = [r for r in evaluation.results if mean.machine in (None, r.machine)]
+    n_total = len({r.id if mean.machine else r.machine for r in results})
+    auc, pauc, official = evaluation.bootstrap.mean_intervals(results) or (None, None, None)
+    return [
+        mean.machine or "all",
+        rule.mean,
+        DASH,
+        _with_interval(mean.auc, auc),
+        _with_interval(mean.pauc, pauc),
+        _with_interval(mean.official, official),
+        f"of {mean.of}" + (f"/{n_total}" if mean.of < n_total else ""),
+        "",
+    ]
 
+
+def _with_interval(value: float | None, interval: Interval | None) -> str:
     if value is None:
         return DASH
     return f"{100 * value:.2f}" + (f" [{100 * interval.low:.1f}, {100 * interval.high:.1f}]" if interval else "")
 
 
-def _show_decisions(one: _Judged) -> None:
-    """Precision, recall and F1 of each id, where the system decided."""
-    if not one.system.decisions:
-        return
-    from asdkit.cli.console import print_table
+def _print_decisions(evaluation: _Evaluation) -> None:
+    """Print precision, recall and F1 of each id, if the system has decisions."""
     from asdkit.metrics import count_decisions
 
+    decisions = evaluation.system.decisions
+    if not decisions:
+        return
     groups: dict[tuple[str, str], list[LabelledClip]] = {}
-    for clip in one.truth:
+    for clip in evaluation.clips:
         groups.setdefault((clip.machine, clip.id), []).append(clip)
     table = []
     for (machine, id_), clips in groups.items():
-        said = [one.system.decisions[machine, c.name.partition("/")[2]] for c in clips]
-        found = count_decisions([c.label for c in clips], said)
-        table.append([machine, id_, *(f"{100 * x:.2f}" for x in (found.precision, found.recall, found.f1))])
-    print_table(["machine", "id", "precision, %", "recall, %", "F1, %"], table, title=f"{one.system.name}, decisions")
+        decided = [decisions[machine, c.name.partition("/")[2]] for c in clips]
+        counts = count_decisions([c.label for c in clips], decided)
+        table.append([machine, id_, *(f"{100 * x:.2f}" for x in (counts.precision, counts.recall, counts.f1))])
+    header = ["machine", "id", "precision, %", "recall, %", "F1, %"]
+    print_table(header, table, title=f"{evaluation.name}, decisions")
 
 
-def _summarise(judged: Sequence[_Judged], rule: ScoringRule) -> None:
-    """Several systems side by side: ranks, and differences to the first on the same clips."""
-    if len(judged) < 2:
-        return
-    from asdkit.cli.console import DASH, print_table
+def _print_notes(evaluation: _Evaluation, rule: ScoringRule) -> None:
+    from asdkit.metrics import is_unreliable
+
+    if evaluation.absent:
+        note(f"{evaluation.name}: no scores of {', '.join(evaluation.absent)}")
+    if any(is_unreliable(result) for result in evaluation.results):
+        note("? = nearly perfect scores of few clips; the interval of the pAUC may be too low")
+    if evaluation.means[-1].official is None:
+        reason = f"the rule of {rule.name} needs both classes in each id" + (" and domain" if rule.anomalies else "")
+        note(f"{evaluation.name}: no official score: {reason}")
+
+
+def _print_comparison(evaluations: Sequence[_Evaluation]) -> None:
+    """Print the systems side by side: ranks, and differences from the first on the same clips."""
     from asdkit.metrics import difference, rank
 
-    first = judged[0]
-    same = [one for one in judged if {c.name for c in one.truth} == {c.name for c in first.truth}]
-    places = rank([m for one in same for m in one.means]) if len(same) == len(judged) else {}
+    first = evaluations[0]
+    same = [e for e in evaluations if {c.name for c in e.clips} == {c.name for c in first.clips}]
+    ranks = rank([mean for e in same for mean in e.means]) if len(same) == len(evaluations) else {}
     table = []
-    for one in sorted(judged, key=lambda j: places.get(j.system.name, 0.0)):
-        gaps = difference((one.bootstrap, one.rows), (first.bootstrap, first.rows)) if one in same else None
-        gap = DASH
-        if gaps is not None and one is not first:
-            gap = f"{100 * gaps[2].low:+.2f} to {100 * gaps[2].high:+.2f}"
-        official = one.means[-1].official
-        place = f"{places[one.system.name]:.2f}" if one.system.name in places else DASH
-        table.append([one.system.name, DASH if official is None else f"{100 * official:.2f}", place, gap])
-    header = ["system", "official, %", "mean place", f"above {first.system.name}, % (95 %, paired)"]
+    for evaluation in sorted(evaluations, key=lambda e: ranks.get(e.name, 0.0)):
+        interval = DASH
+        if evaluation in same and evaluation is not first:
+            pair = (evaluation.bootstrap, evaluation.results), (first.bootstrap, first.results)
+            if intervals := difference(*pair):
+                interval = f"{100 * intervals[2].low:+.2f} to {100 * intervals[2].high:+.2f}"
+        official = evaluation.means[-1].official
+        mean_rank = f"{ranks[evaluation.name]:.2f}" if evaluation.name in ranks else DASH
+        table.append([evaluation.name, DASH if official is None else f"{100 * official:.2f}", mean_rank, interval])
+    header = ["system", "official, %", "mean place", f"above {first.name}, % (95 %, paired)"]
     print_table(header, table, title="Systems on the same clips")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from asdkit.cli.console import message, note
 from asdkit.cli.options import RunMachineOption, SystemOption
 from asdkit.errors import UsageError
 from asdkit.text import printable
@@ -21,29 +22,29 @@ def export(
         bool,
         typer.Option(
             "--onnx",
-            help="Add ONNX graphs of the networks, to score with onnxruntime and without torch (asdkit[onnx]).",
+            help="Add ONNX graphs of the networks, for scoring with onnxruntime and without torch (asdkit[onnx]).",
         ),
     ] = False,
 ) -> None:
-    """Take a run's system along: one file with all that `asdkit score` needs, and no code."""
+    """Export a system of a run as a bundle: one file with all that `asdkit score` needs, and no code."""
     from asdkit.bundle import Bundle
-    from asdkit.bundle.export import export as made_of
+    from asdkit.bundle.export import export as export_bundle
     from asdkit.files import write_atomic
 
     shown = printable(str(out))
     if out.exists() and not out.is_file():
         raise UsageError(f"{shown} is not a file", hint="Name the file to write with -o.")
     if not out.absolute().parent.is_dir():
-        raise UsageError(f"{out.absolute().parent} is not a folder", hint="Make it first, or choose another -o.")
+        raise UsageError(f"{out.absolute().parent} is not a folder", hint="Create it first, or choose another -o.")
     bundle = Bundle.of_run(run, system, machine)
-    data = made_of(bundle, onnx=onnx)
+    data = export_bundle(bundle, onnx=onnx)
     try:
         write_atomic(out, data)
     except OSError as error:
         raise UsageError(f"{shown}: cannot be written: {error.strerror}", hint="Choose another -o.") from None
     for text in dict.fromkeys(bundle.calibrator.shortfall(id_) for id_ in bundle.ids):
         if text:
-            typer.echo(f"note: {printable(text)}", err=True)
+            note(printable(text))
     what = f"{bundle.description.system} on {bundle.description.machine}"
     what += f", ids {', '.join(bundle.ids)}, {len(data) / 1e6:.1f} MB"
-    typer.echo(f"{shown}: {printable(what)}", err=True)
+    message(f"{shown}: {printable(what)}")

@@ -10,28 +10,30 @@ from typing import Annotated
 
 import typer
 
+from asdkit.cli.console import message, note
 from asdkit.errors import DataError, UsageError
+from asdkit.text import printable
 
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="Recordings of healthy machines; a flat folder of WAVs will do.")
+        Path,
+        typer.Argument(metavar="FOLDER", help="Recordings of healthy machines; a flat folder of WAV files is enough."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The spec to write.")] = Path("spec.toml"),
 ) -> None:
-    """Look at recordings and write a spec for them, with the choices explained in comments.
+    """Inspect recordings and write a spec for them, with the choices explained in comments.
 
-    Says what so many clips can and cannot support. An existing file is never overwritten.
+    Prints what this number of clips can and cannot support. An existing file is never overwritten.
     """
     from asdkit.data.inventory import recognise, take_inventory
     from asdkit.plugins import discover
     from asdkit.spec import load_spec
     from asdkit.spec.init_spec import propose_spec
-    from asdkit.text import printable
 
     layouts = recognise(folder)
     if not layouts:
-        raise _nothing_fits(folder)
+        raise _no_layout_error(folder)
     inventory = take_inventory(folder, layouts[0])
     proposal = propose_spec(inventory, folder, out.parent)
     try:
@@ -40,42 +42,42 @@ def init(
     except FileExistsError:
         raise UsageError(f"{out} exists already", hint="Name another file with -o.") from None
     except FileNotFoundError:
-        raise UsageError(f"{out.parent}: there is no such folder") from None
-    load_spec(out, registry=discover())  # what was written is valid
+        raise UsageError(f"{out.parent}: no such folder") from None
+    load_spec(out, registry=discover())  # raises if the written spec is not valid
     for line in inventory.broken:
-        typer.echo(f"broken, to be left out: {line}", err=True)
-    for note in proposal.notes:
-        typer.echo(f"note: {note}", err=True)
-    typer.echo(f"{printable(str(out))} is written; read its comments. Next:", err=True)
+        message(f"broken, to be left out: {line}")
+    for text in proposal.notes:
+        note(text)
+    message(f"{printable(str(out))} is written; read its comments. Next:")
     machine = "" if len(proposal.machines) == 1 else " --machine NAME"
     typer.echo(f"asdkit run {shlex.quote(str(out))}")
     typer.echo(f"asdkit score {shlex.quote(f'runs/{proposal.name}')}{machine} NEW_RECORDINGS")
 
 
-def _nothing_fits(folder: Path) -> DataError:
-    """Say of what no layout fits what it is, and what was expected."""
+def _no_layout_error(folder: Path) -> DataError:
+    """Return an error that says what the folder holds and what was expected."""
     from asdkit.data.layouts.base import is_recording
-    from asdkit.text import printable
 
     expected = "Expected a folder with the healthy recordings of one machine, WAV or FLAC"
     shown = printable(str(folder))
     if not folder.exists():
-        return DataError(f"{shown}: there is no such folder", hint=f"{expected}.")
+        return DataError(f"{shown}: no such folder", hint=f"{expected}.")
     if not folder.is_dir():
         return DataError(f"{shown}: a file, not a folder", hint=f"{expected} (or a CSV table of them, docs/data.md).")
-    kinds: Counter[str] = Counter()
+    suffixes: Counter[str] = Counter()
     for path, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name[0] != ".")
         for name in sorted(name for name in names if name[0] != "."):
             if is_recording(name):
-                found = printable(os.path.relpath(os.path.join(path, name), folder))
+                first = printable(os.path.relpath(os.path.join(path, name), folder))
                 return DataError(
-                    f"{shown}: its recordings ({found}, ...) lie in folders that fit no layout",
+                    f"{shown}: its recordings ({first}, ...) are in folders that fit no layout",
                     hint=f"{expected}, and no folders in it; docs/data.md has layouts for more.",
                 )
-            kinds[os.path.splitext(name)[1].lower() or "no suffix"] += 1
-    what = ", ".join(f"{count} {printable(kind)}" for kind, count in kinds.most_common(3))
+            suffixes[os.path.splitext(name)[1].lower() or "no suffix"] += 1
+    others = ", ".join(f"{count} {printable(suffix)}" for suffix, count in suffixes.most_common(3))
     return DataError(
-        f"{shown}: no recording in it" + (f", but files of other kinds ({what})" if kinds else ", nor any other file"),
-        hint=f"{expected}; other kinds of audio must be converted to one of these.",
+        f"{shown}: contains no recordings"
+        + (f", only files of other kinds ({others})" if suffixes else " or other files"),
+        hint=f"{expected}; convert other kinds of audio to one of these.",
     )

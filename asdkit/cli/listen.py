@@ -18,7 +18,11 @@ from asdkit.cli.options import (
     RunMachineOption,
     SystemOption,
     ThresholdOption,
+    open_bundle,
 )
+from asdkit.cli.reporters import ListenReporter
+from asdkit.cli.rows import WINDOWS, write_rows
+from asdkit.cli.stopping import Stopping
 from asdkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +48,7 @@ def listen(
         str,
         typer.Argument(
             metavar="[SOURCE]",
-            help="- for samples on standard input, a named pipe of samples, a WAV that grows, or mic, mic:NAME or "
+            help="- for samples on standard input, a named pipe of samples, a growing WAV file, or mic, mic:NAME or "
             "mic:NUMBER for a sound device (asdkit[mic]).",
         ),
     ] = "-",
@@ -54,10 +58,10 @@ def listen(
     ] = None,
     hop: Annotated[
         float | None,
-        typer.Option("--hop", metavar="SECONDS", help="From one window's begin to the next.  [default: its length]"),
+        typer.Option("--hop", metavar="SECONDS", help="Time between the starts of windows.  [default: their length]"),
     ] = None,
     alarm: Annotated[
-        str, typer.Option("--alarm", metavar="K/N", help="The alarm begins at K anomalous windows of the last N.")
+        str, typer.Option("--alarm", metavar="K/N", help="The alarm starts at K anomalous windows of the last N.")
     ] = "3/5",
     quiet: Annotated[
         int, typer.Option("--quiet", metavar="M", help="The alarm ends after M normal windows in a row.")
@@ -72,10 +76,10 @@ def listen(
     channels: Annotated[
         int, typer.Option("--channels", metavar="N", help="Channels of samples or of a device.", min=1, max=64)
     ] = 1,
-    samples: Annotated[Samples, typer.Option("--samples", help="How samples are written.")] = Samples.s16le,
+    samples: Annotated[Samples, typer.Option("--samples", help="Sample format.")] = Samples.s16le,
     id_: Annotated[
         str | None,
-        typer.Option("--id", metavar="ID", help="Which machine it is.  [default: what each window fits best]"),
+        typer.Option("--id", metavar="ID", help="Machine id.  [default: the best fit of each window]"),
     ] = None,
     system: SystemOption = None,
     machine: RunMachineOption = None,
@@ -85,45 +89,40 @@ def listen(
 ) -> None:
     """Score a stream of sound, window by window, and raise an alarm.
 
-    Gaps, reconnections and the alarm's begin and end are told on standard error, and counted. Ends with exit code 0
-    where the stream ends (3 where no window could be scored), with 130 (Ctrl-C) or 143 (SIGTERM) otherwise.
+    Gaps, reconnections and alarms are reported on standard error and counted. The exit code is 0 at the end of the
+    stream (3 if no window could be scored), 130 after Ctrl-C and 143 after SIGTERM.
     """
-    from asdkit.bundle.stream import Listener
-    from asdkit.cli.listen_rows import ListenReporter, write
-    from asdkit.cli.opening import chosen, open_bundle, require_known
-    from asdkit.cli.stopping import Stopping
-
     stopping = Stopping()
-    rule = _rule(alarm, quiet, latch)
-    opened = open_bundle(bundle, system, machine).deciding(false_alarm_rate, chosen(threshold))
-    require_known(opened, id_)
+    rule = _alarm_rule(alarm, quiet, latch)
+    opened = open_bundle(bundle, system, machine, id_=id_, false_alarm_rate=false_alarm_rate, threshold=threshold)
+    from asdkit.bundle.stream import Listener
+
     listener = Listener(opened, seconds=window, hop=hop, id_=id_, rule=rule)
-    pieces = _pieces(source, opened, (rate or opened.sample_rate, channels, samples.value), stopping.asked)
-    told = ListenReporter(listener)
-    told.begin()
-    write(format_, told.watched(listener.score_stream(pieces)))
-    told.summary()
+    events = _source_events(source, opened, (rate or opened.sample_rate, channels, samples.value), stopping.asked)
+    reporter = ListenReporter(listener)
+    reporter.start()
+    write_rows(format_, WINDOWS, reporter.rows(listener.score_stream(events)))
+    reporter.summary()
     stopping.leave()
-    if told.in_vain:
-        raise DataError(
-            "no window could be scored", hint="Does --samples, --rate or --channels say what the stream is?"
-        )
+    if reporter.only_bad:
+        raise DataError("no window could be scored", hint="Check --samples, --rate and --channels.")
 
 
-def _rule(alarm: str, quiet: int, latch: bool) -> AlarmRule:
+def _alarm_rule(alarm: str, quiet: int, latch: bool) -> AlarmRule:
     from asdkit.bundle.stream import AlarmRule
 
-    needed, _, of = alarm.partition("/")
-    if not (needed.isdecimal() and of.isdecimal()):
+    needed, _, recent = alarm.partition("/")
+    if not (needed.isdecimal() and recent.isdecimal()):
         raise UsageError(f"--alarm {alarm}: expected two numbers, such as 3/5")
-    return AlarmRule(int(needed), int(of), quiet, latch)
+    return AlarmRule(int(needed), int(recent), quiet, latch)
 
 
-def _pieces(source: str, bundle: Bundle, form: tuple[int, int, str], should_stop: ShouldStop) -> Iterator[StreamEvent]:
-    """The stream that an argument names."""
+def _source_events(
+    source: str, bundle: Bundle, form: tuple[int, int, str], should_stop: ShouldStop
+) -> Iterator[StreamEvent]:
+    """Open the source; `form` is the sample rate, channels and sample format of a pipe or device."""
     from asdkit.audio.pcm import PcmFormat
     from asdkit.bundle import stream_sources
-    from asdkit.bundle.stream_sources import read_device
 
     channel = bundle.description.channel
     pcm = PcmFormat(*form)
@@ -133,10 +132,10 @@ def _pieces(source: str, bundle: Bundle, form: tuple[int, int, str], should_stop
         return stream_sources.read_wav(source, channel, should_stop)
     stream_sources.require_channel("--channels", pcm, channel)
     if is_device:
-        return read_device(source[4:] or None, pcm, channel, should_stop)
+        return stream_sources.read_device(source[4:] or None, pcm, channel, should_stop)
     if source != "-":
         return stream_sources.read_fifo(source, pcm, channel, should_stop)
     if sys.stdin is None or sys.stdin.isatty():
         what = "closed" if sys.stdin is None else "a terminal"
-        raise UsageError(f"standard input is {what}", hint="Pipe samples in, or name a WAV that grows, or mic.")
+        raise UsageError(f"standard input is {what}", hint="Pipe samples in, or name a growing WAV file, or mic.")
     return stream_sources.read_pipe(sys.stdin.fileno(), pcm, channel, should_stop)

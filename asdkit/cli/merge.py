@@ -7,16 +7,17 @@ from typing import Annotated
 
 import typer
 
+from asdkit.cli.run import show_results
+
 
 def merge(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The run folder to make; or the one that shards shared.")],
-    parts: Annotated[list[Path] | None, typer.Argument(metavar="PART...", help="Folders that shards ran in.")] = None,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The run folder to create, or the one shared by shards.")],
+    parts: Annotated[list[Path] | None, typer.Argument(metavar="PART...", help="Run folders of the shards.")] = None,
 ) -> None:
-    """Join the shards of a run (asdkit run --shard K/N) into one run folder, with results and report.
+    """Merge the shards of a run (asdkit run --shard K/N) into one run folder, with results and report.
 
-    Parts of different specs, recordings or code are refused, and so is a shard that is missing or damaged.
+    Shards of different specs, recordings or code are an error, and so is a missing or damaged shard.
     """
-    from asdkit.cli.run import show_results
     from asdkit.plugins import discover
     from asdkit.run import merge as merge_shards
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,13 +16,13 @@ from asdkit.text import printable
 if TYPE_CHECKING:
     from asdkit.plugins import Kind
 
-_FILES = {
+_TEMPLATES = {
     "pyproject.toml": "pyproject.toml.txt",
     "README.md": "README.md.txt",
     "$module.py": "$kind.py.txt",
     "test_$module.py": "test.py.txt",
 }
-_LONGEST = 64
+_MAX_NAME_LENGTH = 64
 _VALUES = ("true", "false", "inf", "nan")
 _TRY_IT: dict[Kind, str] = {
     "detector": "asdkit demo --set detectors.$name.use=$name",
@@ -33,54 +34,52 @@ _TRY_IT: dict[Kind, str] = {
 
 def new_plugin(
     kind: Annotated[
-        Literal["detector", "featurizer", "augmenter", "fuser"], typer.Argument(metavar="KIND", help="What it is.")
+        Literal["detector", "featurizer", "augmenter", "fuser"], typer.Argument(metavar="KIND", help="Its kind.")
     ],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What `use` will call it, such as my-idea.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the plugin, as in `use`, such as my-idea.")],
 ) -> None:
-    """Write a package with a plugin of your own, ready to install: a small one that works and passes every check.
+    """Write a package with a new plugin, ready to install: a small one that works and passes every check.
 
     KIND is detector, featurizer, augmenter or fuser; the folder is asdkit-NAME.
     """
     folder = write_package(kind, name, Path())
-    typer.echo(f"{folder / _module(name)}.py is all there is to change. Next:\n")
-    for command in (f"pip install -e {folder}", f"asdkit check-plugin {name}", _filled(_TRY_IT[kind], kind, name)):
+    typer.echo(f"Change {folder / _module(name)}.py only. Next:\n")
+    for command in (f"pip install -e {folder}", f"asdkit check-plugin {name}", _fill(_TRY_IT[kind], kind, name)):
         typer.echo(f"    {command}")
 
 
-def write_package(kind: Kind, name: str, where: Path) -> Path:
-    """Write the package into a new folder of `where`, and return it.
+def write_package(kind: Kind, name: str, parent: Path) -> Path:
+    """Write the package into a new folder in `parent`, and return that folder.
 
     Raises
     ------
     UsageError
-        If the name is not valid or not free.
+        If the name is not valid or not available.
     """
-    from importlib.resources import files
-
-    folder = where / f"asdkit-{name}"
+    folder = parent / f"asdkit-{name}"
     _check_name(name, folder)
     templates = files("asdkit.cli") / "templates"
     folder.mkdir(parents=True)
-    for path, template in _FILES.items():
-        text = (templates / _filled(template, kind, name)).read_text(encoding="utf-8")
-        (folder / _filled(path, kind, name)).write_text(_filled(text, kind, name), encoding="utf-8")
+    for path, template in _TEMPLATES.items():
+        text = (templates / _fill(template, kind, name)).read_text(encoding="utf-8")
+        (folder / _fill(path, kind, name)).write_text(_fill(text, kind, name), encoding="utf-8")
     return folder
 
 
 def _check_name(name: str, folder: Path) -> None:
     from asdkit.plugins import NAME, discover
 
-    if not NAME.fullmatch(name) or len(name) > _LONGEST or name in _VALUES:
+    if not NAME.fullmatch(name) or len(name) > _MAX_NAME_LENGTH or name in _VALUES:
         raise UsageError(
-            f"{printable(name)!r} cannot be a plugin's name",
-            hint="Expected words in lower case joined by hyphens, such as my-idea; "
-            f"{_LONGEST} characters at most, and none of {', '.join(_VALUES)}, which are values in a spec.",
+            f"{printable(name)!r} cannot be the name of a plugin",
+            hint="Expected lower case words joined by hyphens, such as my-idea; "
+            f"at most {_MAX_NAME_LENGTH} characters, and none of {', '.join(_VALUES)}, which are values in a spec.",
         )
     for plugin in discover().plugins:
         if plugin.name == name:
             raise UsageError(f"{plugin.distribution} has a plugin called {name!r} already; choose another name")
     if folder.exists():
-        raise UsageError(f"{folder} is there already; choose another name, or remove it")
+        raise UsageError(f"{folder} exists already; choose another name, or remove it")
     if importlib.util.find_spec(_module(name)) is not None:
         raise UsageError(f"a module called {_module(name)} is installed already; choose another name")
 
@@ -89,15 +88,14 @@ def _module(name: str) -> str:
     return f"asdkit_{name.replace('-', '_')}"
 
 
-def _filled(template: str, kind: Kind, name: str) -> str:
+def _fill(template: str, kind: Kind, name: str) -> str:
     from asdkit.interfaces import API_VERSION
 
     camel = "".join(word.capitalize() for word in name.split("-"))
     values = {
         "name": name,
         "module": _module(name),
-        # With its kind behind it the class has no name that Python or asdkit.api has already.
-        "class": camel + kind.capitalize(),
+        "class": camel + kind.capitalize(),  # the suffix avoids names of Python and asdkit.api
         "config": f"{camel}Config",
         "kind": kind,
         "api": str(API_VERSION),

@@ -1,4 +1,4 @@
-"""How a run goes: live lines on a terminal, plain ones in a pipe; all on standard error."""
+"""Progress of a run on standard error: live lines on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -21,19 +21,32 @@ if TYPE_CHECKING:
     from asdkit.run.job import Outcome
     from asdkit.run.jobs import Job
 
-_STALE_S = 60  # a job that has said nothing for so long is not shown as running
+_STALE_S = 60  # a job without newer progress is not shown as running
 
 
 class Progress(Watcher):
-    """Shows a run to a person."""
+    """Progress of a run: ended jobs as lines, running jobs as a live table on a terminal.
+
+    Parameters
+    ----------
+    plan
+        Of the run.
+
+    Attributes
+    ----------
+    left
+        Jobs that have not ended, by key.
+    total
+        Number of jobs of this run, without those finished before.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.left: dict[str, Job] = {}
         self.total = 0
-        self.begin = time.monotonic()
-        self.first_seen: dict[str, tuple[float, float]] = {}  # job -> when its epochs were first seen, and which it was
-        self.live: Live | None = None
+        self._begin = time.monotonic()
+        self._first_epochs: dict[str, tuple[float, float]] = {}  # by training: first epoch seen, and when
+        self._live: Live | None = None
 
     def __enter__(self) -> Progress:
         return self
@@ -41,42 +54,42 @@ class Progress(Watcher):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.live is not None:
-            self.live.stop()
+        if self._live is not None:
+            self._live.stop()
 
     def planned(self, plan: Plan, jobs: Sequence[Job], left: Sequence[Job]) -> None:
-        """Say what is left, and begin to show it."""
+        """Print the number of jobs, and start the live table."""
         self.left = {job.key: job for job in left}
         self.total = len(left)
-        self.begin = time.monotonic()
+        self._begin = time.monotonic()
         done = len(jobs) - len(left)
-        self._say(f"{len(jobs)} jobs, {done} done, {len(left)} left; run folder {plan.paths.folder}")
+        self._print(f"{len(jobs)} jobs, {done} done, {len(left)} left; run folder {plan.paths.folder}")
         if left and sys.stderr.isatty():
             from rich.console import Console
             from rich.live import Live
 
             live = Live(get_renderable=self._render, console=Console(stderr=True), refresh_per_second=4, transient=True)
             live.start()
-            self.live = live
+            self._live = live
 
     def ended(self, job: Job, outcome: Outcome) -> None:
-        """Say how a job ended."""
+        """Print the outcome of a job."""
         self.left.pop(job.key, None)
         if outcome.status != "stopped":
             text = f": {outcome.message}" if outcome.message else ""
-            self._say(f"{job.title}: {outcome.status} in {outcome.seconds:.1f} s{text}")
+            self._print(f"{job.title}: {outcome.status} in {outcome.seconds:.1f} s{text}")
 
     def retrying(self, job: Job, deaths: int) -> None:
-        """Say that a job is tried again."""
-        self._say(f"{job.title}: its worker process died ({deaths} of {TRIES} times); it is tried again, alone")
+        """Print that a job is tried again."""
+        self._print(f"{job.title}: its worker process died ({deaths} of {TRIES} times); it is tried again, alone")
 
     def stopping(self) -> None:
-        """Say that the run stops soon, and how to stop it at once."""
-        self._say("stopping at the next batch; again to stop at once")
+        """Print that the run stops soon, and how to stop it at once."""
+        self._print("stopping at the next batch; again to stop at once")
 
-    def _say(self, line: str) -> None:
-        if self.live is not None:
-            self.live.console.print(line, markup=False, highlight=False)
+    def _print(self, line: str) -> None:
+        if self._live is not None:
+            self._live.console.print(line, markup=False, highlight=False)
         else:
             sys.stderr.write(line + "\n")
             sys.stderr.flush()
@@ -86,29 +99,29 @@ class Progress(Watcher):
 
         grid = Table.grid(padding=(0, 2))
         for job in list(self.left.values()):
-            work = self.plan.paths.work(job)
-            if values := _recent(work):
-                grid.add_row(job.machine, "=".join(job.detectors), *_cells(values), self._left_of(job, values))
+            if values := _recent_progress(self.plan.paths.work(job)):
+                time_left = self._training_time_left(job, values)
+                grid.add_row(job.machine, "=".join(job.detectors), *_cells(values), time_left)
         ended = self.total - len(self.left)
-        elapsed = time.monotonic() - self.begin
+        elapsed = time.monotonic() - self._begin
         text = f"{ended} of {self.total} jobs, {_clock(elapsed)}"
         if ended:
             text += f", about {_clock(elapsed / ended * len(self.left))} left"
         grid.add_row(text)
         return grid
 
-    def _left_of(self, job: Job, values: dict[str, float | int | str]) -> str:
-        """Time left of a job's training, by the pace of its epochs since they were first seen."""
+    def _training_time_left(self, job: Job, values: dict[str, float | int | str]) -> str:
+        """Estimate the time left of a training from the pace of its epochs since they were first seen."""
         if "epoch" not in values or "epochs" not in values:
             return ""
         now, epoch, epochs = time.monotonic(), float(values["epoch"]), float(values["epochs"])
-        begin, first = self.first_seen.setdefault(f"{job.key}{values.get('id', '')}", (now, epoch))
+        begin, first = self._first_epochs.setdefault(f"{job.key}{values.get('id', '')}", (now, epoch))
         if epoch <= first:
             return ""
         return f"{_clock((epochs - epoch) * (now - begin) / (epoch - first))} left"
 
 
-def _recent(work: Path) -> dict[str, float | int | str]:
+def _recent_progress(work: Path) -> dict[str, float | int | str]:
     try:
         age = time.time() - (work / "progress.json").stat().st_mtime
     except OSError:

@@ -9,7 +9,7 @@ import typer
 
 
 def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.")]) -> None:
-    """Make the report of a finished run again: report.html, and its drawings in plots/."""
+    """Write the report of a finished run again: report.html, and its plots in plots/."""
     from asdkit.report import write_report
 
     typer.echo(write_report(run.absolute()))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Schema = dict[str, Any]
 
+_EXTENDS: Schema = {"type": "string", "description": "a table of the same kind whose keys are copied"}
+
 
 def schema() -> None:
     """Print a JSON Schema of the spec with every installed plugin's options, for completion in editors.
@@ -25,22 +27,11 @@ def schema() -> None:
     """
     from asdkit.plugins import discover
 
-    typer.echo(json.dumps(_finite(spec_schema(discover())), indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    """A schema without the defaults and bounds that JSON has no word for: infinities and NaN."""
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items() if not _is_endless(inner)}
-    return [_finite(inner) for inner in value if not _is_endless(inner)] if isinstance(value, list) else value
-
-
-def _is_endless(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
+    typer.echo(json.dumps(_without_infinities(spec_schema(discover())), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def spec_schema(registry: Registry) -> Schema:
-    """JSON Schema (draft 2020-12) of a spec that uses the good plugins of a registry."""
+    """Return the JSON Schema (draft 2020-12) of a spec that uses the usable plugins of a registry."""
     from asdkit.spec.settings import (
         AugmenterKeys,
         CalibrationSettings,
@@ -53,7 +44,6 @@ def spec_schema(registry: Registry) -> Schema:
     )
 
     shared: Schema = {}
-    detectors = _named(registry, "detector", DetectorKeys, shared)
     system = _object(SystemKeys, "systems", shared)
     system["properties"] |= {"extends": _EXTENDS, "fuser": {"anyOf": _variants(registry, "fuser", {}, shared)}}
     system["required"] = []
@@ -63,9 +53,9 @@ def spec_schema(registry: Registry) -> Schema:
         "data": _object(DataSettings, "data", shared),
         "compute": _object(ComputeSettings, "compute", shared),
         "calibration": _object(CalibrationSettings, "calibration", shared),
-        "featurizers": _named(registry, "featurizer", FeaturizerKeys, shared),
-        "augmenters": _named(registry, "augmenter", AugmenterKeys, shared),
-        "detectors": detectors,
+        "featurizers": _plugin_tables(registry, "featurizer", FeaturizerKeys, shared),
+        "augmenters": _plugin_tables(registry, "augmenter", AugmenterKeys, shared),
+        "detectors": _plugin_tables(registry, "detector", DetectorKeys, shared),
         "systems": _tables(system),
         "machines": _tables(overridden),
     }
@@ -78,28 +68,25 @@ def spec_schema(registry: Registry) -> Schema:
     }
 
 
-_EXTENDS: Schema = {"type": "string", "description": "a sibling whose keys are copied"}
-
-
 def _tables(inner: Schema) -> Schema:
-    """Tables that a person names."""
+    """Return the schema of tables with arbitrary names."""
     return {"type": "object", "additionalProperties": inner}
 
 
-def _named(registry: Registry, kind: Kind, core: type[BaseModel], shared: Schema) -> Schema:
-    """``[detectors]`` and its like: each table uses a plugin, or extends a sibling."""
+def _plugin_tables(registry: Registry, kind: Kind, core: type[BaseModel], shared: Schema) -> Schema:
+    """Return the schema of ``[detectors]`` and the like: each table uses a plugin, or extends another table."""
     keys = {**_object(core, f"{kind}s", shared)["properties"], "extends": _EXTENDS}
-    continued = {
+    extended = {
         "title": "continues another table",
         "type": "object",
         "properties": {**keys, "use": False},
         "required": ["extends"],
     }
-    return _tables({"anyOf": [*_variants(registry, kind, keys, shared), continued]})
+    return _tables({"anyOf": [*_variants(registry, kind, keys, shared), extended]})
 
 
 def _variants(registry: Registry, kind: Kind, keys: Schema, shared: Schema) -> list[Schema]:
-    """One object for each plugin of a kind: the core's keys and its own options."""
+    """Return an object for each plugin of a kind: the keys of the core, and its own options."""
     return [_variant(registry.entry(kind, name), kind, keys, shared) for name in registry.names(kind)]
 
 
@@ -107,18 +94,31 @@ def _variant(entry: Entry, kind: Kind, keys: Schema, shared: Schema) -> Schema:
     use = {"const": entry.name, "description": entry.summary}
     try:
         own = _object(entry.config, f"{kind}-{entry.name}", shared)
-    except Exception:  # a stranger's config that has no schema: any option may be written
+    except Exception:  # a third-party config may have no schema; then any option is accepted
         own = {"type": "object", "properties": {}}
     defaults = {key: {**keys[key], "default": value} for key, value in entry.defaults.items() if key in keys}
     own["title"] = f"{kind} {entry.name}"
     own["properties"] = {"use": use, **keys, **defaults, **own["properties"]}
-    own["required"] = ["use"]  # what else is needed may be inherited; `asdkit check` knows
+    own["required"] = ["use"]  # other required options may be inherited; `asdkit check` checks them
     return own
 
 
 def _object(model: type[BaseModel], prefix: str, shared: Schema) -> Schema:
-    """Schema of a model; models inside it go to `shared`, under names of their own."""
-    made = model.model_json_schema(ref_template=f"#/$defs/{prefix}.{{model}}")
-    shared.update({f"{prefix}.{name}": inner for name, inner in made.pop("$defs", {}).items()})
-    made.setdefault("properties", {})
-    return made
+    """Return the schema of a model; nested models are added to `shared` under names that start with `prefix`."""
+    schema = model.model_json_schema(ref_template=f"#/$defs/{prefix}.{{model}}")
+    shared.update({f"{prefix}.{name}": inner for name, inner in schema.pop("$defs", {}).items()})
+    schema.setdefault("properties", {})
+    return schema
+
+
+def _without_infinities(value: Any) -> Any:
+    """Remove defaults and bounds that JSON cannot express: infinities and NaN."""
+    if isinstance(value, dict):
+        return {key: _without_infinities(inner) for key, inner in value.items() if not _is_non_finite(inner)}
+    if isinstance(value, list):
+        return [_without_infinities(inner) for inner in value if not _is_non_finite(inner)]
+    return value
+
+
+def _is_non_finite(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from asdkit.cli.options import (
     BundleArgument,
-    Format,
     FormatOption,
     IdOption,
     RateOption,
     RunMachineOption,
     SystemOption,
     ThresholdOption,
+    open_bundle,
 )
+from asdkit.cli.reporters import ScoreReporter
+from asdkit.cli.rows import FILES, write_rows
 from asdkit.errors import DataError, ExitCode
-
-if TYPE_CHECKING:
-    from asdkit.bundle.score_recordings import FileResult
 
 
 def score(
@@ -37,35 +34,25 @@ def score(
     threshold: ThresholdOption = None,
     format_: FormatOption = None,
     fail_on_anomaly: Annotated[
-        bool, typer.Option("--fail-on-anomaly", help="End with exit code 5 if any recording is anomalous.")
+        bool, typer.Option("--fail-on-anomaly", help="Exit with code 5 if any recording is anomalous.")
     ] = False,
 ) -> None:
     """Score recordings: a p-value, a verdict and the time of the worst window for each.
 
-    A p-value is the share of healthy recordings that score so high or higher; below supported_rate it is extrapolated.
-    Bad files are listed on standard error and end the command with exit code 1; the good ones are scored.
+    A p-value is the share of healthy recordings with this score or a higher one; below supported_rate it is
+    extrapolated. Bad files are listed on standard error and the exit code is 1; the other files are scored.
     """
     from asdkit.bundle.score_recordings import find_recordings, score_files
-    from asdkit.cli.opening import chosen, open_bundle, require_known
-    from asdkit.cli.score_told import ScoreReporter
 
-    opened = open_bundle(bundle, system, machine).deciding(false_alarm_rate, chosen(threshold))
-    require_known(opened, id_)
-    told = ScoreReporter(opened.calibrator)
-    rows = told.watched(score_files(opened, find_recordings(files, opened.description.containers), id_))
-    write(format_, rows)
-    told.summary()
-    if not told.counts:
-        raise DataError("nothing to score was found", hint="Name WAV or FLAC files, or folders of them.")
-    if fail_on_anomaly and told.counts["anomalous"]:
+    opened = open_bundle(bundle, system, machine, id_=id_, false_alarm_rate=false_alarm_rate, threshold=threshold)
+    reporter = ScoreReporter(opened.calibrator)
+    results = score_files(opened, find_recordings(files, opened.description.containers), id_)
+    write_rows(format_, FILES, reporter.rows(results))
+    reporter.summary()
+    bad = reporter.counts["bad"]
+    if not (reporter.scored or bad):
+        raise DataError("no recordings found", hint="Name WAV or FLAC files, or folders of them.")
+    if fail_on_anomaly and reporter.counts["anomalous"]:
         raise typer.Exit(int(ExitCode.ANOMALY))
-    if told.counts["bad"]:
+    if bad:
         raise typer.Exit(int(ExitCode.PARTIAL))
-
-
-def write(format_: Format | None, rows: Iterator[FileResult]) -> None:
-    """Write rows as asked; unless anything is, as a table on a terminal and as JSON lines elsewhere."""
-    from asdkit.cli import score_rows
-
-    chosen = format_ or (Format.table if sys.stdout.isatty() else Format.jsonl)
-    {Format.table: score_rows.table, Format.jsonl: score_rows.jsonl, Format.csv: score_rows.csv}[chosen](rows)

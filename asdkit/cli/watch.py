@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from asdkit.cli.console import message, note
 from asdkit.cli.options import (
     BundleArgument,
     FormatOption,
@@ -15,7 +16,11 @@ from asdkit.cli.options import (
     RunMachineOption,
     SystemOption,
     ThresholdOption,
+    open_bundle,
 )
+from asdkit.cli.reporters import ScoreReporter
+from asdkit.cli.rows import FILES, write_rows
+from asdkit.cli.stopping import Stopping
 from asdkit.errors import DataError
 from asdkit.text import printable
 
@@ -24,12 +29,12 @@ def watch(
     bundle: BundleArgument,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where recordings appear, there or below.")],
     existing: Annotated[
-        bool, typer.Option("--existing", help="Score the recordings that are there already as well.")
+        bool, typer.Option("--existing", help="Also score the recordings that exist at start.")
     ] = False,
     settle: Annotated[
         float,
         typer.Option(
-            "--settle", metavar="SECONDS", min=0.05, max=3600, help="How long a file must stay as it is to be whole."
+            "--settle", metavar="SECONDS", min=0.05, max=3600, help="A file is complete once unchanged for so long."
         ),
     ] = 1.0,
     id_: IdOption = None,
@@ -41,32 +46,27 @@ def watch(
 ) -> None:
     """Score recordings as they appear in a folder, each once, until Ctrl-C.
 
-    Rows are those of `asdkit score`. A file that is being written is waited for. Bad files are told once on standard
-    error and passed over. Ends with exit code 130 (Ctrl-C) or 143 (SIGTERM), after a summary.
+    Rows are those of `asdkit score`. Incomplete files are scored once complete. Bad files are reported once on
+    standard error and skipped. Prints a summary and exits with code 130 (Ctrl-C) or 143 (SIGTERM).
     """
     from asdkit.bundle.watch import FolderWatch
-    from asdkit.bundle.watch import watch as rows_of
-    from asdkit.cli.opening import chosen, open_bundle, require_known
-    from asdkit.cli.score import write
-    from asdkit.cli.score_told import ScoreReporter
-    from asdkit.cli.stopping import Stopping
+    from asdkit.bundle.watch import watch as score_new
 
     if not folder.is_dir():
         what = "not a folder" if folder.exists() else "no such folder"
         raise DataError(f"{printable(str(folder))}: {what}", hint="Name the folder that recordings will appear in.")
     stopping = Stopping()
-    opened = open_bundle(bundle, system, machine).deciding(false_alarm_rate, chosen(threshold))
-    require_known(opened, id_)
+    opened = open_bundle(bundle, system, machine, id_=id_, false_alarm_rate=false_alarm_rate, threshold=threshold)
     watched = FolderWatch(
         str(folder),
         settle=settle,
         containers=opened.description.containers,
         existing=existing,
-        notify=lambda line: typer.echo(f"note: {line}", err=True),
+        notify=note,
     )
-    passed = f"; recordings that are there already: {watched.done_count} (--existing scores them)"
-    typer.echo(f"watching {printable(str(folder))}{'' if existing else passed}", err=True)
-    told = ScoreReporter(opened.calibrator, progress=False)
-    write(format_, told.watched(rows_of(opened, watched, stopping.asked, id_)))
-    told.summary()
+    skipped = "" if existing else f"; existing recordings: {watched.done_count} (--existing scores them)"
+    message(f"watching {printable(str(folder))}{skipped}")
+    reporter = ScoreReporter(opened.calibrator, progress=False)
+    write_rows(format_, FILES, reporter.rows(score_new(opened, watched, stopping.asked, id_)))
+    reporter.summary()
     stopping.leave()

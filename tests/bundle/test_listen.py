@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from asdkit.bundle.stream import AlarmRule, Listener, WindowResult, _Cutter
 from asdkit.bundle.stream_sources import Gap, Reconnected, Sound
-from asdkit.cli.listen_rows import ListenReporter, write
 from asdkit.cli.options import Format
+from asdkit.cli.reporters import ListenReporter
+from asdkit.cli.rows import WINDOWS, write_rows
 from asdkit.errors import UsageError
 from benchmarks.listening import listen
 from tests.helpers.commands import Command
@@ -93,13 +94,13 @@ def test_a_stream_of_another_rate_is_resampled_window_by_window(bundle, clips):
 def test_windows_of_another_rate_or_length_than_the_training_clips_are_told_once(bundle, clips, capsys):
     told = ListenReporter(Listener(bundle, seconds=2, id_="00"))
     double = np.repeat(stream(clips, "nnnn"), 2)
-    assert len(list(told.watched(told.listener.score_stream([Sound(double, 2 * RATE)])))) == 2
+    assert len(list(told.rows(told.listener.score_stream([Sound(double, 2 * RATE)])))) == 2
     assert capsys.readouterr().err.splitlines() == [
         "note: windows are not recorded at 8000 Hz as the healthy ones were, but resampled; p-values may not hold",
         "note: windows are longer than the longest healthy one (1 s); p-values may not hold",
     ]
     told = ListenReporter(Listener(bundle, id_="00"))
-    assert len(list(told.watched(told.listener.score_stream([Sound(stream(clips, "nn"), RATE)])))) == 2
+    assert len(list(told.rows(told.listener.score_stream([Sound(stream(clips, "nn"), RATE)])))) == 2
     assert capsys.readouterr().err == ""
 
 
@@ -164,9 +165,7 @@ def test_the_command_hears_a_pipe_and_raises_the_alarm(exported, clips, tmp_path
         "alarm off at 0:00:08.0",
         "gap at 0:00:10.0: the stream ended within a sample: 1 bytes of 2",
     ]
-    assert said[5].startswith(
-        "10 windows heard: 3 anomalous, 7 normal; 1 alarm, off at the end; 1 gap; 0 reconnections"
-    )
+    assert said[5].startswith("10 windows: 3 anomalous, 7 normal; 1 alarm, off at the end; 1 gap; 0 reconnections")
 
 
 def test_the_command_hears_other_samples_and_writes_other_formats(exported, clips, tmp_path):
@@ -212,7 +211,7 @@ def test_one_absurd_sample_spoils_its_window_alone(bundle, clips, highest):
 
 def test_silent_windows_are_told_once(bundle, capsys):
     told = ListenReporter(Listener(bundle, id_="00"))
-    assert len(list(told.watched(told.listener.score_stream([Sound(np.zeros(3 * RATE, np.int16), RATE)])))) == 3
+    assert len(list(told.rows(told.listener.score_stream([Sound(np.zeros(3 * RATE, np.int16), RATE)])))) == 3
     assert capsys.readouterr().err.splitlines()[0] == "note: windows are silent; the score says nothing of the machine"
 
 
@@ -220,7 +219,7 @@ def test_a_table_has_a_line_for_each_window_the_bad_ones_as_well(bundle, clips, 
     sound = stream(clips, "nan").astype(np.float32) / 32768
     sound[7] = np.nan
     told = ListenReporter(Listener(bundle, id_="00", rule=AlarmRule(1, 1)))
-    write(Format.table, told.watched(told.listener.score_stream([Sound(sound, RATE)])))
+    write_rows(Format.table, WINDOWS, told.rows(told.listener.score_stream([Sound(sound, RATE)])))
     lines = capsys.readouterr().out.splitlines()
     assert "NaN" in lines[1]
     assert lines[2].startswith(" 0:00:01.0          00 ")
@@ -248,7 +247,7 @@ def test_the_command_follows_a_growing_wav_until_it_is_interrupted(exported, cli
         ("anomalous", 0, 0),
         ("normal", 1, 1),
     ]
-    assert command.said[-1].startswith("3 windows heard: 1 anomalous, 2 normal; 0 alarms; 1 gap; 1 reconnection")
+    assert command.said[-1].startswith("3 windows: 1 anomalous, 2 normal; 0 alarms; 1 gap; 1 reconnection")
 
 
 def test_the_command_hears_a_named_pipe_and_ends_at_once_when_interrupted(exported, clips, tmp_path):

@@ -76,7 +76,7 @@ def test_a_run_folder_is_scored_with_as_a_bundle_is(command, exported, run, reco
     assert by_bundle.stdout == by_run.stdout
     refused = command("score", exported, recordings, "--system", "both")
     assert refused.returncode == 2
-    assert "--system and --machine are of runs" in refused.stderr
+    assert "--system and --machine apply to run folders only" in refused.stderr
 
 
 def test_csv_and_table(command, exported, recordings):
@@ -108,7 +108,7 @@ def test_an_id_that_the_bundle_does_not_know_is_refused_with_those_that_it_knows
     ran = command(what, exported, where, "--id", "99")
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.startswith("--id 99: ")
-    assert ran.stderr.endswith("fan.asdkit knows no such id; it knows 00, 02")
+    assert ran.stderr.endswith("fan.asdkit has no such id; expected one of 00, 02")
 
 
 def test_fail_on_anomaly_ends_with_5_and_only_then(command, exported, recordings):

@@ -238,7 +238,7 @@ def test_the_command_scores_what_is_written_slowly_and_ends_with_a_summary(expor
     test = run.parent / "room" / "fan" / "test"
     shutil.copy(test / "normal_id_00_00000000.wav", folder)
     command = Command("watch", exported, folder, "--settle", "0.2")
-    command.says("recordings that are there already: 1 ")
+    command.says("existing recordings: 1 ")
     data = (test / "anomaly_id_00_00000001.wav").read_bytes()
     with (folder / "anomaly_id_00_slow.wav").open("wb", buffering=0) as file:
         for piece in range(0, len(data), 2000):

@@ -69,7 +69,7 @@ def test_new_plugin_prints_the_next_three_commands_and_they_are_commands_of_asdk
         ("knn", "asdkit has a plugin called 'knn'"),
         ("log-mel", "asdkit has a plugin called 'log-mel'"),
         ("fusion", "a module called asdkit_fusion"),
-        ("taken", "is there already"),
+        ("taken", "exists already"),
     ],
 )
 def test_new_plugin_refuses_names_that_are_not_valid_or_not_free(asdkit_command, tmp_path, name, words):
