@@ -1,11 +1,11 @@
-"""From a file to a wave: look at it, find what is wrong with it, decode it.
+"""Recordings: inspect a file, check it, decode it to a wave.
 
-WAV (RIFF, RF64, extensible) and FLAC, and others where they are asked for; any sample rate from 1 to 768 kHz, up to
-64 channels. Whatever makes a file unusable is a `asdkit.errors.BadAudio` with the reason in one line.
+WAV (RIFF, RF64, extensible) and FLAC, and other containers if a spec allows them; sample rates from 1 to 768 kHz, up to
+64 channels. An unusable file raises `asdkit.errors.BadAudio` with the reason in one line.
 """
 
-from asdkit.audio.headers import AudioInfo
-from asdkit.audio.io import Channel, Container, Wave, check, inspect, is_silent, read, resample, samples_at
+from asdkit.audio.headers import AudioInfo, Container
+from asdkit.audio.io import Channel, Wave, check, inspect, is_silent, read, resample, samples_at
 
 __all__ = [
     "AudioInfo",

@@ -1,9 +1,4 @@
-"""Containers beyond WAV and FLAC, for those who ask for them: told by how a file begins, read by libsndfile alone.
-
-Waves that a caller brings: checked, and brought to the kinds that the toolkit computes with.
-
-From a recording to a mono wave at the rate that was asked for.
-"""
+"""Decode recordings into mono waves at one sample rate; check waves that a caller passes as arrays."""
 
 from __future__ import annotations
 
@@ -17,22 +12,26 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from asdkit.audio.headers import MAX_RATE, MIN_RATE, AudioInfo, UnusableError, read_header, recording, require_sane
+from asdkit.audio.headers import (
+    MAX_RATE,
+    MIN_RATE,
+    AudioInfo,
+    Container,
+    UnusableError,
+    container_of,
+    read_header,
+    recording,
+    require_plausible,
+)
 from asdkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from soundfile import LibsndfileError
 
+Wave = npt.NDArray[np.float32] | npt.NDArray[np.int16]
+Channel = int | Literal["mean"]
 
-Container = Literal["aiff", "au", "caf", "mp3", "ogg"]
-
-BEGINNINGS: dict[str, tuple[bytes, ...]] = {
-    "aiff": (b"FORM",),
-    "au": (b".snd",),
-    "caf": (b"caff",),
-    "mp3": (b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2"),
-    "ogg": (b"OggS",),
-}
+WAV_OR_FLAC = (".wav", ".flac")
 SUFFIXES: dict[str, tuple[str, ...]] = {
     "aiff": (".aif", ".aiff", ".aifc"),
     "au": (".au", ".snd"),
@@ -41,132 +40,26 @@ SUFFIXES: dict[str, tuple[str, ...]] = {
     "ogg": (".ogg", ".oga", ".opus"),
 }
 
+MAX_AMPLITUDE = 1e10
+"""Full scale is 1, and 32-bit integers stored as floats stay below 2.2e9. Powers of larger values soon overflow."""
 
-WAV_OR_FLAC = (".wav", ".flac")
-DENSEST = 4096  # samples a byte: beyond what any of these makes of silence
-
-
-def read_any_header(file: FileIO, containers: Collection[str] = ()) -> AudioInfo:
-    """Read the header of an open WAV or FLAC file, or of one in a container that was asked for.
-
-    Raises
-    ------
-    UnusableError
-        With the reason.
-    """
-    try:
-        return read_header(file)
-    except UnusableError as fault:
-        file.seek(0)
-        begins = file.read(4)
-        kind = next((name for name, those in BEGINNINGS.items() if begins.startswith(those)), None)
-        if kind is None:
-            raise
-        if kind not in containers:
-            raise UnusableError(f'{fault}; data.containers = ["{kind}"] in a spec takes it') from None
-    return _read_foreign_header(file, kind)
-
-
-def suffixes(containers: Collection[str] = ()) -> tuple[str, ...]:
-    """Endings of recordings, lower case: WAV, FLAC, and the containers that were asked for."""
-    return WAV_OR_FLAC + tuple(suffix for kind in containers for suffix in SUFFIXES[kind])
-
-
-def _read_foreign_header(file: FileIO, kind: str) -> AudioInfo:
-    import soundfile
-
-    file.seek(0)
-    try:
-        with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
-            info = AudioInfo(sound.samplerate, sound.channels, sound.frames, sound.subtype, kind.upper())
-    except soundfile.LibsndfileError as error:
-        raise UnusableError(f"damaged or cut short: {told(error)}") from None
-    require_sane(info.sample_rate, info.channels)
-    if info.samples <= 0:
-        raise UnusableError("a header without samples")
-    size = os.fstat(file.fileno()).st_size
-    if info.samples > DENSEST * size:
-        raise UnusableError(f"absurd header: it promises {info.seconds:.4g} s, {size} bytes follow")
-    return info
-
-
-def told(error: LibsndfileError) -> str:
-    """What libsndfile says is wrong."""
-    return str(error.error_string).removeprefix("Error : ").rstrip(".")
-
-
-def as_wave(given: npt.ArrayLike, what: str = "the wave") -> Wave:
-    """Check a wave; int16 stays as it is, other floats become float32.
-
-    Parameters
-    ----------
-    given
-        [float, full scale 1, or int16, ``[samples]``] One channel.
-    what
-        What messages call it.
-
-    Raises
-    ------
-    UsageError
-        If it is not one channel, or of another type.
-    DataError
-        If it holds samples that are NaN, infinite, or beyond any sound's size.
-    """
-    try:
-        wave = np.asarray(given)
-    except ValueError:  # rows of unlike lengths
-        raise UsageError(f"{what} is no array of numbers; expected one channel of int16 or floats") from None
-    is_int16 = wave.dtype.kind == "i" and wave.dtype.itemsize == 2
-    if wave.ndim != 1 or not (is_int16 or np.issubdtype(wave.dtype, np.floating)):
-        hint = "Divide other whole numbers by their full scale." if wave.dtype.kind in "iu" else ""
-        found = f"{what} is {wave.dtype} {list(wave.shape)}"
-        raise UsageError(f"{found}; expected one channel of int16 or floats", hint=hint)
-    if is_int16:
-        return np.ascontiguousarray(wave, np.int16)
-    with np.errstate(over="ignore", under="ignore"):
-        made = np.ascontiguousarray(wave, np.float32)
-    try:
-        require_finite(made)
-    except UnusableError as fault:
-        raise DataError(f"{what}: {fault}") from None
-    return made
-
-
-def as_rate(given: object) -> int:
-    """Check a sample rate [Hz].
-
-    Raises
-    ------
-    UsageError
-        If it is no whole number of Hz that recordings have.
-    """
-    rate = int(float(given)) if isinstance(given, Real) and float(given).is_integer() else 0
-    if not MIN_RATE <= rate <= MAX_RATE:
-        raise UsageError(f"a sample rate of {given!r}; expected whole Hz from {MIN_RATE} to {MAX_RATE}")
-    return rate
-
-
-Wave = npt.NDArray[np.float32] | npt.NDArray[np.int16]
-Channel = int | Literal["mean"]
-
-# Full scale is 1; whoever stores 32-bit integers as floats stays below 2.2e9. Beyond this a power would soon overflow.
-LOUDEST = 1e10
+_MAX_SAMPLES_PER_BYTE = 4096  # more than any of the containers reaches for silence
 
 
 def inspect(path: str | os.PathLike[str], *, containers: Collection[str] = ()) -> AudioInfo:
-    """Read a recording's header and hold it against the file's size.
+    """Read a recording's header and compare it with the file's size.
 
     Parameters
     ----------
     path
         A WAV or FLAC file.
     containers
-        Others that are taken as well: ``"aiff"``, ``"au"``, ``"caf"``, ``"mp3"``, ``"ogg"``.
+        Other formats to accept: ``"aiff"``, ``"au"``, ``"caf"``, ``"mp3"``, ``"ogg"``.
 
     Raises
     ------
     BadAudio
-        Missing, not a regular file, no such container, without samples, cut short, or an absurd header.
+        If the file is missing, not regular, of another format, without samples, cut short, or has an absurd header.
     """
     with recording(path) as file:
         return read_any_header(file, containers)
@@ -175,28 +68,28 @@ def inspect(path: str | os.PathLike[str], *, containers: Collection[str] = ()) -
 def read(
     path: str | os.PathLike[str], *, sample_rate: int, channel: Channel = "mean", containers: Collection[str] = ()
 ) -> Wave:
-    """Decode a recording into one channel at one rate.
+    """Decode one channel of a recording at one sample rate.
 
     Parameters
     ----------
     path, containers
         As for `inspect`.
     sample_rate
-        Wanted rate [Hz]; another one is resampled (soxr, HQ).
+        Sample rate of the result [Hz]; other rates are resampled (soxr, HQ).
     channel
         ``"mean"`` of all channels, or the index of one, from 0.
 
     Returns
     -------
     wave
-        [int16 or float32, ``[samples_at(inspect(path), sample_rate)]``] int16, to be divided by 32768, where the file
-        holds just that and nothing has to be converted; else float32, full scale 1.
+        [int16 or float32, ``[samples_at(inspect(path), sample_rate)]``] int16, to be divided by 32768, if the file
+        contains int16 and nothing has to be converted; else float32, full scale 1.
 
     Raises
     ------
     BadAudio
-        As `inspect`; damaged, shorter than its header says, NaN, Inf or absurdly loud (with the sample's index), or
-        without that channel.
+        As `inspect`; also if the samples are damaged, fewer than the header states, NaN, infinite or absurdly loud (the
+        message has the index of the sample), or if there is no such channel.
     """
     with recording(path) as file:
         info = read_any_header(file, containers)
@@ -205,14 +98,14 @@ def read(
 
 
 def check(path: str | os.PathLike[str], *, channel: Channel = "mean", containers: Collection[str] = ()) -> AudioInfo:
-    """Find all that is wrong with a recording, at the least cost.
+    """Check that `read` accepts a recording, at the least cost.
 
-    A header tells all about integer WAV, where libsndfile understands it as we do; all else is decoded.
+    The header suffices for integer WAV if libsndfile reads the same from it; everything else is decoded.
 
     Raises
     ------
     BadAudio
-        Whatever `read` would raise for this `channel`.
+        If `read` would raise it for this `channel`.
     """
     with recording(path) as file:
         info = read_any_header(file, containers)
@@ -220,20 +113,170 @@ def check(path: str | os.PathLike[str], *, channel: Channel = "mean", containers
             _decode(file, info, channel)
         else:
             _require_channel(info, channel)
-            if not _is_plain(info):
+            if not _is_pcm16_wav(info):
                 with _opened(file, info):
                     pass
         return info
 
 
 def samples_at(info: AudioInfo, sample_rate: int) -> int:
-    """How many samples `read` returns of such a recording at `sample_rate`."""
+    """Return the number of samples that `read` returns for a recording at `sample_rate`."""
     return -(-info.samples * sample_rate // info.sample_rate)
 
 
+def resample(wave: Wave, rate: int, sample_rate: int) -> npt.NDArray[np.float32]:
+    """Resample from one rate [Hz] to another, as `read` does: soxr, HQ.
+
+    Returns
+    -------
+    resampled
+        [float32, ``[ceil(samples * sample_rate / rate)]``] Full scale 1.
+    """
+    if wave.dtype == np.int16:
+        wave = wave.astype(np.float32) / np.float32(32768)
+    length = -(-len(wave) * sample_rate // rate)
+    try:
+        import soxr
+    except ImportError:  # some installations leave it out because of its licence (LGPL)
+        from scipy.signal import resample_poly
+
+        common = np.gcd(rate, sample_rate)
+        resampled = resample_poly(wave, sample_rate // common, rate // common)
+    else:
+        resampled = soxr.resample(wave, rate, sample_rate, quality="HQ")
+    # soxr omits the last sample if it lies beyond the last one of the input.
+    exact = np.zeros(length, np.float32)
+    exact[: len(resampled)] = resampled[:length]
+    return exact
+
+
 def is_silent(wave: Wave) -> bool:
-    """Whether nothing at all is to be heard: every sample is the same."""
+    """Return whether all samples are the same."""
     return wave.size == 0 or bool(wave.min() == wave.max())
+
+
+def one_channel(frames: npt.NDArray[Any], channel: Channel) -> Wave:
+    """Return one channel, or the mean, of samples [int16 or float32, ``[samples, channels]``]."""
+    wave: Wave
+    if channel != "mean" or frames.shape[1] == 1:
+        wave = np.ascontiguousarray(frames[:, 0 if channel == "mean" else channel])
+        return wave
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN and Inf are reported by the caller
+        wave = frames[:, 0].astype(np.float32)
+        for other in range(1, frames.shape[1]):  # several times faster than np.mean over so short an axis
+            wave += frames[:, other]
+        wave /= frames.shape[1] * (32768 if frames.dtype == np.int16 else 1)
+    return wave
+
+
+def suffixes(containers: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the lower-case file name suffixes of WAV, FLAC and other containers."""
+    return WAV_OR_FLAC + tuple(suffix for container in containers for suffix in SUFFIXES[container])
+
+
+def as_wave(samples: npt.ArrayLike, what: str = "the wave") -> Wave:
+    """Check an array of samples; int16 stays as it is, floats become float32.
+
+    Parameters
+    ----------
+    samples
+        [float, full scale 1, or int16, ``[samples]``] One channel.
+    what
+        Name of the array in messages.
+
+    Raises
+    ------
+    UsageError
+        If it is not one channel, or of another type.
+    DataError
+        If samples are NaN, infinite, or larger than any sound's.
+    """
+    try:
+        wave = np.asarray(samples)
+    except ValueError:  # rows of different lengths
+        raise UsageError(f"{what} is not an array of numbers; expected one channel of int16 or floats") from None
+    is_int16 = wave.dtype.kind == "i" and wave.dtype.itemsize == 2
+    if wave.ndim != 1 or not (is_int16 or np.issubdtype(wave.dtype, np.floating)):
+        hint = "Divide other integers by their full scale." if wave.dtype.kind in "iu" else ""
+        actual = f"{what} is {wave.dtype} {list(wave.shape)}"
+        raise UsageError(f"{actual}; expected one channel of int16 or floats", hint=hint)
+    if is_int16:
+        return np.ascontiguousarray(wave, np.int16)
+    with np.errstate(over="ignore", under="ignore"):
+        converted = np.ascontiguousarray(wave, np.float32)
+    try:
+        _require_finite(converted)
+    except UnusableError as error:
+        raise DataError(f"{what}: {error}") from None
+    return converted
+
+
+def as_rate(value: object) -> int:
+    """Check a sample rate [Hz].
+
+    Raises
+    ------
+    UsageError
+        If it is not a whole number of Hz that recordings have.
+    """
+    rate = int(float(value)) if isinstance(value, Real) and float(value).is_integer() else 0
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise UsageError(f"a sample rate of {value!r}; expected whole Hz from {MIN_RATE} to {MAX_RATE}")
+    return rate
+
+
+def read_any_header(file: FileIO, containers: Collection[str] = ()) -> AudioInfo:
+    """Read the header of an open file: WAV, FLAC, or one of `containers`.
+
+    Raises
+    ------
+    UnusableError
+        If the file cannot be used.
+    """
+    try:
+        return read_header(file)
+    except UnusableError as error:
+        file.seek(0)
+        container = container_of(file.read(4))
+        if container is None:
+            raise
+        if container not in containers:
+            raise UnusableError(f'{error}; to accept it, set data.containers = ["{container}"] in a spec') from None
+    return _read_container_header(file, container)
+
+
+def _read_container_header(file: FileIO, container: Container) -> AudioInfo:
+    import soundfile
+
+    file.seek(0)
+    try:
+        with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
+            info = AudioInfo(sound.samplerate, sound.channels, sound.frames, sound.subtype, container.upper())
+    except soundfile.LibsndfileError as error:
+        raise UnusableError(f"damaged or cut short: {_libsndfile_message(error)}") from None
+    require_plausible(info.sample_rate, info.channels)
+    if info.samples <= 0:
+        raise UnusableError("a header without samples")
+    size = os.fstat(file.fileno()).st_size
+    if info.samples > _MAX_SAMPLES_PER_BYTE * size:
+        raise UnusableError(f"absurd header: it states {info.seconds:.4g} s, {size} bytes follow")
+    return info
+
+
+def _libsndfile_message(error: LibsndfileError) -> str:
+    return str(error.error_string).removeprefix("Error : ").rstrip(".")
+
+
+def _decode(file: FileIO, info: AudioInfo, channel: Channel) -> Wave:
+    """Decode one channel at the file's sample rate."""
+    _require_channel(info, channel)
+    frames = _pcm16_frames(file, info) if _is_pcm16_wav(info) else _soundfile_frames(file, info)
+    if len(frames) != info.samples:
+        raise UnusableError(f"cut short: its header states {info.samples} samples, {len(frames)} could be read")
+    wave = one_channel(frames, channel)
+    if wave.dtype != np.int16:
+        _require_finite(wave)
+    return wave
 
 
 def _require_channel(info: AudioInfo, channel: Channel) -> None:
@@ -241,28 +284,16 @@ def _require_channel(info: AudioInfo, channel: Channel) -> None:
         raise UnusableError(f"has no channel {channel}: its channels are 0 to {info.channels - 1}")
 
 
-def _decode(file: FileIO, info: AudioInfo, channel: Channel) -> Wave:
-    """Decode one channel at the file's own rate."""
-    _require_channel(info, channel)
-    frames = _pcm16_frames(file, info) if _is_plain(info) else _soundfile_frames(file, info)
-    if len(frames) != info.samples:
-        raise UnusableError(f"cut short: its header promises {info.samples} samples, {len(frames)} could be read")
-    wave = one_channel(frames, channel)
-    if wave.dtype != np.int16:
-        require_finite(wave)
-    return wave
-
-
 def _is_wav(info: AudioInfo) -> bool:
     return info.container in ("WAV", "RF64")
 
 
-def _is_plain(info: AudioInfo) -> bool:
+def _is_pcm16_wav(info: AudioInfo) -> bool:
     return _is_wav(info) and info.subtype == "PCM_16"
 
 
 def _pcm16_frames(file: FileIO, info: AudioInfo) -> npt.NDArray[np.int16]:
-    """Read the commonest format as it lies in the file: a third of the time that libsndfile takes."""
+    """Read the most common format without libsndfile, which takes three times as long."""
     frames = np.empty((info.samples, info.channels), dtype="<i2")
     buffer = frames.data.cast("B")
     file.seek(info.data_offset)
@@ -282,66 +313,26 @@ def _soundfile_frames(file: FileIO, info: AudioInfo) -> npt.NDArray[Any]:
 
 @contextmanager
 def _opened(file: FileIO, info: AudioInfo) -> Iterator[Any]:
-    """Let libsndfile open what we looked at, and see that it finds the same."""
+    """Open the file with libsndfile and check that it reads the same header."""
     import soundfile
 
     file.seek(0)
     try:
-        # By descriptor: the file that was looked at is the one decoded, whatever its name is made of.
+        # By descriptor: the same file is decoded that was checked, whatever its name contains.
         with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
             if (sound.samplerate, sound.channels) != (info.sample_rate, info.channels) or sound.frames < info.samples:
-                raise UnusableError("damaged header: it can be read in two ways")
+                raise UnusableError("damaged header: it is ambiguous")
             yield sound
     except soundfile.LibsndfileError as error:
-        raise UnusableError(f"damaged or cut short: {told(error)}") from None
+        raise UnusableError(f"damaged or cut short: {_libsndfile_message(error)}") from None
 
 
-def one_channel(frames: npt.NDArray[Any], channel: Channel) -> Wave:
-    """Take one channel, or the mean, of samples [int16 or float32, ``[samples, channels]``]."""
-    wave: Wave
-    if channel != "mean" or frames.shape[1] == 1:
-        wave = np.ascontiguousarray(frames[:, 0 if channel == "mean" else channel])
-        return wave
-    with np.errstate(invalid="ignore", over="ignore"):  # NaN, Inf: found right after
-        wave = frames[:, 0].astype(np.float32)
-        for other in range(1, frames.shape[1]):  # numpy's mean over an axis as short as this takes several times longer
-            wave += frames[:, other]
-        wave /= frames.shape[1] * (32768 if frames.dtype == np.int16 else 1)
-    return wave
-
-
-def require_finite(wave: Wave) -> None:
-    """Refuse samples that are NaN, infinite, or beyond any sound's size [float32, ``[samples]``]."""
+def _require_finite(wave: Wave) -> None:
+    """Refuse samples that are NaN, infinite, or larger than any sound's [float32, ``[samples]``]."""
     if not wave.size:
         return
-    # Two passes without a temporary; a NaN makes both of them NaN, and so the comparison false.
-    if wave.min() > -LOUDEST and wave.max() < LOUDEST:
+    # Two passes without a temporary array; a NaN makes both results NaN and the comparisons false.
+    if wave.min() > -MAX_AMPLITUDE and wave.max() < MAX_AMPLITUDE:
         return
-    index = int(np.argmax(~(np.abs(wave) < LOUDEST)))
-    raise UnusableError(f"sample {index} is {wave[index]:g}, not a finite number of a sound's size")
-
-
-def resample(wave: Wave, rate: int, sample_rate: int) -> npt.NDArray[np.float32]:
-    """Resample from one rate [Hz] to another, as `read` does: soxr, HQ.
-
-    Returns
-    -------
-    resampled
-        [float32, ``[ceil(samples * sample_rate / rate)]``] Full scale 1.
-    """
-    if wave.dtype == np.int16:
-        wave = wave.astype(np.float32) / np.float32(32768)
-    length = -(-len(wave) * sample_rate // rate)
-    try:
-        import soxr
-    except ImportError:  # its licence (LGPL) keeps it out of some installations
-        from scipy.signal import resample_poly
-
-        common = np.gcd(rate, sample_rate)
-        resampled = resample_poly(wave, sample_rate // common, rate // common)
-    else:
-        resampled = soxr.resample(wave, rate, sample_rate, quality="HQ")
-    # soxr leaves out a last sample that lies beyond the last of the input.
-    exact = np.zeros(length, np.float32)
-    exact[: len(resampled)] = resampled[:length]
-    return exact
+    index = int(np.argmax(~(np.abs(wave) < MAX_AMPLITUDE)))
+    raise UnusableError(f"sample {index} is {wave[index]:g}, not a finite number in the range of sounds")

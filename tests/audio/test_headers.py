@@ -1,4 +1,4 @@
-"""Looking at a recording: bad ones are named with a reason, good ones described."""
+"""Headers: bad recordings are refused with a reason, good ones described."""
 
 from __future__ import annotations
 
@@ -23,35 +23,28 @@ def put(folder: Path, name: str, content: bytes) -> Path:
 
 def make(bad: Bad, folder: Path) -> Path:
     if bad.name in NEEDS_A_USER and os.geteuid() == 0:
-        pytest.skip("nothing is forbidden to root")
+        pytest.skip("root may read everything")
     path = folder / bad.name
     bad.make(path)
     return path
 
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
-def test_a_bad_file_is_refused_before_training_with_one_line_that_says_why(bad: Bad, tmp_path: Path) -> None:
+def test_a_bad_file_is_refused_with_one_line(bad: Bad, tmp_path: Path) -> None:
     path = make(bad, tmp_path)
-    with within(5), pytest.raises(BadAudio) as refusal:
+    with within(5), pytest.raises(BadAudio) as checked:
         audio.check(path)
-    assert bad.reason in refusal.value.reason
-    assert str(refusal.value) == f"{path}: {refusal.value.reason}"
-    assert "\n" not in str(refusal.value)
-    assert refusal.value.exit_code is ExitCode.DATA
-
-
-@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
-def test_reading_refuses_what_the_check_refuses_and_for_the_same_reason(bad: Bad, tmp_path: Path) -> None:
-    path = make(bad, tmp_path)
-    with within(5), pytest.raises(BadAudio) as refusal:
+    assert bad.reason in checked.value.reason
+    assert str(checked.value) == f"{path}: {checked.value.reason}"
+    assert "\n" not in str(checked.value)
+    assert checked.value.exit_code is ExitCode.DATA
+    with within(5), pytest.raises(BadAudio) as decoded:
         audio.read(path, sample_rate=RATE)
-    with pytest.raises(BadAudio) as check:
-        audio.check(path)
-    assert refusal.value.reason == check.value.reason
+    assert decoded.value.reason == checked.value.reason
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_a_good_file_is_described_as_libsndfile_describes_it(name: str, tmp_path: Path) -> None:
+def test_a_header_matches_libsndfile(name: str, tmp_path: Path) -> None:
     path = put(tmp_path, name, GOOD[name])
     info = audio.check(path)
     with path.open("rb") as file:
@@ -66,46 +59,46 @@ def test_a_good_file_is_described_as_libsndfile_describes_it(name: str, tmp_path
     assert info == audio.inspect(path)
 
 
-def test_the_length_is_told_in_seconds(tmp_path: Path) -> None:
+def test_the_length_in_seconds(tmp_path: Path) -> None:
     assert audio.inspect(put(tmp_path, "a.wav", wav(SECOND[:4000].tobytes()))).seconds == 0.25
 
 
-def test_a_header_that_leaves_its_length_open_is_accepted_and_said(tmp_path: Path) -> None:
+def test_an_open_length_is_accepted_and_marked(tmp_path: Path) -> None:
     assert audio.inspect(put(tmp_path, "streamed.wav", GOOD["streamed.wav"])).streamed
     assert not audio.inspect(put(tmp_path, "plain.wav", GOOD["plain.wav"])).streamed
 
 
-def test_a_link_to_a_recording_is_as_good_as_the_recording(tmp_path: Path) -> None:
+def test_a_link_to_a_recording_is_accepted(tmp_path: Path) -> None:
     put(tmp_path, "real.wav", wav())
     (tmp_path / "link.wav").symlink_to("real.wav")
     assert audio.check(tmp_path / "link.wav") == audio.check(tmp_path / "real.wav")
 
 
-def test_a_path_too_long_for_the_system_is_refused() -> None:
+def test_a_path_too_long_is_refused() -> None:
     with pytest.raises(BadAudio, match="longer than the system allows"):
         audio.check(Path("/" + "a" * 5000 + ".wav"))
 
 
-def test_a_file_as_part_of_a_path_is_refused(tmp_path: Path) -> None:
+def test_a_file_as_a_parent_folder_is_refused(tmp_path: Path) -> None:
     put(tmp_path, "a.wav", wav())
     with pytest.raises(BadAudio, match="part of its path is not a folder"):
         audio.check(tmp_path / "a.wav" / "b.wav")
 
 
-def test_an_undecodable_name_is_shown_escaped(tmp_path: Path) -> None:
+def test_an_undecodable_name_is_escaped(tmp_path: Path) -> None:
     path = put(tmp_path, os.fsdecode(b"caf\xe9\n.wav"), b"")
-    with pytest.raises(BadAudio) as refusal:
+    with pytest.raises(BadAudio) as error:
         audio.check(path)
-    assert refusal.value.path == f"{tmp_path}/caf\\xe9\\x0a.wav"
+    assert error.value.path == f"{tmp_path}/caf\\xe9\\x0a.wav"
 
 
-def test_a_sound_in_two_chunks_of_notes_is_not_taken_for_a_crashed_recorder(tmp_path: Path) -> None:
-    with pytest.raises(BadAudio) as refusal:
+def test_samples_without_a_length_mean_a_crash(tmp_path: Path) -> None:
+    with pytest.raises(BadAudio) as error:
         audio.check(put(tmp_path, "a.wav", GOOD["notes-last.wav"].replace(b"data\0}\0\0", b"data\0\0\0\0")))
-    assert "recorder probably crashed" in refusal.value.reason
+    assert "recorder probably crashed" in error.value.reason
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     base=st.sampled_from(["plain.wav", "extensible.wav", "rf64.wav", "float.wav", "24-bit.wav", "16-bit.flac"]),
     changes=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 255)), min_size=1, max_size=4),

@@ -1,4 +1,4 @@
-"""Waves that a caller brings, of every kind."""
+"""Waves that a caller passes as arrays."""
 
 from __future__ import annotations
 
@@ -36,29 +36,31 @@ def test_floats_become_float32_and_int16_stays(given, expected):
 @pytest.mark.parametrize(
     "given", [SOUND[:, None], SOUND[None], 1.0, None, "a.wav", WHOLE.astype(int), SOUND + 0j, [[1.0], [1.0, 2.0]]]
 )
-def test_what_is_no_wave_is_refused(given):
+def test_other_arrays_are_refused(given):
     with pytest.raises(UsageError, match=r"wave 3 is .*expected one channel of int16 or floats"):
         as_wave(given, "wave 3")
 
 
-def test_other_whole_numbers_are_refused_with_what_to_do():
-    with pytest.raises(UsageError) as refused:
+def test_other_integers_are_refused_with_a_hint():
+    with pytest.raises(UsageError) as error:
         as_wave(WHOLE.astype(np.int32))
-    assert "full scale" in refused.value.hint
+    assert "full scale" in error.value.hint
 
 
-@pytest.mark.parametrize("odd", [np.nan, np.inf, 1e11, 1e300])
-def test_samples_that_are_no_sound_are_refused(odd):
-    with pytest.raises(DataError, match=rf"the wave: sample {len(SOUND)} is .* not a finite number of a sound's size"):
-        as_wave(np.append(SOUND.astype(float), odd))
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e11, 1e300])
+def test_samples_out_of_range_are_refused(bad):
+    with pytest.raises(
+        DataError, match=rf"the wave: sample {len(SOUND)} is .* not a finite number in the range of sounds"
+    ):
+        as_wave(np.append(SOUND.astype(float), bad))
 
 
 @pytest.mark.parametrize("rate", [8000, np.int64(8000), 8000.0])
-def test_rates_are_whole(rate):
+def test_whole_rates_become_int(rate):
     assert (as_rate(rate), type(as_rate(rate))) == (8000, int)
 
 
 @pytest.mark.parametrize("rate", [0, -8000, 44100.5, float("nan"), float("inf"), "8000", None, 10**9, True])
-def test_what_is_no_rate_is_refused(rate):
+def test_other_rates_are_refused(rate):
     with pytest.raises(UsageError, match="expected whole Hz from 1000 to 768000"):
         as_rate(rate)

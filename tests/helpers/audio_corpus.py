@@ -1,4 +1,4 @@
-"""Recordings good and bad, made in code: every way in which a file named .wav or .flac can be unusable."""
+"""Synthetic recordings, good and bad: every way in which a .wav or .flac file can be unusable."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SOUND = SECOND.tobytes()
 
 
 def chunk(name: bytes, content: bytes, size: int | None = None) -> bytes:
-    """One RIFF chunk; `size` is what it claims to hold."""
-    claimed = len(content) if size is None else size
-    return name + struct.pack("<I", claimed) + content + b"\0" * (len(content) % 2)
+    """Return a RIFF chunk; `size` is the size in its header."""
+    stated = len(content) if size is None else size
+    return name + struct.pack("<I", stated) + content + b"\0" * (len(content) % 2)
 
 
 def wav(
@@ -41,7 +41,7 @@ def wav(
     magic: bytes = b"RIFF",
     kind: bytes = b"WAVE",
 ) -> bytes:
-    """Bytes of a WAV whose header says just what it is told to."""
+    """Return the bytes of a WAV with any header."""
     block = channels * bits // 8 if block is None else block
     if form is None:
         form = chunk(b"fmt ", struct.pack("<HHIIHH", tag, channels, rate, rate * block % 2**32, block, bits))
@@ -50,27 +50,27 @@ def wav(
 
 
 def rf64(sound: bytes = SOUND, *, size: int | None = None) -> bytes:
-    """Bytes of an RF64: sizes of 64 bits in a chunk of their own."""
+    """Return the bytes of an RF64: its 64-bit sizes are in a separate chunk."""
     size = len(sound) if size is None else size
     ds64 = chunk(b"ds64", struct.pack("<QQQI", len(sound) + 72, size, size // 2, 0))
     return wav(sound, magic=b"RF64", before=ds64, size=0xFFFFFFFF)
 
 
 def floats(samples: list[float], *, double: bool = False, channels: int = 1) -> bytes:
-    """Bytes of a float WAV."""
+    """Return the bytes of a float WAV."""
     kind = np.float64 if double else np.float32
     return wav(np.array(samples, kind).tobytes(), tag=3, bits=64 if double else 32, channels=channels)
 
 
 def encoded(data: np.ndarray, subtype: str = "PCM_16", container: str = "FLAC", rate: int = RATE) -> bytes:
-    """Bytes of a file as libsndfile writes it."""
+    """Return the bytes of a file that libsndfile writes."""
     buffer = BytesIO()
     soundfile.write(buffer, data, rate, subtype=subtype, format=container)
     return buffer.getvalue()
 
 
 def flac(*, flip: int | None = None, samples: int | None = None, rate: int | None = None) -> bytes:
-    """Bytes of one second of FLAC, with a byte of it flipped or its header telling something else."""
+    """Return the bytes of one second of FLAC, with a flipped bit or a changed header."""
     data = bytearray(encoded(SECOND))
     if flip is not None:
         data[flip] ^= 0x10
@@ -85,7 +85,7 @@ def flac(*, flip: int | None = None, samples: int | None = None, rate: int | Non
 
 @dataclass(frozen=True)
 class Bad:
-    """A bad file: its name, how it is made, and words that the reason must hold."""
+    """A bad file: its name, a function that writes it, and words in the reason."""
 
     name: str
     make: Callable[[Path], object]
@@ -97,13 +97,13 @@ def _bytes(content: bytes) -> Callable[[Path], object]:
 
 
 def _socket(path: Path) -> None:
-    here = os.getcwd()
-    os.chdir(path.parent)  # a socket's address is short
+    before = os.getcwd()
+    os.chdir(path.parent)  # the address of a socket is limited in length
     try:
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(path.name)
     finally:
-        os.chdir(here)
+        os.chdir(before)
 
 
 def _loop(path: Path) -> None:
@@ -127,9 +127,9 @@ _BAD_CONTENT = {
     "header-and-notes.wav": (wav(b"", after=chunk(b"LIST", b"INFOabcd")), "a header without samples"),
     "half-a-sample.wav": (wav(b"\x01"), "a header without samples"),
     "crashed.wav": (wav(size=0), "32000 bytes follow: the recorder probably crashed"),
-    "cut-in-half.wav": (wav()[: 44 + 16_000], "cut short: its header promises 1.00 s, the file holds 0.50 s"),
+    "cut-in-half.wav": (wav()[: 44 + 16_000], "cut short: its header states 1.00 s, the file contains 0.50 s"),
     "cut-by-a-byte.wav": (wav()[:-1], "cut short"),
-    "cut-at-data.wav": (wav()[:44], "a header without samples: it promises 1.00 s, nothing follows"),
+    "cut-at-data.wav": (wav()[:44], "a header without samples: it states 1.00 s, nothing follows"),
     "cut-in-format.wav": (wav()[:30], "damaged header: its format chunk is cut short"),
     "claims-2-gib.wav": (wav(size=2**31), "cut short"),
     "claims-almost-4-gib.wav": (wav(size=2**32 - 2), "cut short"),
@@ -145,8 +145,8 @@ _BAD_CONTENT = {
     "block-0.wav": (wav(block=0), "damaged header"),
     "block-3.wav": (wav(block=3), "damaged header"),
     "block-odd.wav": (wav(channels=2, block=5), "damaged header"),
-    "24-bit-in-4-bytes.wav": (wav(bits=24, block=4), "damaged header: 4 bytes for 1 channels of 24 bits"),
-    "format-missing.wav": (wav(form=b""), "before any description of its format"),
+    "24-bit-in-4-bytes.wav": (wav(bits=24, block=4), "damaged header: 4 bytes for 1 channel of 24 bits"),
+    "format-missing.wav": (wav(form=b""), "before the description of their format"),
     "format-short.wav": (wav(form=chunk(b"fmt ", b"\x01\0\x01\0")), "its format chunk is cut short"),
     "adpcm.wav": (wav(tag=2, bits=4, block=256), "compressed or unknown WAV format 0x0002"),
     "mp3-in-riff.wav": (wav(tag=0x55, bits=0, block=1), "compressed or unknown WAV format 0x0055"),
@@ -184,11 +184,11 @@ BAD = [Bad(name, _bytes(content), reason) for name, (content, reason) in _BAD_CO
     Bad("device.wav", lambda path: path.symlink_to("/dev/zero"), "not a regular file but a device"),
     Bad("socket.wav", _socket, "not a regular file but a socket"),
     Bad("loop.wav", _loop, "a symbolic link that leads back to itself"),
-    Bad("dangling.wav", lambda path: path.symlink_to("gone.wav"), "a file that is not there: gone.wav"),
+    Bad("dangling.wav", lambda path: path.symlink_to("gone.wav"), "a file that does not exist: gone.wav"),
     Bad("locked.wav", _unreadable, "no permission"),
 ]
 
-NEEDS_A_USER = {"locked.wav"}  # nothing is forbidden to root
+NEEDS_A_USER = {"locked.wav"}  # root may read everything
 
 _STEREO = np.stack([SECOND, SECOND // 2], axis=1)
 _FLOAT = SECOND / 32768
@@ -235,7 +235,7 @@ GOOD = {
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Fail, rather than hang, where something waits for ever."""
+    """Fail if the block takes longer."""
 
     def give_up(number: int, frame: object) -> None:
         raise TimeoutError(f"still waiting after {seconds} s")
