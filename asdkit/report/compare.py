@@ -1,4 +1,4 @@
-"""Two runs on the same clips: how far their figures lie apart, and whether that may be chance."""
+"""Paired differences of AUC and pAUC between two runs on the same clips, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from asdkit.metrics import DCASE2020, Bootstrap, IdResult, Interval, LabelledCli
 from asdkit.report.run_data import Run, ScoreTable
 from asdkit.text import printable
 
-_NAMED = 5  # clips that a refusal names
+_NAMED = 5  # clips that an error names
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How far one name's figures in the second run lie above those in the first.
+    """Difference of one name's figures between two runs: the second less the first.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Difference:
     auc, pauc
         In the first run and in the second.
     auc_interval, pauc_interval
-        Of the second less the first, paired, 95 %.
+        95 % intervals of the paired difference.
     unreliable
         Whether they may be too narrow: nearly perfect scores of few clips in both runs.
     """
@@ -41,10 +41,22 @@ class Difference:
     unreliable: bool
 
 
-def compare(first: Run, second: Run) -> list[Difference]:
-    """Compare what two runs have in common: members and systems by name, machine by machine and id by id.
+@dataclass(frozen=True)
+class _Evaluated:
+    """One name's results in one run, and their bootstrap."""
 
-    Differences are paired: both runs see the same resamples of the clips. Domains are not told apart, and means are
+    bootstrap: Bootstrap
+    rows: list[IdResult]
+
+    def only(self, machine: str | None, id_: str | None) -> list[IdResult]:
+        """Return the rows of a machine and id; None: of all."""
+        return [r for r in self.rows if machine in (None, r.machine) and id_ in (None, r.id)]
+
+
+def compare(first: Run, second: Run) -> list[Difference]:
+    """Compare the members and systems that two runs have in common, by name, machine and id.
+
+    Differences are paired: both runs see the same resamples of the clips. Domains are not separated, and means are
     arithmetic, over ids, then over machines.
 
     Parameters
@@ -55,18 +67,18 @@ def compare(first: Run, second: Run) -> list[Difference]:
     Raises
     ------
     DataError
-        If they have no name or machine in common, if one scored other labelled test clips of a common machine than
-        the other, or none are labelled; or if the figures of one are not those of its scores.
+        If they have no name or machine in common; if their labelled test clips differ or none are labelled; or if the
+        figures of one do not match its scores.
     """
     machines, names = _common(first, second)
     if not machines or not names:
         what = "machine" if not machines else "member or system"
-        hint = f"The first has {_listed(first, what)}.\nThe second has {_listed(second, what)}."
+        hint = f"The first has {_available(first, what)}.\nThe second has {_available(second, what)}."
         raise DataError(f"the runs have no {what} in common", hint=hint)
-    _refuse_others(first, second, machines)
+    _require_same_clips(first, second, machines)
     rows = []
     for name in names:
-        rows += _of_name(first, second, name, _scored(first, second, name, machines))
+        rows += _differences(first, second, name, machines)
     if not rows:
         reasons = not_compared(first, second) or ["no id has labelled test clips of both classes"]
         raise DataError("there is no AUC to compare", hint="\n".join(reasons))
@@ -74,95 +86,33 @@ def compare(first: Run, second: Run) -> list[Difference]:
 
 
 def not_compared(first: Run, second: Run) -> list[str]:
-    """Say what one run has and the other has not, in a line each."""
+    """List what only one of the runs has, a line each."""
     machines, names = _common(first, second)
     lines = []
-    for which, one, other in (("first", first, second), ("second", second, first)):
-        only = sorted(one.tables.keys() - other.tables.keys())
-        lines += [f"machines of the {which} alone: {', '.join(only)}"] if only else []
-        only = [n for n in (*one.members, *one.systems) if n not in {*other.members, *other.systems}]
-        lines += [f"members and systems of the {which} alone: {', '.join(only)}"] if only else []
+    for which, run, other in (("first", first, second), ("second", second, first)):
+        only = sorted(run.tables.keys() - other.tables.keys())
+        lines += [f"machines of the {which} only: {', '.join(only)}"] if only else []
+        only = [n for n in (*run.members, *run.systems) if n not in {*other.members, *other.systems}]
+        lines += [f"members and systems of the {which} only: {', '.join(only)}"] if only else []
         for name in names:
-            without = [m for m in machines if name not in one.tables[m].columns]
+            without = [m for m in machines if name not in run.tables[m].columns]
             lines += [f"{name}: the {which} has no scores of {', '.join(without)}"] if without else []
     return [printable(line) for line in lines]
 
 
 def _common(first: Run, second: Run) -> tuple[list[str], list[str]]:
-    """Machines, and names of members and systems, that both have."""
+    """Return the machines, and the names of members and systems, that both runs have."""
     machines = sorted(first.tables.keys() & second.tables.keys())
     return machines, [n for n in (*first.members, *first.systems) if n in {*second.members, *second.systems}]
 
 
-def _scored(first: Run, second: Run, name: str, machines: Sequence[str]) -> list[str]:
-    """Machines that both have scores of a name of."""
-    return [m for m in machines if all(name in run.tables[m].columns for run in (first, second))]
+def _available(run: Run, what: str) -> str:
+    names = sorted(run.tables) if what == "machine" else [*run.members, *run.systems]
+    return ", ".join(map(printable, names)) or "none"
 
 
-def _of_name(first: Run, second: Run, name: str, scored: Sequence[str]) -> list[Difference]:
-    """Differences of one name: of each id, each machine, and all."""
-    kind = "system" if name in first.systems else "member"
-    judged = []
-    for run in (first, second):
-        truth = [clip for m in scored for clip in _truth(m, run.tables[m])]
-        scores = {c: float(s) for m in scored for c, s in _scores(run.tables[m], name)}
-        results = [r for r in evaluate(truth, scores, name=name, kind=kind) if r.auc is not None]
-        _require_its_own(run, results)
-        judged.append((Bootstrap(truth, scores), results))
-    rows = []
-    for machine in scored:
-        ids = sorted({r.id for r in judged[0][1] if r.machine == machine})
-        rows += [_difference(judged, name, kind, machine, id_) for id_ in ids]
-        if len(ids) > 1:
-            rows.append(_difference(judged, name, kind, machine, None))
-    if len({r.machine for r in judged[0][1]}) > 1:
-        rows.append(_difference(judged, name, kind, None, None))
-    return rows
-
-
-def _difference(
-    judged: Sequence[tuple[Bootstrap, list[IdResult]]], name: str, kind: str, machine: str | None, id_: str | None
-) -> Difference:
-    chosen = [(b, [r for r in rows if machine in (None, r.machine) and id_ in (None, r.id)]) for b, rows in judged]
-    intervals = difference(chosen[1], chosen[0])
-    assert intervals is not None  # each row has both figures
-    aucs, paucs = zip(*(_means(rows) for _, rows in chosen), strict=True)
-    unreliable = id_ is not None and all(is_unreliable(row) for _, rows in chosen for row in rows)
-    pairs = (aucs[0], aucs[1]), (paucs[0], paucs[1])
-    return Difference(name, kind, machine, id_, *pairs, intervals[0], intervals[1], unreliable)
-
-
-def _means(rows: Sequence[IdResult]) -> tuple[float, float]:
-    """AUC and pAUC, averaged as the bootstrap does."""
-    found = DCASE2020.average(rows, lambda r: float(r.auc or 0), lambda r: float(r.pauc or 0))
-    assert found is not None
-    return found[0], found[1]
-
-
-def _require_its_own(run: Run, results: Sequence[IdResult]) -> None:
-    """Refuse a run whose figures were made from other scores."""
-    told = {(r.name, r.machine, r.id): r.auc for r in run.results if r.domain is None}
-    for row in results:
-        auc = told.get((row.name, row.machine, row.id), row.auc)
-        if auc is None or row.auc is None or abs(auc - row.auc) > _ROUNDING:
-            raise DataError(
-                f"{printable(str(run.folder))}: results.json has not the AUC that scores.csv gives {row.name} on "
-                f"{row.machine} id {row.id}",
-                hint="One of them was changed. `asdkit run SPEC` writes both again; finished jobs are kept.",
-            )
-
-
-def _truth(machine: str, table: ScoreTable) -> list[LabelledClip]:
-    rows = zip(table.clips, table.ids, table.splits, table.labels, strict=True)
-    return [LabelledClip(clip, machine, id_, x) for clip, id_, split, x in rows if split == "test" and x is not None]
-
-
-def _scores(table: ScoreTable, name: str) -> zip[tuple[str, float]]:
-    return zip(table.clips, table.columns[name], strict=True)
-
-
-def _refuse_others(first: Run, second: Run, machines: Sequence[str]) -> None:
-    """Refuse runs whose labelled test clips are not the same, or not labelled alike."""
+def _require_same_clips(first: Run, second: Run, machines: Sequence[str]) -> None:
+    """Raise an error if the labelled test clips of two runs, their ids or their labels differ."""
     lines = []
     for machine in machines:
         one, other = (
@@ -183,8 +133,67 @@ def _some(what: str, clips: Sequence[str]) -> list[str]:
     return [f"{what}: {', '.join(map(printable, clips[:_NAMED]))}{more}"] if clips else []
 
 
-def _listed(run: Run, what: str) -> str:
-    return (
-        ", ".join(map(printable, sorted(run.tables) if what == "machine" else (*run.members, *run.systems)))
-        or "none at all"
+def _truth(machine: str, table: ScoreTable) -> list[LabelledClip]:
+    rows = zip(table.clips, table.ids, table.splits, table.labels, strict=True)
+    return [LabelledClip(clip, machine, id_, x) for clip, id_, split, x in rows if split == "test" and x is not None]
+
+
+def _differences(first: Run, second: Run, name: str, machines: Sequence[str]) -> list[Difference]:
+    """Return the differences of one name: of each id, of each machine, and of all machines."""
+    kind = "system" if name in first.systems else "member"
+    scored = [m for m in machines if all(name in run.tables[m].columns for run in (first, second))]
+    one, other = (_evaluated(run, name, kind, scored) for run in (first, second))
+    rows = []
+    for machine in scored:
+        ids = sorted({r.id for r in one.only(machine, None)})
+        rows += [_difference(one, other, name, kind, machine, id_) for id_ in ids]
+        if len(ids) > 1:
+            rows.append(_difference(one, other, name, kind, machine, None))
+    if len({r.machine for r in one.rows}) > 1:
+        rows.append(_difference(one, other, name, kind, None, None))
+    return rows
+
+
+def _evaluated(run: Run, name: str, kind: str, machines: Sequence[str]) -> _Evaluated:
+    truth = [clip for m in machines for clip in _truth(m, run.tables[m])]
+    scores = {
+        clip: float(score)
+        for table in (run.tables[m] for m in machines)
+        for clip, score in zip(table.clips, table.columns[name], strict=True)
+    }
+    rows = [r for r in evaluate(truth, scores, name=name, kind=kind) if r.auc is not None]
+    _require_figures_of_scores(run, rows)
+    return _Evaluated(Bootstrap(truth, scores), rows)
+
+
+def _require_figures_of_scores(run: Run, rows: Sequence[IdResult]) -> None:
+    """Raise an error if the figures of ``results.json`` are not those of ``scores.csv``."""
+    written = {(r.name, r.machine, r.id): r.auc for r in run.results if r.domain is None}
+    for row in rows:
+        auc = written.get((row.name, row.machine, row.id), row.auc)
+        if auc is None or row.auc is None or abs(auc - row.auc) > _ROUNDING:
+            raise DataError(
+                f"{printable(str(run.folder))}: results.json does not have the AUC that scores.csv gives {row.name} on "
+                f"{row.machine} id {row.id}",
+                hint="One of them was changed. `asdkit run SPEC` writes both again; finished jobs are kept.",
+            )
+
+
+def _difference(
+    one: _Evaluated, other: _Evaluated, name: str, kind: str, machine: str | None, id_: str | None
+) -> Difference:
+    rows, other_rows = one.only(machine, id_), other.only(machine, id_)
+    intervals = difference((other.bootstrap, other_rows), (one.bootstrap, rows))
+    assert intervals is not None  # each row has both figures
+    (auc, pauc), (other_auc, other_pauc) = _means(rows), _means(other_rows)
+    unreliable = id_ is not None and all(is_unreliable(row) for row in (*rows, *other_rows))
+    return Difference(
+        name, kind, machine, id_, (auc, other_auc), (pauc, other_pauc), intervals[0], intervals[1], unreliable
     )
+
+
+def _means(rows: Sequence[IdResult]) -> tuple[float, float]:
+    """Return AUC and pAUC, averaged as the bootstrap averages them."""
+    averages = DCASE2020.average(rows, lambda r: float(r.auc or 0), lambda r: float(r.pauc or 0))
+    assert averages is not None
+    return averages[0], averages[1]

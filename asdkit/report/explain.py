@@ -1,7 +1,4 @@
-"""Which clips a report explains, and by which score.
-
-Worst clips explained: where their score comes from, how they sound, and the healthy excerpt most like them.
-"""
+"""The clips that a report explains, and their explanation: heat map, score over time, nearest healthy excerpt."""
 
 from __future__ import annotations
 
@@ -23,132 +20,105 @@ from asdkit.errors import AsdkitError, BadAudio, DataError
 from asdkit.explain import Explanation, Grid, NearestExcerpts
 from asdkit.features import Features, FloatArray
 from asdkit.interfaces import Featurizer
-from asdkit.report.rankings import RankedClip, ranked
+from asdkit.report.rankings import RankedClip, rank_clips
 from asdkit.report.run_data import Run, ScoreTable
 
 DoubleArray = npt.NDArray[np.float64]
 
 MAX_EXPLAINED = 12
-"""Clips on a page; each has about 150 kB."""
+"""Clips on a page; each takes about 150 kB."""
 
-_EACH = 3  # of a machine
+BUDGET = 5.0
+"""Seconds for all heat maps of a page; the first is made in any case."""
+
+GRID = Grid()
+_PER_MACHINE = 3  # explained clips
+_TRAINING_CLIPS = 32  # of an id, in which the nearest excerpt is searched
+_EXCERPT = 1.0  # s around the worst time
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenClip:
     """A clip to explain.
 
     Attributes
     ----------
     name
-        Whose score is explained: the first system, or member where there is none.
-    why
-        What it stands for.
-    learnt
-        Whether detectors learnt from it: then its own score says little, and no heat map can be made.
+        The first system, or member if there is no system: its score is explained.
+    reason
+        Why the clip is chosen.
+    trained_on
+        Whether detectors were trained on it: then its score is low, and it has no heat map.
     """
 
     machine: str
     name: str
-    heard: RankedClip
-    why: str
-    learnt: bool = False
-
-
-def choose(run: Run) -> list[Chosen]:
-    """Choose clips worth a closer look, the same number of each machine as far as possible, the first of each first."""
-    machines = [m for m in sorted(run.tables) if run.drawn(m)]
-    by_machine = [_of_machine(run, machine)[:_EACH] for machine in machines]
-    turns = [chosen[turn] for turn in range(_EACH) for chosen in by_machine if turn < len(chosen)]
-    kept = turns[:MAX_EXPLAINED]
-    return sorted(kept, key=lambda c: machines.index(c.machine))
-
-
-def _of_machine(run: Run, machine: str) -> list[Chosen]:
-    name = run.drawn(machine)[0]
-    table = run.tables[machine]
-    anomalous, unlabelled, normal = (ranked(table, name, "test", label) for label in (1, None, 0))
-    held, learnt = (ranked(table, name, split, 0) for split in ("held", "train"))
-    found = [
-        *((heard, "anomalous, with the highest score") for heard in anomalous[:1]),
-        *((heard, "without a label, with the highest score") for heard in unlabelled[:1]),
-        *((heard, "normal, with the highest score: the first false alarm") for heard in normal[:1]),
-        *((heard, "healthy, held out, with the highest score") for heard in held[:2]),
-    ]
-    if found:
-        return [Chosen(machine, name, heard, why) for heard, why in found]
-    return [Chosen(machine, name, heard, "healthy, learnt from, with the highest score", True) for heard in learnt]
-
-
-BUDGET = 5.0
-"""Seconds that all heat maps of a page may take; the first is made whatever it takes."""
-
-GRID = Grid()
-_TRAINING = 32  # clips of an id that the nearest excerpt is sought in
-_EXCERPT = 1.0  # s shown around the worst place
+    ranked: RankedClip
+    reason: str
+    trained_on: bool = False
 
 
 @dataclass(frozen=True)
-class Nearest:
-    """The training excerpt most like the worst place.
+class NearestHealthy:
+    """The training excerpt nearest to the worst excerpt of a clip.
 
     Attributes
     ----------
-    here, there
-        Frames [float32, ``[rows, bands]``] of the clip and of the training clip `clip`.
-    begin, seconds
-        When either begins [s].
+    worst_frames, frames
+        Frames [float32, ``[rows, bands]``] of the worst excerpt, and of the nearest one in the training clip `clip`.
+    worst_start, start
+        Start [s] of either within its clip.
     distance
         In standard deviations of each band, root mean square.
     """
 
-    here: FloatArray
-    there: FloatArray
+    worst_frames: FloatArray
+    frames: FloatArray
     clip: str
-    begin: float
-    seconds: float
+    worst_start: float
+    start: float
     distance: float
 
 
 @dataclass(frozen=True)
-class Explained:
-    """One clip, explained.
+class ExplainedClip:
+    """A chosen clip and the explanation of its score.
 
     Attributes
     ----------
     frames
         By the first member's featurizer [float32, ``[rows, bands]``].
     frequencies
-        Of its bands [float64, ``[bands]``, Hz]; None where it does not say.
+        Of its bands [float64, ``[bands]``, Hz]; None if the featurizer does not give them.
     heat
-        [float64, ``[times, bands]``] None where none can be made, which `remark` gives the reason for.
-    heard
-        Score of the system over time; None where it judges whole clips.
+        [float64, ``[times, bands]``] None without a heat map; `remark` gives the reason.
+    score_over_time
+        Of the system; None if all members score whole clips.
     p_value, supported_rate
-        None where no clips were held out; below the supported rate a p-value is no promise.
+        None without held-out clips. A p-value at or below the supported rate is extrapolated.
     worst
-        When the clip is at its worst [s].
-    sound
-        Wave at `sample_rate`.
+        Time [s] at which the clip is most anomalous.
+    wave
+        At `sample_rate`.
     """
 
-    chosen: Chosen
+    chosen: ChosenClip
     frames: FloatArray
-    frequencies: npt.NDArray[np.float64] | None
+    frequencies: DoubleArray | None
     seconds_per_frame: float
-    heat: npt.NDArray[np.float64] | None
+    heat: DoubleArray | None
     remark: str
-    heard: WindowScores | None
+    score_over_time: WindowScores | None
     worst: float
-    nearest: Nearest | None
+    nearest: NearestHealthy | None
     p_value: float | None
     supported_rate: float | None
-    sound: Wave
+    wave: Wave
     sample_rate: int
 
     @property
     def worst_frequency(self) -> float | None:
-        """Where the heat map is hottest [Hz]; None where there is none, or frequencies are not known."""
+        """Frequency [Hz] of the hottest cell; None without heat or frequencies."""
         if self.heat is None or not self.heat.max() > 0 or self.frequencies is None:
             return None
         cell = int(self.heat.max(axis=0).argmax())
@@ -156,181 +126,216 @@ class Explained:
         return float(np.interp((cell + 0.5) / self.heat.shape[1] * bands, np.arange(bands) + 0.5, self.frequencies))
 
 
-def explain_worst(run: Run) -> tuple[list[Explained], list[str]]:
-    """Explain the clips that `choose` names.
+def explain_clips(run: Run) -> tuple[list[ExplainedClip], list[str]]:
+    """Explain the clips that `choose_clips` returns.
 
     Parameters
     ----------
     run
-        The run. Its jobs and recordings are needed beside its results.
+        The run; its jobs and recordings are needed.
 
     Returns
     -------
     explained, left_out
-        What could be explained, and why the rest could not, in a line each.
+        Explained clips, and a line for each reason why others are not explained.
     """
-    made: list[Explained] = []
+    explained: list[ExplainedClip] = []
     left_out: dict[str, None] = {}
-    clock = _Clock()
-    systems: dict[str, _System | str] = {}
-    for chosen in choose(run):
-        if chosen.machine not in systems:
+    budget = _TimeBudget()
+    explainers: dict[str, _Explainer | str] = {}
+    for chosen in choose_clips(run):
+        if chosen.machine not in explainers:
             try:
-                systems[chosen.machine] = _System(run, chosen.machine, chosen.name)
-            except Exception as error:  # a plugin may raise anything; the rest of the page stands
-                systems[chosen.machine] = _reason(error)
-        system = systems[chosen.machine]
-        if isinstance(system, str):
-            left_out[f"worst clips of {chosen.machine}: {system}"] = None
+                explainers[chosen.machine] = _Explainer(run, chosen.machine, chosen.name)
+            except Exception as error:  # a plugin may raise anything; the rest of the page is kept
+                explainers[chosen.machine] = _reason(error)
+        explainer = explainers[chosen.machine]
+        if isinstance(explainer, str):
+            left_out[f"worst clips of {chosen.machine}: {explainer}"] = None
             continue
         try:
-            made.append(system.explained(chosen, clock))
+            explained.append(explainer.explain(chosen, budget))
         except Exception as error:
-            left_out[f"{chosen.heard.clip}: {_reason(error)}"] = None
-    return made, list(left_out)
+            left_out[f"{chosen.ranked.clip}: {_reason(error)}"] = None
+    return explained, list(left_out)
+
+
+def choose_clips(run: Run) -> list[ChosenClip]:
+    """Choose the clips to explain: as many of each machine as far as possible, the most important of each first."""
+    machines = [m for m in sorted(run.tables) if run.drawn(m)]
+    by_machine = [_clips_of_machine(run, machine)[:_PER_MACHINE] for machine in machines]
+    turns = [clips[turn] for turn in range(_PER_MACHINE) for clips in by_machine if turn < len(clips)]
+    return sorted(turns[:MAX_EXPLAINED], key=lambda c: machines.index(c.machine))
+
+
+def _clips_of_machine(run: Run, machine: str) -> list[ChosenClip]:
+    name = run.drawn(machine)[0]
+    table = run.tables[machine]
+    anomalous, unlabelled, normal = (rank_clips(table, name, "test", label) for label in (1, None, 0))
+    held_out, trained_on = (rank_clips(table, name, split, 0) for split in ("held", "train"))
+    clips = [
+        *((ranked, "anomalous, with the highest score") for ranked in anomalous[:1]),
+        *((ranked, "without a label, with the highest score") for ranked in unlabelled[:1]),
+        *((ranked, "normal, with the highest score: the first false alarm") for ranked in normal[:1]),
+        *((ranked, "healthy, held out, with the highest score") for ranked in held_out[:2]),
+    ]
+    if clips:
+        return [ChosenClip(machine, name, ranked, reason) for ranked, reason in clips]
+    return [
+        ChosenClip(machine, name, ranked, "healthy, used in training, with the highest score", True)
+        for ranked in trained_on
+    ]
+
+
+def frequencies_of(featurizer: Featurizer, sample_rate: int) -> DoubleArray | None:
+    """Return the middle of each band [float64, ``[bands]``, Hz]; None if a featurizer gives none or invalid ones."""
+    method = getattr(featurizer, "frequencies", None)
+    if method is None:
+        return None
+    try:
+        frequencies = np.asarray(method(sample_rate), dtype=np.float64)
+    except Exception:  # a plugin may raise anything; the spectrogram then has no frequencies
+        return None
+    if frequencies.shape != (featurizer.bands,) or not np.isfinite(frequencies).all():
+        return None
+    return frequencies if (np.diff(frequencies) > 0).all() else None
+
+
+class _Explainer:
+    """Explains clips of one machine by one system."""
+
+    def __init__(self, run: Run, machine: str, name: str) -> None:
+        settings = json.loads((run.folder / "settings.json").read_bytes())
+        self._table: ScoreTable = run.tables[machine]
+        self._root = LAYOUTS[settings["data"]["layout"]].root(Path(settings["data"]["root"]))
+        self._bundle = Bundle.of_run(run.folder, name, machine)
+        detectors = settings["machines"][machine]
+        job = run.folder / "jobs" / detectors[self._bundle.members[0].name]["job"] / "job.json"
+        self._digests: dict[str, str] = {c["name"]: c["sha256"] for c in json.loads(job.read_bytes())["clips"]}
+        self._nearest: dict[str, tuple[list[str], list[NearestExcerpts]]] = {}
+
+    def explain(self, chosen: ChosenClip, budget: _TimeBudget) -> ExplainedClip:
+        """Explain one clip."""
+        bundle, id_ = self._bundle, chosen.ranked.id
+        if id_ not in bundle.ids:
+            raise DataError(f"its id {id_} has no training clips to compare it with")
+        wave = self._read(chosen.ranked.clip)
+        features = bundle.featurise([wave])
+        (verdict,) = bundle.judge_features(features, [id_])
+        training_clips, nearest = self._nearest_excerpts(id_)
+        explanation, remark = self._heat_map(features, id_, nearest, chosen, budget)
+        first = bundle.members[0].featurizer
+        frames, per_frame = features[first].frames, bundle.seconds_per_frame(first)
+        whole = all(member.frames == "clip" for member in bundle.members)
+        over_time = None if whole else bundle.over_time(list(verdict.windows.values()), id_)
+        worst = _worst_time(explanation, over_time, len(frames), per_frame)
+        return ExplainedClip(
+            chosen=chosen,
+            frames=frames,
+            frequencies=frequencies_of(bundle.featurizers[first], bundle.sample_rate),
+            seconds_per_frame=per_frame,
+            heat=None if explanation is None else explanation.heat,
+            remark=remark,
+            score_over_time=over_time,
+            worst=worst,
+            nearest=_nearest_healthy(frames, nearest[first], training_clips, chosen.ranked.clip, worst, per_frame),
+            p_value=verdict.p_value if not chosen.trained_on else None,
+            supported_rate=verdict.supported_rate,
+            wave=wave,
+            sample_rate=bundle.sample_rate,
+        )
+
+    def _heat_map(
+        self,
+        features: Sequence[Features],
+        id_: str,
+        nearest: Sequence[NearestExcerpts],
+        chosen: ChosenClip,
+        budget: _TimeBudget,
+    ) -> tuple[Explanation | None, str]:
+        """Return the heat map and a remark on it, or None and the reason."""
+        if chosen.trained_on:
+            return None, "No heat map: the detectors were trained on this clip, so its score says little."
+        if not budget.allows_another():
+            return None, f"No heat map: those of this page may take {BUDGET:.0f} s in all."
+        begin = time.perf_counter()
+        explanation = explain_clip(self._bundle, features, id_, nearest, GRID)
+        budget.add(time.perf_counter() - begin)
+        return explanation, "" if _has_heat(
+            explanation
+        ) else "The heat map is empty: no replaced part lowers the score."
+
+    def _read(self, name: str) -> Wave:
+        """Read a recording, if it is the one that was scored."""
+        path = self._root / name
+        if not path.exists():
+            raise DataError(f"the recording is no longer at {path}")
+        wave = self._bundle.read(path)
+        if hashlib.sha256(wave.data).hexdigest() != self._digests.get(name):
+            raise DataError("the recording has changed since it was scored")
+        return wave
+
+    def _nearest_excerpts(self, id_: str) -> tuple[list[str], list[NearestExcerpts]]:
+        """Return names of evenly spaced training clips of an id, and the search in them for each featurizer."""
+        if id_ not in self._nearest:
+            every = [n for n, w in zip(self._table.clips, self._table.where(id_, "train"), strict=True) if w]
+            chosen = np.unique(np.linspace(0, len(every) - 1, _TRAINING_CLIPS).round().astype(int))
+            names = [every[i] for i in chosen]
+            features = self._bundle.featurise([self._read(name) for name in names])
+            self._nearest[id_] = names, [NearestExcerpts(each) for each in features]
+        return self._nearest[id_]
+
+
+class _TimeBudget:
+    """Time for heat maps: the first is always allowed, another if it is expected to end within `BUDGET`."""
+
+    def __init__(self) -> None:
+        self._used = self._longest = 0.0
+
+    def allows_another(self) -> bool:
+        return self._used == 0 or self._used + self._longest <= BUDGET
+
+    def add(self, seconds: float) -> None:
+        self._used += seconds
+        self._longest = max(self._longest, seconds)
+
+
+def _has_heat(explanation: Explanation) -> bool:
+    return bool(explanation.heat.max() > 0)
+
+
+def _worst_time(explanation: Explanation | None, over_time: WindowScores | None, rows: int, per_frame: float) -> float:
+    """Return the time [s] of the hottest cell, else of the highest score, else the middle of the clip."""
+    if explanation is not None and _has_heat(explanation):
+        return float((explanation.hottest[0] + 0.5) / explanation.heat.shape[0] * rows * per_frame)
+    if over_time is not None:
+        return float(over_time.seconds[np.argmax(over_time.scores)])
+    return rows / 2 * per_frame
+
+
+def _nearest_healthy(
+    frames: FloatArray,
+    search: NearestExcerpts,
+    training_clips: Sequence[str],
+    clip: str,
+    worst: float,
+    per_frame: float,
+) -> NearestHealthy | None:
+    """Find the excerpt of the other training clips that is nearest to the frames around the worst time."""
+    rows = min(len(frames), search.longest, max(1, round(_EXCERPT / per_frame)))
+    first = min(max(0, round(worst / per_frame) - rows // 2), len(frames) - rows)
+    worst_frames = frames[first : first + rows]
+    exclude = training_clips.index(clip) if clip in training_clips else None
+    try:
+        excerpt = search.nearest(worst_frames, exclude=exclude)
+    except ValueError:
+        return None  # the only training clip is this one
+    nearest = search.frames_of(excerpt, rows)
+    name, start = training_clips[excerpt.clip], excerpt.row * per_frame
+    return NearestHealthy(worst_frames, nearest, name, first * per_frame, start, excerpt.distance)
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, BadAudio):
         return f"the recording cannot be read ({error.reason})"
     return error.message if isinstance(error, AsdkitError) else f"{type(error).__name__}: {error}"
-
-
-class _Clock:
-    """Tells whether there is time for one more heat map."""
-
-    def __init__(self) -> None:
-        self.used = self.longest = 0.0
-
-    def allows(self) -> bool:
-        return self.used == 0 or self.used + self.longest <= BUDGET
-
-    def count(self, seconds: float) -> None:
-        self.used += seconds
-        self.longest = max(self.longest, seconds)
-
-
-class _System:
-    """The system whose scores are explained, on one machine."""
-
-    def __init__(self, run: Run, machine: str, name: str) -> None:
-        settings = json.loads((run.folder / "settings.json").read_bytes())
-        self.table: ScoreTable = run.tables[machine]
-        self.root = LAYOUTS[settings["data"]["layout"]].root(Path(settings["data"]["root"]))
-        self.bundle = Bundle.of_run(run.folder, name, machine)
-        detectors = settings["machines"][machine]
-        job = run.folder / "jobs" / detectors[self.bundle.members[0].name]["job"] / "job.json"
-        self.digests: dict[str, str] = {c["name"]: c["sha256"] for c in json.loads(job.read_bytes())["clips"]}
-        self._usual: dict[str, tuple[list[str], list[NearestExcerpts]]] = {}
-
-    def explained(self, chosen: Chosen, clock: _Clock) -> Explained:
-        """Explain one clip."""
-        bundle, id_ = self.bundle, chosen.heard.id
-        if id_ not in bundle.ids:
-            raise DataError(f"its id {id_} has no training clips to hold it against")
-        wave = self._wave(chosen.heard.clip)
-        features = bundle.featurise([wave])
-        (verdict,) = bundle.judge_features(features, [id_])
-        names, usual = self._usual_of(id_)
-        without = names.index(chosen.heard.clip) if chosen.heard.clip in names else None
-        found, remark = self._heat(features, id_, usual, chosen, clock)
-        per_frame = bundle.seconds_per_frame(bundle.members[0].featurizer)
-        frames = features[bundle.members[0].featurizer].frames
-        whole = all(member.frames == "clip" for member in bundle.members)
-        heard = None if whole else bundle.over_time(list(verdict.windows.values()), id_)
-        worst = _worst(found, heard, len(frames), per_frame)
-        nearest = _nearest(frames, usual[bundle.members[0].featurizer], names, worst, per_frame, without)
-        return Explained(
-            chosen=chosen,
-            frames=frames,
-            frequencies=frequencies_of(bundle.featurizers[bundle.members[0].featurizer], bundle.sample_rate),
-            seconds_per_frame=per_frame,
-            heat=None if found is None else found.heat,
-            remark=remark,
-            heard=heard,
-            worst=worst,
-            nearest=nearest,
-            p_value=verdict.p_value if not chosen.learnt else None,
-            supported_rate=verdict.supported_rate,
-            sound=wave,
-            sample_rate=bundle.sample_rate,
-        )
-
-    def _heat(
-        self, features: Sequence[Features], id_: str, usual: Sequence[NearestExcerpts], chosen: Chosen, clock: _Clock
-    ) -> tuple[Explanation | None, str]:
-        """Make the heat map, or say why there is none."""
-        if chosen.learnt:
-            return None, "No heat map: detectors learnt from this clip, and what they know they hardly find odd."
-        if not clock.allows():
-            return None, f"No heat map: those of this page may take {BUDGET:.0f} s in all."
-        begin = time.perf_counter()
-        found = explain_clip(self.bundle, features, id_, usual, GRID)
-        clock.count(time.perf_counter() - begin)
-        return found, "" if _is_hot(found) else "Nothing is hot: no part lowers the score where it is replaced."
-
-    def _wave(self, name: str) -> Wave:
-        """Read a recording, as it was when it was scored."""
-        path = self.root / name
-        if not path.exists():
-            raise DataError(f"the recording is not at {path} any more")
-        wave = self.bundle.read(path)
-        if hashlib.sha256(wave.data).hexdigest() != self.digests.get(name):
-            raise DataError("the recording is not the one that was scored any more")
-        return wave
-
-    def _usual_of(self, id_: str) -> tuple[list[str], list[NearestExcerpts]]:
-        """Some training clips of an id, evenly drawn, and what is usual in them for each featurizer."""
-        if id_ not in self._usual:
-            every = [n for n, w in zip(self.table.clips, self.table.where(id_, "train"), strict=True) if w]
-            names = [every[i] for i in np.unique(np.linspace(0, len(every) - 1, _TRAINING).round().astype(int))]
-            features = self.bundle.featurise([self._wave(name) for name in names])
-            self._usual[id_] = names, [NearestExcerpts(each) for each in features]
-        return self._usual[id_]
-
-
-def _is_hot(found: Explanation) -> bool:
-    return bool(found.heat.max() > 0)
-
-
-def _worst(found: Explanation | None, heard: WindowScores | None, rows: int, per_frame: float) -> float:
-    """When a clip is at its worst [s]: where its heat map is hottest, else its score highest, else its middle."""
-    if found is not None and _is_hot(found):
-        return float((found.hottest[0] + 0.5) / found.heat.shape[0] * rows * per_frame)
-    if heard is not None:
-        return float(heard.seconds[np.argmax(heard.scores)])
-    return rows / 2 * per_frame
-
-
-def _nearest(
-    frames: FloatArray,
-    usual: NearestExcerpts,
-    names: Sequence[str],
-    worst: float,
-    per_frame: float,
-    without: int | None,
-) -> Nearest | None:
-    """Find the training excerpt nearest to what is around the worst place."""
-    rows = min(len(frames), usual.longest, max(1, round(_EXCERPT / per_frame)))
-    first = min(max(0, round(worst / per_frame) - rows // 2), len(frames) - rows)
-    here = frames[first : first + rows]
-    try:
-        found = usual.nearest(here, exclude=without)
-    except ValueError:
-        return None  # the only training clip is this one
-    there = usual.frames_of(found, rows)
-    begin, elsewhere = first * per_frame, found.row * per_frame
-    return Nearest(here, there, names[found.clip], begin, elsewhere, found.distance)
-
-
-def frequencies_of(featurizer: Featurizer, sample_rate: int) -> DoubleArray | None:
-    """Middle of each band [float64, ``[bands]``, Hz]; None where a featurizer does not know, or cannot be right."""
-    ask = getattr(featurizer, "frequencies", None)
-    if ask is None:
-        return None
-    try:
-        found = np.asarray(ask(sample_rate), dtype=np.float64)
-    except Exception:  # a plugin may raise anything; the picture stands without
-        return None
-    right = found.shape == (featurizer.bands,) and np.isfinite(found).all() and (np.diff(found) > 0).all()
-    return found if right else None

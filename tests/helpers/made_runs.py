@@ -1,4 +1,4 @@
-"""Run folders made by hand, so that what a report shows can be known beforehand."""
+"""Run folders written by hand, so that tests know what a report must show."""
 
 from __future__ import annotations
 
@@ -15,15 +15,23 @@ from asdkit.metrics import IdResult, LabelledClip, evaluate, means
 Row = tuple[str, str, str, str, str]
 """path, machine, id, split, label"""
 
+MACHINES, IDS = ("fan", "pump"), ("00", "02")
+"""Of `two_machines`."""
+
 
 def clips(machine: str, id_: str, *, train: int = 6, normal: int = 5, anomaly: int = 5, unknown: int = 0) -> list[Row]:
-    """Clips of one id."""
+    """Return the clips of one id."""
     kinds = [("train", "normal", train), ("test", "normal", normal), ("test", "anomaly", anomaly)]
     return [
         (f"{machine}/{split}/{label or 'clip'}_id_{id_}_{i:03}.wav", machine, id_, split, label)
         for split, label, count in [*kinds, ("test", "", unknown)]
         for i in range(count)
     ]
+
+
+def two_machines(folder: Path) -> Path:
+    """Write a run of two machines with two ids each, two members and a system."""
+    return write_run(folder, [row for machine in MACHINES for id_ in IDS for row in clips(machine, id_)])
 
 
 def write_run(
@@ -33,14 +41,28 @@ def write_run(
     systems: Mapping[str, Sequence[str]] | None = None,
     *,
     scores: Callable[[Row, str], float] | None = None,
-    **found: object,
+    **record: object,
 ) -> Path:
-    """Write what `asdkit run` leaves: anomalies score higher on the whole; `found` goes into ``results.json``."""
+    """Write the result files of `asdkit run`.
+
+    Parameters
+    ----------
+    folder
+        The run folder, which is created.
+    rows
+        The clips.
+    members, systems
+        Names of detectors; members of each system (default: one system, ``both``).
+    scores
+        Score of a clip by a name; default: random, anomalies higher on average.
+    record
+        Further values for ``results.json``.
+    """
     systems = {"both": ("A", "B")} if systems is None else systems
     rng = np.random.default_rng(0)
     names = [*members, *systems]
-    value = scores or (lambda row, name: float(rng.normal(1.5 if row[4] == "anomaly" else 0)))
-    table = [{n: value(row, n) for n in names} for row in rows]
+    score = scores or (lambda row, name: float(rng.normal(1.5 if row[4] == "anomaly" else 0)))
+    table = [{n: score(row, n) for n in names} for row in rows]
     results: list[IdResult] = []
     for name in names:
         kind = "system" if name in systems else "member"
@@ -52,15 +74,14 @@ def write_run(
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path", "machine", "id", "split", "label", *names])
         writer.writerows([*r, *(repr(s[n]) for n in names)] for r, s in zip(rows, table, strict=True))
-    machines = sorted({r[1] for r in rows})
     settings = {
         "data": {"layout": "folder"},
         "calibration": {"held_out": 0.0, "false_alarm_rate": 0.05, "threshold": "conformal"},
-        "machines": {m: {n: {"use": "knn"} for n in members} for m in machines},
+        "machines": {m: {n: {"use": "knn"} for n in members} for m in sorted({r[1] for r in rows})},
         "systems": {n: {"members": list(s), "fuser": None} for n, s in systems.items()},
     }
     (folder / "settings.json").write_text(json.dumps(settings))
-    record = {
+    defaults = {
         "name": "by hand",
         "results": [asdict(r) for r in results],
         "means": [asdict(m) for m in means(results)],
@@ -75,5 +96,21 @@ def write_run(
         "versions": {},
         "wall_seconds": 1.0,
     }
-    (folder / "results.json").write_text(json.dumps(record | found))
+    (folder / "results.json").write_text(json.dumps(defaults | record))
     return folder
+
+
+def edit_results(folder: Path, **changes: object) -> None:
+    """Replace values in ``results.json``."""
+    record = json.loads((folder / "results.json").read_text())
+    (folder / "results.json").write_text(json.dumps(record | changes))
+
+
+def remove_scores(folder: Path, machine: str, *names: str) -> None:
+    """Leave the scores as a run does whose jobs of these names failed on a machine."""
+    lines = [line.split(",") for line in (folder / "scores.csv").read_text().splitlines()]
+    for line in lines[1:]:
+        if line[1] == machine:
+            for name in names:
+                line[lines[0].index(name)] = ""
+    (folder / "scores.csv").write_text("".join(",".join(line) + "\n" for line in lines))

@@ -1,9 +1,12 @@
-"""Pages read as a browser would: elements, their attributes, and the text that is shown."""
+"""Pages read as a browser reads them: elements, their attributes, and the visible text."""
 
 from __future__ import annotations
 
 from html.parser import HTMLParser
 from pathlib import Path
+
+EVIL = "<img src=x onerror=alert(1)>"
+"""A name that does harm where it is not escaped."""
 
 VOID = {"meta", "link", "br", "img"}
 
@@ -16,9 +19,9 @@ class Page(HTMLParser):
     elements
         Each element's name and attributes.
     shown
-        The text outside of style sheets.
+        The text outside style sheets.
     rows
-        The cells' text of each row of the results tables.
+        Text of the cells in each row of the results tables.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,5 +61,5 @@ class Page(HTMLParser):
             self.rows[-1][-1] += data
 
     def row(self, head: str, which: int = 0) -> list[str]:
-        """Cells of the row that begins with `head` in the `which`-th results table."""
+        """Return the cells of the row that begins with `head`: of the `which`-th such row."""
         return [r for r in self.rows if r and r[0] == head][which]

@@ -1,4 +1,4 @@
-"""A real run in seconds, with a tone burst planted in a test clip; detectors that need no torch."""
+"""A real run in seconds, with a tone burst planted in one test clip; its detectors need no torch."""
 
 from __future__ import annotations
 
@@ -48,19 +48,22 @@ fuser = {{ use = "z-score", combine = "mean" }}
 
 
 def write_clip(path: Path, seed: int, *, burst: bool = False) -> None:
-    """Noise and a hum; perhaps with a tone burst."""
+    """Write noise and a hum, with a tone burst if `burst`."""
     rng = np.random.default_rng(seed)
     time = np.arange(round(SECONDS * RATE)) / RATE
     wave = rng.normal(0, 0.03, len(time)) + 0.1 * np.sin(2 * np.pi * 220 * time)
     if burst:
-        place = (time >= BEGIN) & (time < BEGIN + LENGTH)
-        wave[place] += 0.2 * np.sin(2 * np.pi * PITCH * time[place]) * np.hanning(place.sum())
+        during = (time >= BEGIN) & (time < BEGIN + LENGTH)
+        wave[during] += 0.2 * np.sin(2 * np.pi * PITCH * time[during]) * np.hanning(during.sum())
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, (wave * 32767).astype(np.int16), RATE)
 
 
 def make_run(folder: Path, *, tests: bool = True, held_out: float = 0.4, name: str = "burst.wav") -> Path:
-    """Write twelve training clips, perhaps test clips (the anomaly is called `name`), and run; the run folder."""
+    """Write twelve training clips, and four test clips if `tests`, run, and return the run folder.
+
+    The one anomalous test clip has the burst and is called `name`.
+    """
     train = folder / "room" / "fan" / "train"
     for i in range(12):
         write_clip(train / f"{i:02}.wav", i)

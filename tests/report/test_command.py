@@ -1,53 +1,47 @@
-"""``asdkit run`` ends with a report, and ``asdkit report`` makes it again."""
+"""``asdkit run`` ends with a report, and ``asdkit report`` writes it again."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.helpers.made_runs import write_run
+from tests.helpers.made_runs import clips, write_run
 from tests.helpers.pages import Page
 from tests.helpers.rooms import results_of
 
 
-def test_a_run_ends_with_a_report_that_the_command_makes_again(asdkit_command, spec, tmp_path):
-    ran = asdkit_command("run", spec)
-    assert ran.returncode == 0, ran.stderr
+def test_run_ends_with_a_report_and_report_rewrites_it(asdkit, spec, tmp_path):
+    command = asdkit("run", spec)
+    assert command.returncode == 0, command.stderr
     run = tmp_path / "runs" / "small"
-    assert ran.stderr.splitlines()[-1] == f"report in {run / 'report.html'}"
-    page = Page(run / "report.html")
+    page = run / "report.html"
+    assert command.stderr.splitlines()[-1] == f"report in {page}"
+    shown = Page(page).shown
     for mean in results_of(run)["means"]:
-        assert f"{100 * mean['auc']:.2f} ({100 * mean['pauc']:.2f})" in page.shown
-    before = (run / "report.html").read_bytes()
-    (run / "report.html").unlink()
-    again = asdkit_command("report", run)
-    assert (again.returncode, again.stdout) == (0, f"{run / 'report.html'}\n"), again.stderr
-    assert (run / "report.html").read_bytes() == before
-
-
-def test_a_report_that_cannot_be_made_is_a_note_and_the_results_stay(asdkit_command, spec, tmp_path):
-    run = tmp_path / "runs" / "small"
-    assert asdkit_command("run", spec).returncode == 0
-    (run / "report.html").unlink()
-    (run / "report.html").mkdir()  # a folder where the page would go
-    ran = asdkit_command("run", spec)
-    assert ran.returncode == 0, ran.stderr
-    assert "note: no report could be made" in ran.stderr
+        assert f"{100 * mean['auc']:.2f} ({100 * mean['pauc']:.2f})" in shown
+    before = page.read_bytes()
+    page.unlink()
+    again = asdkit("report", run)
+    assert (again.returncode, again.stdout) == (0, f"{page}\n"), again.stderr
+    assert page.read_bytes() == before
+    page.unlink()
+    page.mkdir()  # a folder in place of the page
+    failing = asdkit("run", spec)
+    assert failing.returncode == 0, failing.stderr
+    assert "note: no report could be made" in failing.stderr
     assert results_of(run)["results"]
 
 
-def test_a_folder_that_is_no_run_is_refused_in_two_lines(asdkit_command, tmp_path):
-    ran = asdkit_command("report", tmp_path)
-    assert ran.returncode == 3
-    assert len(ran.stderr.splitlines()) == 2
-    assert "holds no finished run" in ran.stderr
+def test_folder_without_a_run_is_refused_in_two_lines(asdkit, tmp_path):
+    command = asdkit("report", tmp_path)
+    assert command.returncode == 3
+    assert len(command.stderr.splitlines()) == 2
+    assert "holds no finished run" in command.stderr
 
 
-@pytest.mark.parametrize("cwd", [".", "elsewhere"])
-def test_the_run_folder_may_be_given_relative_to_where_one_is(asdkit_command, tmp_path, cwd):
-    from tests.helpers.made_runs import clips
-
+@pytest.mark.parametrize(("cwd", "argument"), [(".", "made"), ("elsewhere", "../made")])
+def test_run_folder_may_be_relative(asdkit, tmp_path, blank_drawings, cwd, argument):
     (tmp_path / "elsewhere").mkdir()
     write_run(tmp_path / "made", clips("fan", "00"))
-    ran = asdkit_command("report", "made" if cwd == "." else "../made", cwd=tmp_path / cwd)
-    assert ran.returncode == 0, ran.stderr
+    command = asdkit("report", argument, cwd=tmp_path / cwd)
+    assert command.returncode == 0, command.stderr
     assert (tmp_path / "made" / "report.html").exists()
