@@ -1,12 +1,13 @@
 """From a flat folder of healthy recordings to verdicts in three commands: ``python -m tests.own_machine DATA``.
 
-The training clips of one id of ``drone_dev`` are copied under arbitrary names into an empty folder; `asdkit init`,
-`run` and `score` follow, over three seeds. Then the eight training clips of fan id_00 of ``mimii_fixture``, which are
-too few to promise anything, and the commands say so. What each command took and printed is shown; fails where the
-anomalies' median p-value is not below the normal clips', or three commands take five minutes.
+The training clips of one id of ``drone_dev`` are copied under arbitrary names into an empty folder and passed to
+`asdkit init`, `run` and `score`, for three seeds. The same with the eight training clips of fan id_00 of
+``mimii_fixture``, which are too few to guarantee a false-alarm rate; the commands report this. Prints the duration and
+output of each command. Fails if the median p-value of the anomalies is not below that of the normal clips, or if three
+commands take five minutes.
 """
 
-# ruff: noqa: T201 (it talks to a person)
+# ruff: noqa: T201 (prints a report)
 from __future__ import annotations
 
 import json
@@ -20,11 +21,13 @@ import time
 from pathlib import Path
 
 LIMIT = 300.0
-"""Seconds that three commands may take."""
+"""Longest duration of three commands [s]."""
+
+KINDS = ("normal", "anomaly")
 
 
 def copy_flat(clips: list[Path], folder: Path, seed: int) -> None:
-    """Copy recordings under names that say nothing, in another order."""
+    """Copy recordings under arbitrary names, in another order."""
     folder.mkdir(parents=True)
     shuffled = random.Random(seed).sample(sorted(clips), len(clips))
     for number, clip in enumerate(shuffled):
@@ -32,66 +35,63 @@ def copy_flat(clips: list[Path], folder: Path, seed: int) -> None:
 
 
 def command(folder: Path, *words: str) -> tuple[subprocess.CompletedProcess[str], float]:
-    """Run asdkit in a folder; what it said, and the seconds it took."""
+    """Run asdkit in a folder; return the finished process and its duration [s]."""
     begin = time.perf_counter()
     ran = subprocess.run(
         [sys.executable, "-m", "asdkit", *words], cwd=folder, capture_output=True, text=True, check=False
     )
-    took = time.perf_counter() - begin
-    print(f"{took:6.1f} s  asdkit {' '.join(words[:4])}{' ...' if len(words) > 4 else ''}", flush=True)
+    seconds = time.perf_counter() - begin
+    print(f"{seconds:6.1f} s  asdkit {' '.join(words[:4])}{' ...' if len(words) > 4 else ''}", flush=True)
     if ran.returncode not in (0, 5):
         sys.exit(f"exit code {ran.returncode}\n{ran.stdout}\n{ran.stderr}")
-    return ran, took
+    return ran, seconds
 
 
 def verdicts(folder: Path, train: list[Path], test: list[Path], seed: int) -> tuple[list[dict], str, float]:
-    """Init, run and score; the rows, what was said on standard error, and the seconds in all."""
+    """Run init, run and score; return the rows, the messages, and the total duration [s]."""
     copy_flat(train, folder / "healthy", seed)
-    made, first = command(folder, "init", "healthy")
+    written, first = command(folder, "init", "healthy")
     ran, second = command(folder, "run", "spec.toml", "--set", f"seed={seed}")
     scored, third = command(folder, "score", "runs/healthy", *map(str, test))
     rows = [json.loads(line) for line in scored.stdout.splitlines()]
     assert {Path(row["path"]).name for row in rows} == {path.name for path in test}
-    return rows, made.stderr + ran.stdout + ran.stderr + scored.stderr, first + second + third
+    return rows, written.stderr + ran.stdout + ran.stderr + scored.stderr, first + second + third
 
 
 def medians(rows: list[dict]) -> tuple[float, float]:
-    """Median p-value of normal clips and of anomalies, by their names."""
+    """Return the median p-values of normal clips and of anomalies."""
     by_kind = {kind: [r["p_value"] for r in rows if Path(r["path"]).name.startswith(kind)] for kind in KINDS}
     return statistics.median(by_kind["normal"]), statistics.median(by_kind["anomaly"])
 
 
-KINDS = ("normal", "anomaly")
-
-
-def of_id(folder: Path, id_: str, seeds: list[int]) -> bool:
-    """Go the way for one id of a machine; whether all is as demanded."""
+def check_id(folder: Path, id_: str, seeds: list[int]) -> bool:
+    """Run the commands for one id of a machine; return whether the results are as required."""
     train = sorted(folder.glob(f"train/normal_id_{id_}_*.wav"))
     test = sorted(folder.glob(f"test/*_id_{id_}_*.wav"))
-    good = True
+    passed = True
     for seed in seeds:
         with tempfile.TemporaryDirectory() as temporary:
-            rows, said, seconds = verdicts(Path(temporary), train, test, seed)
+            rows, output, seconds = verdicts(Path(temporary), train, test, seed)
         normal, anomaly = medians(rows)
-        called = {k: [r["verdict"] for r in rows if Path(r["path"]).name.startswith(k)] for k in KINDS}
-        good &= anomaly < normal and seconds < LIMIT
+        verdicts_of = {k: [r["verdict"] for r in rows if Path(r["path"]).name.startswith(k)] for k in KINDS}
+        passed &= anomaly < normal and seconds < LIMIT
         print(f"{folder.name} id {id_}, {len(train)} healthy clips, seed {seed}, {seconds:.0f} s in all")
         for kind, median in zip(KINDS, (normal, anomaly), strict=True):
-            said_of = called[kind]
+            called = verdicts_of[kind]
             print(
-                f"         {len(said_of)} {kind} clips: median p-value {median:.2g}; called anomalous "
-                f"{said_of.count('anomalous')}, undecided {said_of.count('undecided')}"
+                f"         {len(called)} {kind} clips: median p-value {median:.2g}; called anomalous "
+                f"{called.count('anomalous')}, undecided {called.count('undecided')}"
             )
-        for line in said.splitlines() if seed == seeds[0] else ():
+        for line in output.splitlines() if seed == seeds[0] else ():
             if line.startswith("note:") or "support" in line:
                 print(f"         {line}")
-    return good
+    return passed
 
 
 def main(data: Path) -> int:
-    """Return 0 if all is as demanded."""
-    drone = of_id(data / "drone_dev" / "drone", "00", [0, 1, 2])
-    few = of_id(data / "mimii_fixture" / "fan", "00", [0, 1, 2])
+    """Return 0 if all results are as required."""
+    drone = check_id(data / "drone_dev" / "drone", "00", [0, 1, 2])
+    few = check_id(data / "mimii_fixture" / "fan", "00", [0, 1, 2])
     return 0 if drone and few else 1
 
 

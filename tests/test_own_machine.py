@@ -1,4 +1,4 @@
-"""From a folder of healthy recordings to verdicts: `asdkit init`, and what follows it."""
+"""`asdkit init`: from a folder of healthy recordings to verdicts."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from tests.own_machine import medians, verdicts
 
 
 @given(st.integers(1, 3000))
-def test_the_clips_that_a_run_holds_out_are_those_that_were_promised(clips):
-    chosen = choose_calibration(clips)
+def test_a_run_holds_out_the_proposed_number_of_clips(clips):
+    choice = choose_calibration(clips)
     planned = [PlannedClip(Clip(Path(f"{i}"), f"{i}", "fan", "00", "train", 0), 1, 1) for i in range(clips)]
-    assert len(hold_out(planned, chosen.held_out, 0)) == chosen.clips < clips
-    assert chosen.supported == (1 / (chosen.clips + 1) <= chosen.false_alarm_rate * (1 + 1e-9))
-    assert chosen.supported == (clips >= clips_needed(0.1))
+    assert len(hold_out(planned, choice.held_out, 0)) == choice.clips < clips
+    assert choice.supported == (1 / (choice.clips + 1) <= choice.false_alarm_rate * (1 + 1e-9))
+    assert choice.supported == (clips >= clips_needed(0.1))
 
 
 @pytest.mark.parametrize(("clips", "rate", "held"), [(8, 0.1, 3), (27, 0.1, 9), (60, 0.05, 19), (297, 0.01, 99)])
-def test_the_lowest_rate_is_asked_that_a_third_of_the_clips_supports(clips, rate, held):
-    chosen = choose_calibration(clips)
-    assert (chosen.false_alarm_rate, chosen.clips) == (rate, held)
-    assert chosen.supported == (clips >= 27)
+def test_the_lowest_supported_rate_is_chosen(clips, rate, held):
+    choice = choose_calibration(clips)
+    assert (choice.false_alarm_rate, choice.clips) == (rate, held)
+    assert choice.supported == (clips >= 27)
 
 
 def flat(folder: Path, clips: int, **kind: float) -> Path:
@@ -49,14 +49,14 @@ def flat(folder: Path, clips: int, **kind: float) -> Path:
 
 
 @pytest.mark.parametrize("name", ["mine", "a b", 'quo"te', "back\\slash", "ünï ♥", "#1 = [x]", "'", "plots", "..dots"])
-def test_what_is_written_is_a_valid_spec_whatever_the_folder_is_called(tmp_path, name):
+def test_any_folder_name_gives_a_valid_spec(tmp_path, name):
     root = flat(tmp_path / name, 3)
-    made = propose_spec(take_inventory(root), root, tmp_path)
+    proposal = propose_spec(take_inventory(root), root, tmp_path)
     path = tmp_path / "spec.toml"
-    path.write_text(made.text, encoding="utf-8")
+    path.write_text(proposal.text, encoding="utf-8")
     spec = load_spec(path)
     assert spec.data.root == root
-    assert spec.name == made.name
+    assert spec.name == proposal.name
     assert {m for s in spec.systems.values() for m in s.members} == set(spec.detectors)
 
 
@@ -64,21 +64,21 @@ def test_what_is_written_is_a_valid_spec_whatever_the_folder_is_called(tmp_path,
     ("clips", "ids", "detectors"),
     [(4, 1, {"L", "K"}), (30, 1, {"L", "K", "G"}), (30, 2, {"L", "K", "G", "M"}), (20, 2, {"L", "K"})],
 )
-def test_detectors_are_chosen_by_how_many_clips_and_ids_there_are(tmp_path, clips, ids, detectors):
+def test_detectors_depend_on_numbers_of_clips_and_ids(tmp_path, clips, ids, detectors):
     for number in range(ids):
         flat(tmp_path / "room" / "fan" / "train" / f"{number:02}", clips, seconds=3)
-    made = propose_spec(take_inventory(tmp_path / "room"), tmp_path / "room", tmp_path)
-    (tmp_path / "spec.toml").write_text(made.text, encoding="utf-8")
+    proposal = propose_spec(take_inventory(tmp_path / "room"), tmp_path / "room", tmp_path)
+    (tmp_path / "spec.toml").write_text(proposal.text, encoding="utf-8")
     spec = load_spec(tmp_path / "spec.toml")
     assert set(spec.detectors) == detectors
-    assert spec.systems["all"].members[0] == "L"  # it leads
+    assert spec.systems["all"].members[0] == "L"  # the leading member
     assert "M" not in detectors or spec.detectors["M"].frames == CLASSIFIER_FRAMES
     assert ("G" in detectors) == (clips - choose_calibration(clips).clips >= MIN_NETWORK_CLIPS)
-    assert ("no id-classifier" in made.text.lower()) == (ids == 1)
-    assert spec.data.sample_rate == 8000  # of the recordings, no more
+    assert ("no id-classifier" in proposal.text.lower()) == (ids == 1)
+    assert spec.data.sample_rate == 8000  # that of the recordings
 
 
-def test_too_few_clips_are_told_with_what_they_cannot_support(tmp_path):
+def test_notes_say_what_few_clips_cannot_support(tmp_path):
     root = flat(tmp_path / "mine", 8)
     notes = "\n".join(propose_spec(take_inventory(root), root, tmp_path).notes)
     assert "8 clips cannot support a false-alarm rate of 10%: 3 held-out clips can guarantee none below 1 in 4" in notes
@@ -90,35 +90,35 @@ def test_too_few_clips_are_told_with_what_they_cannot_support(tmp_path):
 def test_broken_recordings_are_left_out_and_counted(tmp_path):
     root = flat(tmp_path / "mine", 3)
     (root / "bad.wav").write_bytes(b"RIFF")
-    made = propose_spec(take_inventory(root), root, tmp_path)
-    assert 'on_bad_audio = "skip"' in made.text
-    assert "1 recording is broken" in made.text
+    proposal = propose_spec(take_inventory(root), root, tmp_path)
+    assert 'on_bad_audio = "skip"' in proposal.text
+    assert "1 recording is broken" in proposal.text
 
 
-def test_a_folder_with_nothing_to_learn_from_is_refused(tmp_path):
+def test_a_folder_without_training_clips_is_refused(tmp_path):
     flat(tmp_path / "room" / "fan" / "test" / "normal", 2)
     with pytest.raises(DataError, match="no training recordings"):
         propose_spec(take_inventory(tmp_path / "room"), tmp_path / "room", tmp_path)
 
 
-def test_init_never_overwrites_and_says_what_comes_next(asdkit_command, tmp_path):
+def test_init_never_overwrites_and_prints_next_commands(asdkit, tmp_path):
     flat(tmp_path / "mine", 3)
-    made = asdkit_command("init", "mine")
-    assert made.returncode == 0, made.stderr
-    assert made.stdout.splitlines() == ["asdkit run spec.toml", "asdkit score runs/mine NEW_RECORDINGS"]
+    written = asdkit("init", "mine")
+    assert written.returncode == 0, written.stderr
+    assert written.stdout.splitlines() == ["asdkit run spec.toml", "asdkit score runs/mine NEW_RECORDINGS"]
     before = (tmp_path / "spec.toml").read_bytes()
-    again = asdkit_command("init", "mine")
+    again = asdkit("init", "mine")
     assert again.returncode == 2
     assert "exists already" in again.stderr
     assert (tmp_path / "spec.toml").read_bytes() == before
-    assert asdkit_command("init", "nowhere").returncode == 3
+    assert asdkit("init", "nowhere").returncode == 3
     (tmp_path / "empty").mkdir()
-    assert asdkit_command("init", "empty", "-o", "other.toml").returncode == 3
+    assert asdkit("init", "empty", "-o", "other.toml").returncode == 3
     assert not (tmp_path / "other.toml").exists()
 
 
 @pytest.mark.parametrize(
-    ("named", "told"),
+    ("folder", "reason"),
     [
         ("nowhere", "no such folder"),
         ("empty", "contains no recordings or other files"),
@@ -127,7 +127,7 @@ def test_init_never_overwrites_and_says_what_comes_next(asdkit_command, tmp_path
         ("deep", "its recordings (a/b/c/0000.wav, ...) are in folders that fit no layout"),
     ],
 )
-def test_init_says_of_what_it_cannot_learn_from_what_it_is_and_what_was_expected(tmp_path, monkeypatch, named, told):
+def test_init_explains_why_a_folder_is_unusable(tmp_path, monkeypatch, folder, reason):
     monkeypatch.chdir(tmp_path)
     for name in ("empty", "foreign"):
         (tmp_path / name).mkdir()
@@ -136,19 +136,19 @@ def test_init_says_of_what_it_cannot_learn_from_what_it_is_and_what_was_expected
     (tmp_path / "deep/a/b/c").mkdir(parents=True)
     (tmp_path / "deep/a/b/c/0000.wav").write_bytes(b"RIFF")
     with pytest.raises(DataError) as caught:
-        app(["init", named], standalone_mode=False)
-    assert caught.value.message == f"{named}: {told}"
+        app(["init", folder], standalone_mode=False)
+    assert caught.value.message == f"{folder}: {reason}"
     assert "healthy recordings of one machine, WAV or FLAC" in caught.value.hint
     assert len(str(caught.value).splitlines()) == 2
     assert not (tmp_path / "spec.toml").exists()
 
 
-def test_eight_clips_of_a_fan_lead_to_p_values_and_to_what_they_cannot_support(shared_data, tmp_path):
+def test_eight_clips_give_p_values_and_state_limits(shared_data, tmp_path):
     fan = shared_data / "mimii_fixture" / "fan"
     train, test = sorted(fan.glob("train/normal_id_00_*.wav")), sorted(fan.glob("test/*_id_00_*.wav"))
-    rows, said, seconds = verdicts(tmp_path, train, test, seed=0)
+    rows, output, seconds = verdicts(tmp_path, train, test, seed=0)
     normal, anomaly = medians(rows)
     assert anomaly < normal
-    assert "3 held-out clips of id 00 support no rate below 1 in 4" in said
-    assert "healthy recordings with the highest scores of all" in said
+    assert "3 held-out clips of id 00 support no rate below 1 in 4" in output
+    assert "healthy recordings with the highest scores of all" in output
     assert seconds < 300

@@ -1,7 +1,8 @@
-"""Plugins are found one by one: what is broken is named, and harms nobody else."""
+"""Plugin discovery: a broken plugin is listed with its cause and does not affect the others."""
 
 from __future__ import annotations
 
+import compileall
 import re
 import sys
 import time
@@ -30,7 +31,7 @@ def asdkit_detectors():
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    """A folder that installs plugins; modules imported from it are forgotten afterwards."""
+    """A folder of installed plugins; modules imported from it are removed afterwards."""
     folder = tmp_path / "site"
     folder.mkdir(exist_ok=True)
     monkeypatch.syspath_prepend(folder)
@@ -49,7 +50,7 @@ def only(registry, distribution):
     return [p for p in registry.plugins if p.distribution == distribution]
 
 
-def test_a_good_plugin_is_found_with_its_distribution(site):
+def test_a_plugin_is_found_with_its_distribution(site):
     add(site, "plug_good", GOOD.format(name="mine", module="plug_good", more=""))
     plugin = discover().find("detector", "mine")
     assert (plugin.status, plugin.distribution, plugin.version) == ("ok", "dist-plug_good", "1.0")
@@ -84,7 +85,7 @@ def test_a_good_plugin_is_found_with_its_distribution(site):
         (GOOD.replace("{name}", "Not A Name"), "broken", "lower case"),
     ],
 )
-def test_a_faulty_plugin_is_listed_with_its_cause_and_the_others_still_work(site, source, status, cause):
+def test_a_faulty_plugin_is_listed_with_its_cause(site, source, status, cause):
     source = source.replace("{name}", "faulty").replace("{module}", "plug_faulty").replace("{more}", "")
     add(site, "plug_faulty", source)
     add(site, "plug_good", GOOD.format(name="mine", module="plug_good", more=""))
@@ -96,7 +97,7 @@ def test_a_faulty_plugin_is_listed_with_its_cause_and_the_others_still_work(site
     assert registry.find("featurizer", "log-mel").status == "ok"
 
 
-def test_a_name_claimed_twice_names_both_distributions_and_is_fatal_only_when_used(site):
+def test_a_name_registered_twice_names_both_distributions(site):
     for module in ("plug_one", "plug_two"):
         add(site, module, GOOD.format(name="same", module=module, more=""))
     registry = discover()
@@ -107,13 +108,13 @@ def test_a_name_claimed_twice_names_both_distributions_and_is_fatal_only_when_us
     assert registry.find("featurizer", "log-mel").status == "ok"
 
 
-def test_a_name_that_one_distribution_registers_twice_is_its_own_fault(site):
+def test_a_distribution_may_not_register_a_name_twice(site):
     add(site, "plug_twice", GOOD.format(name="same", module="plug_twice", more="").replace("[", "2 * ["))
     with pytest.raises(PluginError, match="dist-plug_twice registers the name 2 times"):
         discover().find("detector", "same")
 
 
-def test_a_damaged_list_of_entry_points_or_absent_metadata_harms_nobody_else(site):
+def test_damaged_metadata_does_not_affect_other_plugins(site):
     for module in ("plug_good", "plug_damaged", "plug_nameless"):
         add(site, module, GOOD.format(name=module.replace("_", "-"), module=module, more=""))
     (site / "dist_plug_nameless-1.0.dist-info" / "METADATA").unlink()
@@ -126,27 +127,27 @@ def test_a_damaged_list_of_entry_points_or_absent_metadata_harms_nobody_else(sit
     assert registry.find("featurizer", "log-mel").status == "ok"
 
 
-def test_an_unknown_name_suggests_the_nearest():
+def test_an_unknown_name_suggests_a_similar_one():
     with pytest.raises(UsageError, match='did you mean "log-mel"'):
         discover().find("featurizer", "logmel")
 
 
-def test_every_builtin_plugin_is_ok_and_its_hook_module_is_light():
+def test_every_builtin_plugin_is_ok():
     builtin = only(discover(), "asdkit")
     assert [p.name for p in builtin if p.status != "ok"] == []
     assert {p.kind for p in builtin} == {"featurizer", "augmenter", "detector", "fuser"}
 
 
-def test_importing_heavy_libraries_at_the_top_is_noticed_with_the_seconds_it_cost(asdkit_command, site):
+def test_a_heavy_import_is_listed_with_its_seconds(asdkit_command, site):
     add(site, "plug_heavy", "import torch\n" + GOOD.format(name="heavy", module="plug_heavy", more=""))
     lines = asdkit_command("plugins").stdout.splitlines()
     (line,) = [line for line in lines if "dist-plug_heavy" in line]
-    found = re.search(r"imports torch just to be listed \((\d+\.\d) s\)", line)
-    assert found, line
-    assert float(found[1]) > 0.2
+    match = re.search(r"imports torch just to be listed \((\d+\.\d) s\)", line)
+    assert match, line
+    assert float(match[1]) > 0.2
 
 
-def test_plugins_of_the_distributions_named_in_the_environment_alone_are_loaded(site, monkeypatch):
+def test_the_environment_restricts_the_distributions(site, monkeypatch):
     for module in ("plug_one", "plug_two"):
         add(site, module, GOOD.format(name=module.replace("_", "-"), module=module, more=""))
     monkeypatch.setenv("ASDKIT_PLUGINS", "dist.plug-one, ")
@@ -158,13 +159,13 @@ def test_plugins_of_the_distributions_named_in_the_environment_alone_are_loaded(
     assert discover().plugins == []
 
 
-def test_a_distribution_in_the_environment_that_is_not_there_is_an_error_that_names_it(site, monkeypatch):
+def test_an_absent_distribution_in_the_environment_is_named(site, monkeypatch):
     monkeypatch.setenv("ASDKIT_PLUGINS", "asdkit,asdkit-misspelt")
     with pytest.raises(UsageError, match="asdkit-misspelt"):
         discover()
 
 
-def test_the_api_before_this_one_is_accepted_with_a_warning_that_names_the_distribution(site, monkeypatch):
+def test_the_previous_api_is_accepted_with_a_warning(site, monkeypatch):
     monkeypatch.setattr(plugins, "API_VERSION", 3)
     for name, version in (("old", 1), ("last", 2), ("new", 3), ("next", 4)):
         more = f", api_version={version}"
@@ -178,7 +179,7 @@ def test_the_api_before_this_one_is_accepted_with_a_warning_that_names_the_distr
             registry.find("detector", name)
 
 
-def test_an_entry_that_does_not_say_was_written_for_the_first_api(site, monkeypatch):
+def test_the_default_api_version_is_one(site, monkeypatch):
     add(site, "plug_quiet", GOOD.format(name="quiet", module="plug_quiet", more=""))
     monkeypatch.setattr(plugins, "API_VERSION", 3)
     assert only(discover(), "dist-plug_quiet")[0].status == "incompatible"
@@ -208,30 +209,30 @@ def add_many(site, good, broken):
         add(site, module, more)
 
 
-def test_among_200_plugins_20_broken_ones_are_named_and_the_others_work(asdkit_command, spec, site):
+def test_20_broken_plugins_among_200_are_listed(asdkit_command, asdkit, spec, site):
     add_many(site, 180, 20)
-    asdkit_command("plugins")  # compiles the modules, as pip does when it installs
+    compileall.compile_dir(site, quiet=1)  # as pip does
     begin, busy = time.perf_counter(), cpu_seconds()
     listed = asdkit_command("plugins")
     seconds, busy = time.perf_counter() - begin, cpu_seconds() - busy
     print(f"\n200 plugins, 20 of them broken: listed in {seconds:.2f} s ({busy:.2f} s of CPU)")  # noqa: T201
-    assert busy < 2  # what the clock would show on a machine that does nothing else
+    assert busy < 2  # CPU time, because other processes may be running
     states = [re.findall(r" (ok|broken|incompatible) +dist-plug_", line) for line in listed.stdout.splitlines()]
     assert states.count(["ok"]) == 180
     assert states.count(["broken"]) + states.count(["incompatible"]) == 20
-    ran = asdkit_command("run", spec, "--machine", "fan")
+    ran = asdkit("run", spec, "--machine", "fan", "--backend", "sequential")
     assert ran.returncode == 0, ran.stderr
     assert results_of(site.parent / "runs" / "small")["failed"] == {}
 
 
-def test_a_spec_that_uses_a_broken_plugin_exits_with_4_and_says_what_to_do(asdkit_command, spec, site):
+def test_using_a_broken_plugin_exits_with_4(asdkit, spec, site):
     add(
         site,
         "plug_broken",
         GOOD.format(name="mine", module="plug_broken", more="").replace("return [", "return 3 or ["),
     )
     spec.write_text(spec.read_text().replace('use = "spectrum"', 'use = "plug_broken"'))
-    ran = asdkit_command("run", spec)
+    ran = asdkit("run", spec)
     assert ran.returncode == 4
     assert "dist-plug_broken 1.0 is broken" in ran.stderr
     assert "Update or uninstall dist-plug_broken" in ran.stderr
