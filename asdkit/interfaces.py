@@ -173,7 +173,8 @@ class Detector(Protocol):
         features, windows
             Clips to score, and their windows.
         ids
-            Machine id of each clip. One that was not in training gets the best (lowest) score over the known ids.
+            Machine id of each clip, one of those in training: asdkit itself scores a clip of another id under each of
+            them and takes the lowest score.
 
         Returns
         -------

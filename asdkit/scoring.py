@@ -1,11 +1,12 @@
-"""Pool the scores of a clip's windows into the clip's score.
+"""Scores of windows and clips: unknown ids, pooling over a clip, and guards for what plugins return.
 
-Windows scored by the detectors of one member: one for the machine, or one for each id.
+A detector is asked for ids that were in training only. `score_windows` scores a clip of another id under each known id
+and takes the lowest score. This rule stands nowhere else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -19,8 +20,94 @@ from asdkit.interfaces import Detector
 if TYPE_CHECKING:
     from asdkit.spec.settings import Top
 
+DoubleArray = npt.NDArray[np.float64]
 
-def pool_scores(scores: FloatArray, offsets: IntArray, pool: Literal["mean", "max"] | Top) -> npt.NDArray[np.float64]:
+
+def score_windows(
+    detectors: Mapping[str, Detector],
+    use: str,
+    features: Features,
+    windows: Windows,
+    ids: Sequence[str],
+    known_ids: Sequence[str],
+    ctx: Context,
+) -> FloatArray:
+    """Score windows, each under its clip's id; under an unknown id, take the lowest score over the known ids.
+
+    Parameters
+    ----------
+    detectors
+        By id; one under ``""`` where all ids share it.
+    use
+        Name of the plugin, for messages.
+    features, windows, ids, ctx
+        As for `asdkit.api.Detector.score`, except that `ids` may hold unknown ones.
+    known_ids
+        The ids that were in training.
+
+    Returns
+    -------
+    scores
+        [float32, ``[windows]``] Finite.
+
+    Raises
+    ------
+    PluginError
+        If a detector returns anything but one finite float32 per window.
+    """
+    known = set(known_ids)
+    unknown = np.array([id_ not in known for id_ in ids], dtype=bool)
+    if "" not in detectors:
+        return _score_per_id(detectors, use, features, windows, ids, unknown, ctx)
+    scores = np.full(len(windows), np.inf, np.float32)
+    calls = [(np.flatnonzero(~unknown), [id_ for id_ in ids if id_ in known])]
+    clips = np.flatnonzero(unknown)
+    calls += [(clips, [id_] * len(clips)) for id_ in known_ids]
+    for clips, as_ids in calls:
+        if len(clips):
+            some_features, some_windows, positions = _subset(features, windows, clips)
+            values = detectors[""].score(some_features, some_windows, as_ids, ctx)
+            scores[positions] = np.minimum(scores[positions], checked_scores(values, len(some_windows), use))
+    return scores
+
+
+def _score_per_id(
+    detectors: Mapping[str, Detector],
+    use: str,
+    features: Features,
+    windows: Windows,
+    ids: Sequence[str],
+    unknown: npt.NDArray[np.bool_],
+    ctx: Context,
+) -> FloatArray:
+    """Score windows, each by the detector of its clip's id; `unknown` marks clips that none of them is for.
+
+    Each detector that is needed scores all clips: the rounding of a score may depend on what is in the same batch.
+    """
+    scores = np.full(len(windows), np.inf, np.float32)
+    for id_, detector in detectors.items():
+        clips = unknown | np.array([i == id_ for i in ids], dtype=bool)
+        if clips.any():
+            values = checked_scores(detector.score(features, windows, [id_] * len(ids), ctx), len(windows), use)
+            own = clips[windows.clip_of()]
+            scores[own] = np.minimum(scores[own], values[own])
+    return scores
+
+
+def _subset(features: Features, windows: Windows, clips: IntArray) -> tuple[Features, Windows, IntArray | slice]:
+    """Features and windows of some clips, and the positions of these windows among all."""
+    if len(clips) == features.clips:
+        return features, windows, slice(None)
+    rows, counts = np.diff(features.offsets)[clips], np.diff(windows.offsets)[clips]
+    offsets = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
+    positions = np.flatnonzero(np.isin(windows.clip_of(), clips))
+    starts = windows.starts[positions] - np.repeat(features.offsets[clips] - offsets[:-1], counts)
+    frames = np.concatenate([features.clip(clip) for clip in clips])
+    window_offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return Features(frames, offsets, features.scale), Windows(starts, window_offsets, windows.frames), positions
+
+
+def pool_scores(scores: FloatArray, offsets: IntArray, pool: Literal["mean", "max"] | Top) -> DoubleArray:
     """Pool window scores over each clip.
 
     Parameters
@@ -28,7 +115,7 @@ def pool_scores(scores: FloatArray, offsets: IntArray, pool: Literal["mean", "ma
     scores
         [float32, ``[windows]``] Scores of all windows.
     offsets
-        [int64, ``[clips + 1]``] Where each clip's windows begin; each clip has at least one.
+        [int64, ``[clips + 1]``] First window of each clip; each clip has at least one.
     pool
         ``"mean"``, ``"max"``, or ``Top``: the mean of the highest few (of all, where a clip has fewer).
 
@@ -38,7 +125,7 @@ def pool_scores(scores: FloatArray, offsets: IntArray, pool: Literal["mean", "ma
         [float64, ``[clips]``]
     """
     if pool == "mean":
-        # reduceat sums each clip by itself: a cumulative sum would let one clip's scores round another's
+        # reduceat sums each clip by itself: with a cumulative sum, one clip's scores would round another's
         sums = np.add.reduceat(scores.astype(np.float64), offsets[:-1])
         return np.asarray(sums / np.diff(offsets))
     if pool == "max":
@@ -50,54 +137,43 @@ def pool_scores(scores: FloatArray, offsets: IntArray, pool: Literal["mean", "ma
     return pooled
 
 
-def score_parts(
-    detectors: Mapping[str, Detector],
-    use: str,
-    features: Features,
-    windows: Windows,
-    ids: Sequence[str],
-    ctx: Context,
-) -> FloatArray:
-    """Score windows, each by the detector of its clip's id; by all, the best taken, where none is its own.
-
-    Parameters
-    ----------
-    detectors
-        By id; one under ``""`` where all ids share it.
-    use
-        Name of the plugin, for messages.
-    features, windows, ids, ctx
-        As `asdkit.api.Detector.score` takes them.
+def checked_scores(scores: FloatArray, n: int, use: str) -> FloatArray:
+    """Return window scores of the detector `use` if they are as promised: float32, one per window, finite.
 
     Raises
     ------
     PluginError
-        If a detector gives anything but one finite float32 a window.
+        If they are not.
     """
-    asked = {
-        part: detector
-        for part, detector in detectors.items()
-        if "" in detectors or part in ids or any(id_ not in detectors for id_ in ids)
-    }
-    by_part = {
-        part: checked(detector.score(features, windows, ids, ctx), len(windows), use)
-        for part, detector in asked.items()
-    }
-    if "" in by_part:
-        return by_part[""]
-    lowest: FloatArray = np.minimum.reduce(list(by_part.values()))
-    scores = np.empty(len(windows), np.float32)
-    for index, id_ in enumerate(ids):
-        of_clip = slice(windows.offsets[index], windows.offsets[index + 1])
-        scores[of_clip] = by_part.get(id_, lowest)[of_clip]
+    if not isinstance(scores, np.ndarray) or scores.dtype != np.float32 or scores.shape != (n,):
+        what = f"{scores.dtype} {scores.shape}" if isinstance(scores, np.ndarray) else type(scores).__name__
+        raise PluginError(f"detector {use!r} returned scores of {what}; expected float32 ({n},)")
+    if not np.isfinite(scores).all():
+        count = int((~np.isfinite(scores)).sum())
+        raise PluginError(f"detector {use!r} returned {count} scores that are NaN or infinite")
     return scores
 
 
-def checked(values: FloatArray, n: int, use: str) -> FloatArray:
-    """Scores as promised: float32, one a window, finite."""
-    if not isinstance(values, np.ndarray) or values.dtype != np.float32 or values.shape != (n,):
-        what = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else type(values).__name__
-        raise PluginError(f"detector {use!r} gave scores of {what}; expected float32 ({n},)")
-    if not np.isfinite(values).all():
-        raise PluginError(f"detector {use!r} gave {int((~np.isfinite(values)).sum())} scores that are NaN or infinite")
-    return values
+def fuse_scores(
+    fuse: Callable[[DoubleArray, Sequence[str]], object], use: str, members: DoubleArray, ids: Sequence[str]
+) -> DoubleArray:
+    """Fuse member scores [float64, ``[clips, members]``] into [float64, ``[clips]``].
+
+    Parameters
+    ----------
+    fuse
+        The fuser's method.
+    use
+        Name of the plugin, for messages.
+    members, ids
+        As for `asdkit.api.Fuser.fuse`.
+
+    Raises
+    ------
+    ValueError
+        If the fuser returns anything but one finite score per clip.
+    """
+    fused = np.asarray(fuse(members, ids), dtype=np.float64)
+    if fused.shape != (len(ids),) or not np.isfinite(fused).all():
+        raise ValueError(f"{use!r} gave scores of a wrong shape, or not finite")
+    return fused

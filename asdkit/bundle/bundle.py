@@ -241,6 +241,8 @@ class Bundle:
             features = self.featurise([waves[i] for i in known])
             made |= zip(known, self.judge_features(features, [str(named[i]) for i in known]), strict=True)
         if strange:
+            # A run keeps the lowest score over the known ids, window by window (`score_windows`). A verdict needs one
+            # id for its threshold and windows: whole clips are scored under each, and the highest p-value decides.
             features = self.featurise([waves[i] for i in strange])
             under = [self.judge_features(features, [id_] * len(strange), id_known=False) for id_ in self.ids]
             made |= zip(strange, (max(each, key=_fit) for each in zip(*under, strict=True)), strict=True)

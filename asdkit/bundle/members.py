@@ -20,9 +20,8 @@ from asdkit.features import Features, FloatArray, Windows, cut_windows
 from asdkit.interfaces import Detector, Entry, Featurizer, Fuser
 from asdkit.plugins import Kind, Registry, restriction
 from asdkit.plugins import Plugin as Installed
-from asdkit.run.fusion import DoubleArray, fuse_checked
 from asdkit.run.state import decode_state
-from asdkit.scoring import score_parts
+from asdkit.scoring import DoubleArray, fuse_scores, score_windows
 from asdkit.spec import Top
 from asdkit.spec.messages import option_names, validate
 from asdkit.spec.positions import dotted
@@ -45,6 +44,8 @@ class Member:
         Which of the system's featurizers makes its frames.
     detectors
         By id; one under ``""`` where all ids share it.
+    known_ids
+        Ids that were in training.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Member:
     hop: int
     pool: Literal["mean", "max"] | Top
     detectors: Mapping[str, Detector]
+    known_ids: Sequence[str]
 
     def windows(self, features: Features) -> Windows:
         """Cut clips into its windows."""
@@ -62,7 +64,7 @@ class Member:
     def score(self, features: Features, windows: Windows, ids: Sequence[str], ctx: Context) -> FloatArray:
         """Score windows [float32, ``[windows]``] of clips of these ids; see `asdkit.api.Detector.score`."""
         try:
-            return score_parts(self.detectors, self.use, features, windows, ids, ctx)
+            return score_windows(self.detectors, self.use, features, windows, ids, self.known_ids, ctx)
         except AsdkitError:
             raise
         except Exception as error:
@@ -77,7 +79,7 @@ def fuse_guarded(
     """Fuse scores of all members or, by ``fuse_some``, of those at some places; whatever goes wrong is the plugin's."""
     try:
         fuse = fuser.fuse if some is None else partial(fuser.fuse_some, members=some)
-        return fuse_checked(fuse, use, members, ids)
+        return fuse_scores(fuse, use, members, ids)
     except AsdkitError:
         raise
     except Exception as error:
@@ -132,9 +134,10 @@ def assemble(where: str, description: Description, files: Mapping[str, bytes], r
         If a file is missing or damaged.
     """
     maker = _Maker(where, files, registry)
+    known_ids = [part.name for part in description.ids]
     return Parts(
         [maker.featurizer(part) for part in description.featurizers],
-        [maker.member(part) for part in description.members],
+        [maker.member(part, known_ids) for part in description.members],
         None if description.fuser is None else maker.loaded("fuser", description.fuser, description.fuser.state),
         {part.name: maker.reference(part, part.reference) for part in description.ids if part.reference is not None},
     )
@@ -176,7 +179,7 @@ class _Maker:
         self._guarded("featurizer", part, lambda: made.rows(1))
         return made
 
-    def member(self, part: MemberPart) -> Member:
+    def member(self, part: MemberPart, known_ids: Sequence[str]) -> Member:
         from asdkit.bundle.onnx_runtime import available
 
         detectors: dict[str, Detector] = {}
@@ -187,7 +190,7 @@ class _Maker:
                 detectors[id_] = self._graph(part, graph)
             else:
                 detectors[id_] = self.loaded("detector", part, file)
-        return Member(part.name, part.use, part.featurizer, part.frames, part.hop, part.pool, detectors)
+        return Member(part.name, part.use, part.featurizer, part.frames, part.hop, part.pool, detectors, known_ids)
 
     def loaded(self, kind: Literal["detector", "fuser"], part: PluginPart, file: str) -> Any:
         """Make a detector or fuser that has learnt already."""

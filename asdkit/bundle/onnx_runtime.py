@@ -11,7 +11,7 @@ import numpy as np
 
 from asdkit.context import Context, State
 from asdkit.errors import Stopped
-from asdkit.features import Features, FloatArray, IntArray, Windows
+from asdkit.features import Features, FloatArray, Windows
 
 _BATCH = 512
 _EXTERNAL = b"\n\x08location"  # the key under which a tensor names a file outside the graph
@@ -44,7 +44,7 @@ class GraphDetector:
         if frames == "clip" or _EXTERNAL in graph:
             raise ValueError("the graph is none that asdkit writes")
         self._graph, self._frames = graph, frames
-        self._place = {name: index for index, name in enumerate(ids)}
+        self._ids = list(ids)
         self._sessions: dict[int, Any] = {}
         self._lock = threading.Lock()
         self._try(self._session(1))
@@ -59,7 +59,7 @@ class GraphDetector:
 
         session = self._session(ctx.threads)
         name = session.get_inputs()[0].name
-        own = np.array([self._place.get(id_, -1) for id_ in ids], np.int64)[windows.clip_of()]
+        own = np.array([self._ids.index(id_) if self._ids else 0 for id_ in ids], np.int64)[windows.clip_of()]
         scores = np.empty(len(windows), np.float32)
         buffer = np.empty((min(_BATCH, len(windows)), self._frames, features.bands), np.float32)
         for first in range(0, len(windows), _BATCH):
@@ -70,7 +70,7 @@ class GraphDetector:
             gather(features.frames, starts, self._frames, batch)
             [made] = session.run(None, {name: batch})
             rows = slice(first, first + len(starts))
-            scores[rows] = _own_score(made, own[rows])
+            scores[rows] = made if made.ndim == 1 else made[np.arange(len(made)), own[rows]]
         return scores
 
     def state(self) -> State:
@@ -90,7 +90,7 @@ class GraphDetector:
             [made] = session.run(None, {windows.name: np.zeros((1, *windows.shape[1:]), np.float32)})
         except Exception as error:
             raise ValueError(f"onnxruntime cannot run the graph: {' '.join(str(error).split())[:200]}") from None
-        if made.shape not in ((1,), (1, len(self._place))) or not np.isfinite(made).all():
+        if made.shape not in ((1,), (1, len(self._ids))) or not np.isfinite(made).all():
             raise ValueError("the graph gives no finite scores, or too many or few")
 
     def _session(self, threads: int) -> Any:
@@ -123,12 +123,3 @@ def session_of(graph: bytes, threads: int) -> Any:
     if len(session.get_inputs()) != 1 or len(session.get_outputs()) != 1:
         raise ValueError("the graph is none that asdkit writes")
     return session
-
-
-def _own_score(made: FloatArray, own: IntArray) -> FloatArray:
-    """Score of each window at its clip's own id; the best over the known ids where that is not one of them."""
-    if made.ndim == 1:
-        return made
-    at_own = made[np.arange(len(made)), np.maximum(own, 0)]
-    best: FloatArray = np.where(own < 0, made.min(axis=1), at_own)
-    return best

@@ -18,7 +18,7 @@ from asdkit.feature_extraction import WaveSource, fill_features
 from asdkit.features import Features, cut_windows
 from asdkit.interfaces import Detector, Featurizer
 from asdkit.run.training_data import make_augmenters, make_training
-from asdkit.scoring import pool_scores, score_parts
+from asdkit.scoring import pool_scores, score_windows
 from asdkit.text import nearest
 
 if TYPE_CHECKING:
@@ -34,12 +34,15 @@ class FittedArrays:
     ----------
     detectors
         By id; one under ``""`` where all ids share it.
+    known_ids
+        Ids of the waves that the detectors were fitted on.
     """
 
     settings: DetectorSettings
     sample_rate: int
     featurizer: Featurizer
     detectors: dict[str, Detector]
+    known_ids: tuple[str, ...]
     ctx: Context
 
     def score(self, waves: Sequence[Wave], ids: Sequence[str] | None = None) -> npt.NDArray[np.float64]:
@@ -69,7 +72,7 @@ class FittedArrays:
             return np.zeros(0)
         features = _features(self.featurizer, self.checked(waves), self.sample_rate)
         windows = cut_windows(features.offsets, self.settings.frames, self.settings.hop)
-        scores = score_parts(self.detectors, self.settings.use, features, windows, ids, self.ctx)
+        scores = score_windows(self.detectors, self.settings.use, features, windows, ids, self.known_ids, self.ctx)
         return pool_scores(scores, windows.offsets, self.settings.pool)
 
     def checked(self, waves: Sequence[Wave]) -> list[Wave]:
@@ -130,7 +133,7 @@ def fit_arrays(
     registry = registry or discover()
     ctx = ctx or Context(seed=spec.seed)
     featurizer: Featurizer = registry.entry("featurizer", settings.featurizer.use).load()(settings.featurizer.config)
-    made = FittedArrays(settings, spec.data.sample_rate, featurizer, {}, ctx)
+    made = FittedArrays(settings, spec.data.sample_rate, featurizer, {}, tuple(known), ctx)
     waves = made.checked(waves)
     for part in [""] if settings.scope == "machine" else known:
         own = [i for i, id_ in enumerate(ids) if part in ("", id_)]

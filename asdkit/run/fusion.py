@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asdkit.errors import AsdkitWarning
+from asdkit.scoring import fuse_scores
 
 if TYPE_CHECKING:
     from asdkit.interfaces import Fuser
@@ -93,7 +94,7 @@ def fuse_members(
         return Fused(members[:, 0], _by_id(members[held, 0], ids, held), None)
     learnt = learns_fuser(ids, train, held)
     made = _fitted(fuser, members, ids, learnt, registry)
-    scores = fuse_checked(made.fuse, fuser.use, members, ids)
+    scores = fuse_scores(made.fuse, fuser.use, members, ids)
     apart = np.empty(len(ids))
     for fold in _folds(ids, held):
         rest = learnt & ~fold
@@ -102,7 +103,7 @@ def fuse_members(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AsdkitWarning)  # said already, of the fuser itself
             without = _fitted(fuser, members, ids, rest, registry)
-            apart[fold] = fuse_checked(without.fuse, fuser.use, members[fold], _where(ids, fold))
+            apart[fold] = fuse_scores(without.fuse, fuser.use, members[fold], _where(ids, fold))
     return Fused(scores, _by_id(apart[held], ids, held), made)
 
 
@@ -126,22 +127,6 @@ def _fitted(fuser: FuserSettings, members: DoubleArray, ids: Sequence[str], of: 
     made: Fuser = registry.entry("fuser", fuser.use).load()(fuser.config)
     made.fit(members[of], _where(ids, of))
     return made
-
-
-def fuse_checked(
-    fuse: Callable[[DoubleArray, Sequence[str]], object], use: str, members: DoubleArray, ids: Sequence[str]
-) -> DoubleArray:
-    """Fuse [float64, ``[clips, members]``] into [float64, ``[clips]``], and see that it is so; `use` names the plugin.
-
-    Raises
-    ------
-    ValueError
-        If the fuser gives anything but one finite score a clip.
-    """
-    fused = np.asarray(fuse(members, ids), dtype=np.float64)
-    if fused.shape != (len(ids),) or not np.isfinite(fused).all():
-        raise ValueError(f"{use!r} gave scores of a wrong shape, or not finite")
-    return fused
 
 
 def _where(ids: Sequence[str], chosen: BoolArray) -> list[str]:

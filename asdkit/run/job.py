@@ -25,7 +25,7 @@ from asdkit.run.job_context import JobContext
 from asdkit.run.state import encode_state
 from asdkit.run.store import RunPaths, encode_json, publish
 from asdkit.run.training_data import Reader, WaveVariant, make_augmenters, make_training, recordings_of
-from asdkit.scoring import pool_scores, score_parts
+from asdkit.scoring import pool_scores, score_windows
 from asdkit.version import __version__
 
 if TYPE_CHECKING:
@@ -222,9 +222,8 @@ class _Work:
         """Score clips into `scores`, each by the detector of its id; by all, the best taken, if none is its own."""
         begin = time.perf_counter()
         windows = cut_windows(features.offsets, self.job.settings.frames, self.job.settings.hop)
-        values = score_parts(
-            detectors, self.job.settings.use, features, windows, [c.clip.id for c in clips], self._context("")
-        )
+        ids, known_ids = [c.clip.id for c in clips], sorted({c.clip.id for c in self.job.train})
+        values = score_windows(detectors, self.job.settings.use, features, windows, ids, known_ids, self._context(""))
         for index, clip in enumerate(clips):
             first, last = int(windows.offsets[index]), int(windows.offsets[index + 1])
             scores[clip.clip.name] = values[first:last]

@@ -13,7 +13,7 @@ from torch import nn
 from asdkit.config import NetworkConfig
 from asdkit.context import Context, State
 from asdkit.errors import DataError, NotFitted, Stopped
-from asdkit.features import Features, FloatArray, IntArray, Windows
+from asdkit.features import Features, FloatArray, Windows
 from asdkit.interfaces import Training
 from asdkit.training.batches import WindowSource, batches_on
 from asdkit.training.network import WindowNetwork, fold_batch_norm, load_network, to_state
@@ -72,33 +72,19 @@ class NetworkDetector:
         """Score windows; see `asdkit.api.Detector`."""
         trained = self._require_trained()
         assert windows.frames == trained.frames
-        columns = _columns(trained.ids, ids)[windows.clip_of()]
-        if len(trained.standardizer.mean) == 1:
-            return self._score(features, windows.starts, columns, ctx)
-        scores = np.full(len(windows), np.inf, np.float32)
-        unknown = np.flatnonzero(columns < 0)
-        known = np.flatnonzero(columns >= 0)
-        scores[known] = self._score(features, windows.starts[known], columns[known], ctx)
-        for index in range(len(trained.ids) if len(unknown) else 0):
-            as_id = self._score(features, windows.starts[unknown], np.full(len(unknown), index), ctx)
-            scores[unknown] = np.minimum(scores[unknown], as_id)
-        return scores
-
-    def _score(self, features: Features, starts: IntArray, columns: IntArray, ctx: Context) -> FloatArray:
-        """Score windows that begin at rows `starts` as the ids `columns` [int64, ``[windows]``]; -1: unknown."""
-        trained = self._require_trained()
+        columns = np.array([trained.ids.index(id_) for id_ in ids], np.int64)[windows.clip_of()]
         source = WindowSource(features, trained.frames, max(1, len(trained.ids)), trained.standardizer, [])
-        sample = EpochSample.plain(starts, np.maximum(columns, 0), self.config.batch_size)
+        sample = EpochSample.plain(windows.starts, columns, self.config.batch_size)
         with torch_environment(ctx, "scoring") as device, torch.inference_mode():
             network = trained.folded.to(device)
             column = torch.from_numpy(columns).to(device)
-            scores = torch.empty(len(starts), device=device)
+            scores = torch.empty(len(windows), device=device)
             first = 0
             for batch in batches_on(device, source, sample.batch_size, ctx.threads).epoch(sample, 0, 0):
                 if ctx.should_stop():
                     raise Stopped("scoring was stopped")
                 rows = slice(first, first + len(batch.windows))
-                scores[rows] = _own_score(network.score(batch.windows), column[rows], len(trained.ids))
+                scores[rows] = _own_score(network.score(batch.windows), column[rows])
                 first = rows.stop
             result: FloatArray = scores.cpu().numpy().copy()
         return result
@@ -176,15 +162,6 @@ class _Trained:
         return fold_batch_norm(self.network)
 
 
-def _columns(known: Sequence[str], ids: Sequence[str]) -> IntArray:
-    """Index of each clip's id in the known ids, or -1 [int64, ``[clips]``]."""
-    index = {name: number for number, name in enumerate(known)}
-    return np.array([index.get(name, -1) for name in ids], np.int64)
-
-
-def _own_score(scores: torch.Tensor, columns: torch.Tensor, ids: int) -> torch.Tensor:
-    """Score of each window as its clip's id; the lowest over the real ids where the id is unknown."""
-    if scores.ndim == 1:
-        return scores
-    own = scores.gather(1, columns.clamp(min=0)[:, None])[:, 0]
-    return torch.where(columns < 0, scores[:, :ids].amin(dim=1), own)
+def _own_score(scores: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Score of each window [``[batch]``] in the column of its clip's id, where a network gives ``[batch, ids]``."""
+    return scores if scores.ndim == 1 else scores.gather(1, columns[:, None])[:, 0]

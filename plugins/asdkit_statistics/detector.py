@@ -110,18 +110,16 @@ class StatisticsDetector(ABC):
         return self.judge(_standardised(summaries, of, model), model).astype(np.float32)
 
     def score(self, features: Features, windows: Windows, ids: Sequence[str], ctx: Context) -> FloatArray:
-        """Score windows as their id's, the best over the known ids where theirs is none; see `asdkit.api.Detector`."""
+        """Score windows under their clips' ids; see `asdkit.api.Detector`."""
         learnt = self.state()
         names = learnt["ids"]
         assert isinstance(names, list)
-        place = {name: index for index, name in enumerate(names)}
-        of = np.array([place.get(id_, -1) for id_ in ids], np.int64)[windows.clip_of()]
+        of = np.array([names.index(id_) for id_ in ids], np.int64)[windows.clip_of()]
         summaries = summarise(features, windows, self.config.statistics, ctx)
-        scores = np.full(len(summaries), np.inf, np.float32)
-        for index in range(len(names)):
-            rows = np.flatnonzero((of == index) | (of < 0))
-            if len(rows):
-                scores[rows] = np.minimum(scores[rows], self._score_as(summaries[rows], index, learnt))
+        scores = np.empty(len(summaries), np.float32)
+        for index in np.unique(of):
+            rows = np.flatnonzero(of == index)
+            scores[rows] = self._score_as(summaries[rows], index, learnt)
         return scores
 
     def _score_as(self, summaries: FloatArray, index: int, learnt: State) -> FloatArray:

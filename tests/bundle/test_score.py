@@ -249,7 +249,7 @@ def test_a_detector_that_fails_to_score_is_told_in_one_line(command, exported, r
     def broken(*_):
         raise ValueError("shapes do not fit")
 
-    monkeypatch.setattr("asdkit.bundle.members.score_parts", broken)
+    monkeypatch.setattr("asdkit.bundle.members.score_windows", broken)
     ran = command("score", exported, recordings)
     assert ran.returncode == 4
     assert "failed to score: ValueError: shapes do not fit" in ran.stderr

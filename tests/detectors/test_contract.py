@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from asdkit.api import AsdkitError, Context, Features, NotFitted, State, Stopped, cut_windows
+from asdkit.scoring import score_windows
 from tests.helpers.detector_cases import CASES, NETWORKS, Case
 from tests.helpers.detector_rooms import Keeper, clips, training
 
@@ -103,6 +104,7 @@ _IN_A_NEW_PROCESS = """
 import sys
 import numpy as np
 from asdkit.api import Context, cut_windows
+from asdkit.scoring import score_windows
 from tests.helpers.detector_cases import CASES
 from tests.helpers.detector_rooms import clips
 folder = sys.argv[1]
@@ -154,8 +156,9 @@ def test_fitting_and_scoring_stop_when_asked(case: Case) -> None:
 @every
 def test_an_id_not_seen_in_training_gets_the_best_score_over_the_known_ids(case: Case) -> None:
     features = clips(TEST_IDS, seed=5)
+    windows = cut_windows(features.offsets, case.frames)
     known = [scores(fitted(case), case, features, [name] * 8) for name in ("id_00", "id_01")]
-    unseen = scores(fitted(case), case, features, ["id_99"] * 8)
+    unseen = score_windows({"": fitted(case)}, "", features, windows, ["id_99"] * 8, ["id_00", "id_01"], Context())
     np.testing.assert_array_equal(unseen, np.minimum(*known))
 
 
@@ -184,7 +187,7 @@ def test_one_clip_is_enough_to_fit(case: Case) -> None:
         pytest.skip("needs two ids")
     detector = case.make()
     detector.fit(training(clips(["id_00"]), ["id_00"], case.frames), Context(seed=1))
-    assert np.isfinite(scores(detector, case, clips(TEST_IDS), TEST_IDS)).all()
+    assert np.isfinite(scores(detector, case, clips(TEST_IDS), ["id_00"] * 8)).all()
 
 
 @every

@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from asdkit.api import Context, Features, JobOutline, Training, cut_windows
+from asdkit.scoring import score_windows
 
 
 def counts(network: nn.Module) -> tuple[int, int]:
@@ -212,7 +213,9 @@ def test_an_unknown_id_gets_the_best_score_of_the_real_ids_never_of_a_pseudo_id(
     training = Training(features, windows, ["a", "a", "b", "b"], np.array([0, 0, 1, 1]), classes, 4)
     detector = IdClassifier(IdClassifierConfig(epochs=1, least_batches=1, batch_size=4))
     detector.fit(training, Context(seed=1))
-    unknown, a, b = (detector.score(features, windows, [i] * 4, Context()) for i in "?ab")
+    unknown, a, b = (
+        score_windows({"": detector}, "", features, windows, [i] * 4, ["a", "b"], Context()) for i in "?ab"
+    )
     np.testing.assert_array_equal(unknown, np.minimum(a, b))
 
 

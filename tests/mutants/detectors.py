@@ -154,15 +154,17 @@ class DependsOnOrder(Detector):
 
 
 @breaks("unknown_ids_get_the_best")
-class KnownIdsOnly(Detector):
+class NeedsEveryId(Detector):
+    """Cannot score several clips under one id, as clips of unknown ids are."""
+
     def fit(self, training, ctx):
         super().fit(training, ctx)
         self.ids = list(training.real_ids)
 
     def score(self, features, windows, ids, ctx):
         self.known()
-        for id_ in ids:
-            self.ids.index(id_)
+        if len(ids) > 1 and len(set(ids)) < len(self.ids):
+            raise IndexError("an id is missing")
         return super().score(features, windows, ids, ctx)
 
     def state(self):

@@ -45,6 +45,23 @@ def test_the_sound_plugin_passes_every_check(kind):
     assert sum(r.status == "passed" for r in results) >= 13
 
 
+class KnownIdsOnly(sound.Detector):
+    """Raises for an id that was not in training."""
+
+    def fit(self, training, ctx):
+        super().fit(training, ctx)
+        self.ids = list(training.real_ids)
+
+    def score(self, features, windows, ids, ctx):
+        assert set(ids) <= set(self.ids)
+        return super().score(features, windows, ids, ctx)
+
+
+def test_a_detector_need_not_know_other_ids():
+    results = check_plugin(Entry("sound", sound.SoundConfig, KnownIdsOnly, summary="Sound."))
+    assert [r.status for r in results if r.check == "unknown_ids_get_the_best"] == ["passed"]
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: f"{m.kind}-{m.check}-{m.entry.target.__name__}")
 def test_a_mutant_is_caught_by_its_check_and_by_no_other(mutant, table, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # what a machine with a GPU may have
