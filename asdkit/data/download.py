@@ -18,7 +18,7 @@ from urllib.request import Request, urlopen
 
 from asdkit.data.editions import DEV_MACHINES, EVAL_MACHINES, RECORDS, Archive, machine_of
 from asdkit.errors import DataError, UsageError
-from asdkit.text import nearest, printable
+from asdkit.text import printable, suggestion_or_choices
 
 MAX_FILES = 100_000
 MAX_RATIO = 30
@@ -145,7 +145,7 @@ def list_archives(
         A record cannot be listed, or its listing is not valid.
     """
     if edition not in RECORDS:
-        raise UsageError(f'no edition "{edition}"{nearest(edition, RECORDS)}')
+        raise UsageError(f'no edition "{edition}"{suggestion_or_choices(edition, RECORDS)}')
     names = (*DEV_MACHINES.get(edition, ()), *EVAL_MACHINES.get(edition, ()), *(machines or ()))
     archives = [
         archive
@@ -154,7 +154,9 @@ def list_archives(
         for archive in _list_record(part, record, names, server, retry or RetryPolicy())
     ]
     present = sorted({archive.machine for archive in archives})
-    missing = [f'no archive of machine "{m}"{nearest(m, present)}' for m in machines or () if m not in present]
+    missing = [
+        f'no archive of machine "{m}"{suggestion_or_choices(m, present)}' for m in machines or () if m not in present
+    ]
     if missing:
         raise UsageError("\n".join(missing))
     return [archive for archive in archives if machines is None or archive.machine in machines]

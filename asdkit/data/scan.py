@@ -12,7 +12,7 @@ from asdkit.data.labels import GroundTruth, read_ground_truth
 from asdkit.data.layouts import LAYOUTS
 from asdkit.data.layouts.base import FolderScan, Layout
 from asdkit.errors import DataError, UsageError
-from asdkit.text import nearest, printable
+from asdkit.text import printable, suggestion_or_choices
 
 NO_FOLDER = "there is no such folder"
 
@@ -73,7 +73,7 @@ def scan_clips(
 ) -> tuple[list[Clip], FolderScan]:
     """As `find_clips`, but return errors and ignored files with the clips instead of raising and warning."""
     if layout not in LAYOUTS:
-        raise UsageError(f'no layout "{layout}"{nearest(layout, LAYOUTS)}')
+        raise UsageError(f'no layout "{layout}"{suggestion_or_choices(layout, LAYOUTS)}')
     given = Path(root)
     truth = read_ground_truth(ground_truth) if ground_truth else None
     kind = LAYOUTS[layout]
@@ -118,7 +118,7 @@ def _scan_machines(layout: Layout, scan: FolderScan, wanted: Sequence[str] | Non
         scan.faults.append(f"{root}: no machine found{_suggest_folder(layout, scan.root)}")
         return []
     for name in sorted(set(wanted or ()) - set(folders)):
-        scan.faults.append(f'{root}: no machine "{name}"{nearest(name, sorted(folders))}')
+        scan.faults.append(f'{root}: no machine "{name}"{suggestion_or_choices(name, sorted(folders))}')
     clips: list[Clip] = []
     for machine in sorted(folders if wanted is None else set(wanted) & set(folders)):
         machine_clips = sorted(

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from asdkit.data.demo.machines import MACHINES
 from asdkit.data.demo.signals import Signal, Take, band, decibels, noise, ringing, strikes_at, tones, turns, unit
 from asdkit.errors import UsageError
-from asdkit.text import nearest
+from asdkit.text import suggestion_or_choices
 
 RATE = 16_000
 COLUMNS = ("path", "machine", "id", "split", "label", "fault", "severity")
@@ -86,7 +86,7 @@ def make_machine_room(
     """
     for name in machines:
         if name not in MACHINES:
-            raise UsageError(f'the machine room has no "{name}"{nearest(name, MACHINES)}')
+            raise UsageError(f'the machine room has no "{name}"{suggestion_or_choices(name, MACHINES)}')
     recordings = [
         recording
         for machine in machines

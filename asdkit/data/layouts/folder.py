@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from asdkit.data.clip import Clip, Split
 from asdkit.data.layouts.base import LABELS, ONLY_ID, SPLITS, Folders, FolderScan, Layout, is_folder
-from asdkit.text import nearest, printable
+from asdkit.text import printable, suggestion_or_choices
 
 
 class FolderLayout(Layout):
@@ -50,7 +50,8 @@ class FolderLayout(Layout):
                 unknown_ids.add(clip.id)  # perhaps "abnormal": a label must not be taken for an id
             yield clip
         for name in sorted(unknown_ids):
-            what = f'expected "normal", "anomaly" or an id of the training clips{nearest(name, [*LABELS, *known])}'
+            choices = suggestion_or_choices(name, [*LABELS, *known])
+            what = f'expected "normal", "anomaly" or an id of the training clips{choices}'
             scan.faults.append(f"{printable(os.path.join(folder, 'test', name))}: {what}")
 
     def _collect(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from asdkit.data.clip import Clip
 from asdkit.data.layouts.base import LABELS, ONLY_ID, SPLITS, Folders, FolderScan, Layout
-from asdkit.text import nearest, printable
+from asdkit.text import printable, suggestion_or_choices
 
 NEEDED = ("path", "machine", "split")
 KNOWN = (*NEEDED, "id", "section", "label", "domain")
@@ -77,5 +77,5 @@ def _problem(row: dict[str, str]) -> str:
     for column, allowed in (("split", SPLITS), ("label", ("", *LABELS)), ("domain", ("", *DOMAINS))):
         value = row.get(column, "")
         if value not in allowed:
-            return f'{column} is "{printable(value)}"{nearest(value, [a for a in allowed if a])}'
+            return f'{column} is "{printable(value)}"{suggestion_or_choices(value, [a for a in allowed if a])}'
     return next((f"{column} is empty" for column in ("path", "machine") if not row[column]), "")
