@@ -137,6 +137,14 @@ def test_ten_thousand_resamples_take_half_a_second():
     assert min(times) < 0.5
 
 
+def test_scores_of_one_class_have_no_intervals_of_means():
+    truth, scores = labelled_scores(clips=3)
+    normal = [clip for clip in truth if clip.label == 0]
+    evaluated = Bootstrap(normal, scores, resamples=10), evaluate(normal, scores, name="A", kind="system")
+    assert evaluated[0].mean_intervals(evaluated[1]) is None
+    assert difference(evaluated, evaluated) is None
+
+
 SETS = 250  # 2,000 in nox -s coverage_of_intervals; three standard errors of 250 are 4.1 %
 
 

@@ -37,6 +37,11 @@ def test_run_of_one_clip_has_cautions(tmp_path):
     assert expected in lines_of(run)
 
 
+def test_ids_without_training_clips_are_cautioned(tmp_path):
+    run = write_run(tmp_path / "run", clips("fan", "00", train=0))
+    assert "no training clips: their ids are unknown to the detectors (fan id 00)" in lines_of(run)
+
+
 def test_run_with_enough_clips_has_no_cautions(tmp_path):
     rows = clips("fan", "00", train=99, normal=100, anomaly=100)
     assert cautions(read_run(write_run(tmp_path / "run", rows))) == []
@@ -67,3 +72,13 @@ def test_threshold_is_the_highest_score_within_the_rate(tmp_path, rate, limit):
     else:
         calibration = CalibrationScores(np.arange(1.0, 10.0))
         assert calibration.p_value(limit) > rate >= calibration.p_value(limit + 1e-6)
+
+
+def test_gamma_threshold_is_the_fitted_quantile(tmp_path):
+    scores = [1.0, 2.0, 2.5, 3.0, 4.0, 7.0]
+    folder = write_run(tmp_path / "run", clips("fan", "00"), ["A"], {}, references={"fan": {"A": {"00": scores}}})
+    text = (folder / "settings.json").read_text()
+    (folder / "settings.json").write_text(text.replace('"conformal"', '"gamma"'))
+    (threshold,) = thresholds(read_run(folder), "fan", "A")
+    assert threshold.score == CalibrationScores(np.array(scores)).gamma_threshold(0.05)
+    assert threshold.shortfall == ""

@@ -109,6 +109,21 @@ def test_report_replaces_an_older_one(finished, blank_drawings):
     assert not (finished / "plots" / "old.svg").exists()
 
 
+def test_linked_plots_folder_is_unlinked_not_emptied(finished, tmp_path, blank_drawings):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "kept.svg").touch()
+    (finished / "plots").symlink_to(tmp_path / "mine")
+    write_report(finished)
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["kept.svg"]
+    assert not (finished / "plots").is_symlink()
+
+
+def test_run_of_one_clip_has_a_page(tmp_path):
+    page = Page(write_report(write_run(tmp_path / "run", clips("fan", "00", train=1, normal=0, anomaly=0))))
+    assert "fan/train/normal_id_00_000.wav" in page.shown
+    assert sum(tag == "svg" for tag, _ in page.elements) == 1
+
+
 @pytest.mark.usefixtures("blank_drawings")
 class TestText:
     """What the page says, whatever its drawings."""
