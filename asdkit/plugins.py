@@ -20,7 +20,7 @@ from asdkit import hookspecs
 from asdkit.config import AugmenterConfig, Config, DetectorConfig
 from asdkit.errors import AsdkitWarning, PluginError, UsageError
 from asdkit.interfaces import API_VERSION, PROJECT, Entry
-from asdkit.text import printable, suggestion_or_choices
+from asdkit.text import error_line, printable, suggestion_or_choices
 
 Kind = Literal["featurizer", "augmenter", "detector", "fuser"]
 KINDS: tuple[Kind, ...] = ("featurizer", "augmenter", "detector", "fuser")
@@ -200,7 +200,7 @@ def _entry_points_of(distribution: metadata.Distribution) -> Iterable[metadata.E
         return distribution.entry_points.select(group=PROJECT)
     except Exception as error:
         name = _name_and_version(distribution).get("Name", "an unknown distribution")
-        warnings.warn(f"the entry points of {name} cannot be read: {_error_line(error)}", AsdkitWarning, stacklevel=2)
+        warnings.warn(f"the entry points of {name} cannot be read: {error_line(error)}", AsdkitWarning, stacklevel=2)
         return []
 
 
@@ -232,7 +232,7 @@ def _load(point: metadata.EntryPoint, distribution: str, version: str) -> list[P
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a third-party module may raise anything at import
-        return [Plugin(None, point.name, "broken", distribution, version, point.value, cause=_error_line(error))]
+        return [Plugin(None, point.name, "broken", distribution, version, point.value, cause=error_line(error))]
     seconds = time.perf_counter() - begin
     heavy = tuple(name for name in HEAVY if name in sys.modules and name not in before)
     unknown = Plugin(None, point.name, "broken", distribution, version, point.value, seconds=seconds, heavy=heavy)
@@ -243,7 +243,7 @@ def _load(point: metadata.EntryPoint, distribution: str, version: str) -> list[P
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            plugins.append(replace(unknown, cause=f"asdkit_{kind}s: {_error_line(error)}"))
+            plugins.append(replace(unknown, cause=f"asdkit_{kind}s: {error_line(error)}"))
     if not plugins:
         cause = "implements none of the hooks; decorate asdkit_detectors (or another hook) with @hookimpl"
         plugins.append(replace(unknown, cause=cause))
@@ -316,11 +316,3 @@ def _duplicate(plugins: list[Plugin]) -> str:
         return f"{plugins[0].distribution} registers the name {len(plugins)} times; it must do so once"
     owners = " and ".join(f"{plugin.distribution} ({plugin.module})" for plugin in plugins)
     return f"the name is registered twice, by {owners}; uninstall one"
-
-
-def _error_line(error: BaseException) -> str:
-    try:
-        message = " ".join(str(error).split()) or "no message"
-    except Exception:  # the __str__ of a third-party exception may fail
-        message = "no message"
-    return printable(f"{type(error).__name__}: {message}")

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a run goes: the first is a wish, the second an order."""
+"""Ctrl-C and SIGTERM: the first signal asks the work to stop at the next batch, the second exits at once."""
 
 from __future__ import annotations
 
@@ -7,50 +7,71 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from types import FrameType
 
-_AT_ONCE = b"stopped at once; finished jobs are kept\n"
-_SHOW_CURSOR = b"\x1b[?25h"  # a live display hides it, and has no time left to put it back
+_SHOW_CURSOR = b"\x1b[?25h"  # a live display hides the cursor, and has no time to show it again
+
+
+@dataclass
+class StopRequest:
+    """Whether a signal asked for a stop.
+
+    Attributes
+    ----------
+    signal
+        Number of the first signal; 0 if none came.
+    """
+
+    signal: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of a command that the signal stopped: 130 for Ctrl-C, 143 for SIGTERM."""
+        return 128 + self.signal
+
+    def __bool__(self) -> bool:
+        return bool(self.signal)
 
 
 @contextmanager
-def interruptible(stop_file: Path, tell: Callable[[], None]) -> Iterator[list[int]]:
-    """Turn the first Ctrl-C or SIGTERM into a wish to stop, which jobs obey; the second ends at once.
+def stop_on_signals(on_first: Callable[[], None] | None = None, farewell: str = "") -> Iterator[StopRequest]:
+    """Turn the first Ctrl-C or SIGTERM into a stop request; exit at once on the second.
+
+    Outside the main thread signals are left as they are. The handlers from before are restored at the end.
 
     Parameters
     ----------
-    stop_file
-        Made when the run is asked to stop; jobs look for it.
-    tell
-        Called then.
+    on_first
+        Called on the first signal.
+    farewell
+        Written to standard error on the second.
 
     Yields
     ------
-    received
-        Numbers of the signals that came.
+    request
+        True once a signal came.
     """
-    stop_file.unlink(missing_ok=True)
-    received: list[int] = []
+    request = StopRequest()
 
-    def handle(number: int, _frame: Any) -> None:
-        received.append(number)
-        if len(received) > 1:
-            error = sys.stderr.fileno()
-            os.write(error, (_SHOW_CURSOR if os.isatty(error) else b"") + _AT_ONCE)
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if request:
+            if farewell:
+                stderr = sys.stderr.fileno()
+                os.write(stderr, (_SHOW_CURSOR if os.isatty(stderr) else b"") + f"{farewell}\n".encode())
             os._exit(128 + number)
-        stop_file.touch()
-        tell()
+        request.signal = number
+        if on_first is not None:
+            on_first()
 
-    before = {}
+    handlers = {}
     for number in (signal.SIGINT, signal.SIGTERM):
         try:
-            before[number] = signal.signal(number, handle)
-        except ValueError:  # not the main thread: its owner answers signals
+            handlers[number] = signal.signal(number, handle)
+        except ValueError:  # not the main thread
             break
     try:
-        yield received
+        yield request
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
-        stop_file.unlink(missing_ok=True)

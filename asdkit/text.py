@@ -1,4 +1,4 @@
-"""Text for people: suggestions for an unknown name, plurals, and names that are safe to print."""
+"""Text for people: suggestions for an unknown name, plurals, errors on one line, names that are safe to print."""
 
 from __future__ import annotations
 
@@ -29,6 +29,20 @@ nearest = suggestion_or_choices
 def plural(n: int, one: str, many: str = "") -> str:
     """Return ``"1 clip"`` or ``"2 clips"``; `many` is the plural of `one` where it is not formed with an s."""
     return f"{n} {one if n == 1 else many or f'{one}s'}"
+
+
+def error_message(error: BaseException, limit: int = 1000) -> str:
+    """Return the message of an error on one printable line of at most `limit` characters."""
+    try:
+        message = " ".join(str(error).split())
+    except Exception:  # the __str__ of a third-party exception may fail
+        message = ""
+    return printable(message[:limit]) or "no message"
+
+
+def error_line(error: BaseException, limit: int = 1000) -> str:
+    """Return ``"ValueError: message"`` on one printable line; the message has at most `limit` characters."""
+    return f"{type(error).__name__}: {error_message(error, limit)}"
 
 
 def printable(name: str) -> str:

@@ -28,6 +28,11 @@ def open_standard_streams() -> None:
             setattr(sys, name, open(number, mode, closefd=False, encoding="utf-8"))  # noqa: SIM115 (stays open)
 
 
+def stdout_closed() -> bool:
+    """Whether the reader of standard output has closed the pipe."""
+    return bool(getattr(sys.stdout, "left", False))
+
+
 class PipeSafeStream:
     """A stream that discards output once its reader has closed the pipe (``asdkit ... | head -1``).
 

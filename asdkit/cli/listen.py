@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asdkit.cli.console import stdout_closed
 from asdkit.cli.options import (
     BundleArgument,
     FormatOption,
@@ -22,8 +23,8 @@ from asdkit.cli.options import (
 )
 from asdkit.cli.reporters import ListenReporter
 from asdkit.cli.rows import WINDOWS, write_rows
-from asdkit.cli.stopping import Stopping
 from asdkit.errors import DataError, UsageError
+from asdkit.signals import stop_on_signals
 
 if TYPE_CHECKING:
     from asdkit.bundle import Bundle
@@ -92,18 +93,20 @@ def listen(
     Gaps, reconnections and alarms are reported on standard error and counted. The exit code is 0 at the end of the
     stream (3 if no window could be scored), 130 after Ctrl-C and 143 after SIGTERM.
     """
-    stopping = Stopping()
-    rule = _alarm_rule(alarm, quiet, latch)
-    opened = open_bundle(bundle, system, machine, id_=id_, false_alarm_rate=false_alarm_rate, threshold=threshold)
-    from asdkit.bundle.stream import Listener
+    with stop_on_signals() as stop:
+        from asdkit.bundle.stream import Listener
 
-    listener = Listener(opened, seconds=window, hop=hop, id_=id_, rule=rule)
-    events = _source_events(source, opened, (rate or opened.sample_rate, channels, samples.value), stopping.asked)
-    reporter = ListenReporter(listener)
-    reporter.start()
-    write_rows(format_, WINDOWS, reporter.rows(listener.score_stream(events)))
-    reporter.summary()
-    stopping.leave()
+        rule = _alarm_rule(alarm, quiet, latch)
+        opened = open_bundle(bundle, system, machine, id_=id_, false_alarm_rate=false_alarm_rate, threshold=threshold)
+        listener = Listener(opened, seconds=window, hop=hop, id_=id_, rule=rule)
+        pcm = (rate or opened.sample_rate, channels, samples.value)
+        events = _source_events(source, opened, pcm, lambda: bool(stop) or stdout_closed())
+        reporter = ListenReporter(listener)
+        reporter.start()
+        write_rows(format_, WINDOWS, reporter.rows(listener.score_stream(events)))
+        reporter.summary()
+    if stop:
+        raise typer.Exit(stop.exit_code)
     if reporter.only_bad:
         raise DataError("no window could be scored", hint="Check --samples, --rate and --channels.")
 

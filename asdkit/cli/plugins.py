@@ -12,7 +12,7 @@ import typer
 
 from asdkit.cli.console import DASH, print_table
 from asdkit.errors import UsageError
-from asdkit.text import printable, suggestion_or_choices
+from asdkit.text import error_line, printable, suggestion_or_choices
 
 if TYPE_CHECKING:
     from asdkit.config import Config
@@ -103,8 +103,7 @@ def _print_options(plugin: Plugin) -> None:
     try:
         rows, block = core + option_rows(plugin.entry.config), spec_block(plugin.kind, plugin.entry)
     except Exception as error:  # the options of a third-party plugin may have any type
-        cause = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-        typer.echo(f"its options have no JSON Schema, so they cannot be shown: {printable(cause)}")
+        typer.echo(f"its options have no JSON Schema, so they cannot be shown: {error_line(error)}")
         return
     typer.echo("")
     if rows:

@@ -10,6 +10,7 @@ import typer
 from asdkit.cli.console import DASH, message, note, print_table
 from asdkit.cli.options import BackendOption, MachineOption, OutOption, SetOption, ShardOption, SpecArgument, run_folder
 from asdkit.errors import ExitCode
+from asdkit.text import error_line
 
 if TYPE_CHECKING:
     from asdkit.metrics import Mean
@@ -93,7 +94,7 @@ def _write_report(folder: Path) -> str:
 
         return f"report in {write_report(folder)}"
     except Exception as error:
-        return f"note: no report could be made ({type(error).__name__}: {error})"
+        return f"note: no report could be made ({error_line(error)})"
 
 
 def _print_results(results: Results) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from asdkit.cli.console import message, note
+from asdkit.cli.console import message, note, stdout_closed
 from asdkit.cli.options import (
     BundleArgument,
     FormatOption,
@@ -20,8 +20,8 @@ from asdkit.cli.options import (
 )
 from asdkit.cli.reporters import ScoreReporter
 from asdkit.cli.rows import FILES, write_rows
-from asdkit.cli.stopping import Stopping
 from asdkit.errors import DataError
+from asdkit.signals import stop_on_signals
 from asdkit.text import printable
 
 
@@ -55,18 +55,20 @@ def watch(
     if not folder.is_dir():
         what = "not a folder" if folder.exists() else "no such folder"
         raise DataError(f"{printable(str(folder))}: {what}", hint="Name the folder that recordings will appear in.")
-    stopping = Stopping()
-    opened = open_bundle(bundle, system, machine, id_=id_, false_alarm_rate=false_alarm_rate, threshold=threshold)
-    watched = FolderWatch(
-        str(folder),
-        settle=settle,
-        containers=opened.description.containers,
-        existing=existing,
-        notify=note,
-    )
-    skipped = "" if existing else f"; existing recordings: {watched.done_count} (--existing scores them)"
-    message(f"watching {printable(str(folder))}{skipped}")
-    reporter = ScoreReporter(opened.calibrator, progress=False)
-    write_rows(format_, FILES, reporter.rows(score_new(opened, watched, stopping.asked, id_)))
-    reporter.summary()
-    stopping.leave()
+    with stop_on_signals() as stop:
+        opened = open_bundle(bundle, system, machine, id_=id_, false_alarm_rate=false_alarm_rate, threshold=threshold)
+        watched = FolderWatch(
+            str(folder),
+            settle=settle,
+            containers=opened.description.containers,
+            existing=existing,
+            notify=note,
+        )
+        skipped = "" if existing else f"; existing recordings: {watched.done_count} (--existing scores them)"
+        message(f"watching {printable(str(folder))}{skipped}")
+        reporter = ScoreReporter(opened.calibrator, progress=False)
+        results = score_new(opened, watched, lambda: bool(stop) or stdout_closed(), id_)
+        write_rows(format_, FILES, reporter.rows(results))
+        reporter.summary()
+    if stop:
+        raise typer.Exit(stop.exit_code)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from asdkit.errors import AsdkitWarning
 from asdkit.kernels.framing import frame_weights
 from asdkit.kernels.mel import mel_bank, mel_filters
+from asdkit.text import error_line
 
 KernelName = Literal["spectra", "mel_rows", "power_to_db"]
 
@@ -75,7 +76,7 @@ class KernelSelector:
                 _TESTS[name](getattr(simd, name), dtype)
             except Exception as error:  # from Numba, LLVM or the test: anything
                 self._plain = True
-                cause = f"{type(error).__name__}: {error}".splitlines()[0]
+                cause = error_line(error, 200)
             else:
                 self._selected[name, dtype.char] = getattr(simd, name)
                 return

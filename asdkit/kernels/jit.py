@@ -24,6 +24,7 @@ from llvmlite import binding
 from numba.core.caching import FunctionCache
 
 from asdkit.errors import AsdkitWarning
+from asdkit.text import error_line
 from asdkit.version import __version__
 
 
@@ -114,14 +115,14 @@ class _Cache(FunctionCache):  # type: ignore[misc]
         try:
             return super().load_overload(sig, target_context)
         except Exception as error:  # unpickling a damaged file may raise anything
-            _warn_not_cached(f"{type(error).__name__}: {error}")
+            _warn_not_cached(error_line(error))
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
             super().save_overload(sig, data)
         except Exception as error:  # OSError, or as above: it reads the index first
-            _warn_not_cached(f"{type(error).__name__}: {error}")
+            _warn_not_cached(error_line(error))
 
 
 @lru_cache(maxsize=1)

@@ -22,6 +22,7 @@ from asdkit.features import Features, FloatArray
 from asdkit.interfaces import Featurizer
 from asdkit.report.rankings import RankedClip, rank_clips
 from asdkit.report.run_data import Run, ScoreTable
+from asdkit.text import error_line
 
 DoubleArray = npt.NDArray[np.float64]
 
@@ -338,4 +339,4 @@ def _nearest_healthy(
 def _reason(error: Exception) -> str:
     if isinstance(error, BadAudio):
         return f"the recording cannot be read ({error.reason})"
-    return error.message if isinstance(error, AsdkitError) else f"{type(error).__name__}: {error}"
+    return error.message if isinstance(error, AsdkitError) else error_line(error)

@@ -14,6 +14,7 @@ from asdkit.config import Config
 from asdkit.data import Clip
 from asdkit.errors import BadAudio, DataError, PluginError
 from asdkit.interfaces import Featurizer
+from asdkit.text import error_line
 
 if TYPE_CHECKING:
     from asdkit.plugins import Plugin, Registry
@@ -112,7 +113,7 @@ def _made(plugin: Plugin, config: Config) -> Featurizer:
         featurizer.rows(1)
     except Exception as error:
         raise PluginError(
-            f"featurizer {plugin.name!r} of {plugin.distribution} {plugin.version}: {type(error).__name__}: {error}",
+            f"featurizer {plugin.name!r} of {plugin.distribution} {plugin.version}: {error_line(error)}",
             hint=f"Update {plugin.distribution}, or use another featurizer.",
         ) from None
     return featurizer

@@ -13,6 +13,7 @@ from typing import Any
 
 from asdkit.errors import UsageError
 from asdkit.run.resources import cores, follow
+from asdkit.text import error_message
 
 _TIMEOUT_S = 10
 
@@ -61,7 +62,7 @@ def cluster(scheduler: str | None, *, workers: int = 1, threads: int = 1) -> Ite
         client = Client(scheduler, timeout=_TIMEOUT_S, set_as_default=False)
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         raise UsageError(
-            f"no scheduler answers at {scheduler}: {' '.join(str(error).split())}",
+            f"no scheduler answers at {scheduler}: {error_message(error)}",
             hint="Start one with `dask scheduler`, workers with `dask worker ADDRESS --nthreads 1`, and name its "
             "address in compute.scheduler; leave that out for a cluster on this machine alone.",
         ) from None

@@ -26,6 +26,7 @@ from asdkit.run.state import encode_state
 from asdkit.run.store import RunPaths, encode_json, publish
 from asdkit.run.training_data import Reader, WaveVariant, make_augmenters, make_training, recordings_of
 from asdkit.scoring import pool_scores, score_windows
+from asdkit.text import error_line
 from asdkit.version import __version__
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _told(error: BaseException, log: Path) -> str:
         where = ""
     if isinstance(error, AsdkitError):
         return error.message
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".encode(errors="backslashreplace").decode() + where
+    return error_line(error) + where
 
 
 @dataclass

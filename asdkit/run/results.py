@@ -24,6 +24,7 @@ from asdkit.metrics import IdResult, LabelledClip, Mean, ScoringRule, evaluate, 
 from asdkit.run.check_recordings import Skipped
 from asdkit.run.fusion import BoolArray, fuse_members
 from asdkit.run.store import read_verified, write_json
+from asdkit.text import error_line
 
 if TYPE_CHECKING:
     from asdkit.metrics import IdResult, Mean
@@ -217,7 +218,7 @@ def _fuse_systems(spec: Spec, scores: Mapping[str, Scores], failures: dict[str, 
                 try:
                     _fuse(name, system.members, system.fuser, table, registry)
                 except (Exception, SystemExit) as error:  # a fuser may raise anything; the rest of the table stands
-                    failures[f"{machine} {name}"] = f"fuser: {type(error).__name__}: {error}"
+                    failures[f"{machine} {name}"] = f"fuser: {error_line(error)}"
         told += [f"{machine}: {w.message}" for w in caught if issubclass(w.category, AsdkitWarning)]
     return told
 

@@ -6,7 +6,6 @@ Carry out a plan: skip what is done, run what is left, survive what dies.
 from __future__ import annotations
 
 import shutil
-import signal
 import time
 import uuid
 from collections import Counter
@@ -27,7 +26,7 @@ from asdkit.run.resources import device_of
 from asdkit.run.results import Results, clear_results, collect, write_results
 from asdkit.run.store import RunPaths, write_json
 from asdkit.run.workers import opened
-from asdkit.signals import interruptible
+from asdkit.signals import StopRequest, stop_on_signals
 
 if TYPE_CHECKING:
     from asdkit.run.jobs import Job
@@ -194,7 +193,7 @@ def _at_work(
     """Hold the run folder; gives what is left of `jobs`, and what runs that and says why jobs failed, by key."""
     place = plan.paths
     make_folder(place.folder, plan.spec.data.root)
-    with locked(place.folder, shard), interruptible(place.stop_file, watcher.stopping) as signals:
+    with locked(place.folder, shard), _stoppable(place, watcher) as stop:
         write_atomic(place.folder / "spec.toml", plan.spec.text.encode())
         write_json(place.folder / "settings.json", settings_record(plan))
         left = [job for job in jobs if plan.status(job) != "done"]
@@ -204,20 +203,36 @@ def _at_work(
                 plan.notes.extend(backend.notes)
                 watcher.planned(plan, jobs, left)
                 failed = run_left(left, place, backend, uuid.uuid4().hex, watcher)
-            if signals:
-                raise _stopped(place, jobs, signals[0])
+            if stop:
+                raise _stopped(place, jobs, stop)
             return failed
 
         yield left, run
 
 
-def _stopped(place: RunPaths, jobs: Sequence[Job], number: int) -> Stopped:
+@contextmanager
+def _stoppable(place: RunPaths, watcher: Watcher) -> Iterator[StopRequest]:
+    """Pass the first signal on to the jobs: they look for the stop file."""
+
+    def stop() -> None:
+        place.stop_file.touch()
+        watcher.stopping()
+
+    place.stop_file.unlink(missing_ok=True)
+    with stop_on_signals(stop, farewell="stopped at once; finished jobs are kept") as request:
+        try:
+            yield request
+        finally:
+            place.stop_file.unlink(missing_ok=True)
+
+
+def _stopped(place: RunPaths, jobs: Sequence[Job], request: StopRequest) -> Stopped:
     done = sum(place.done(job).exists() for job in jobs)
     error = Stopped(
         f"stopped; {done} of {len(jobs)} jobs are done and kept in {place.folder}",
         hint="Run the same command again to go on.",
     )
-    error.exit_code = ExitCode.TERMINATED if number == signal.SIGTERM else ExitCode.INTERRUPTED
+    error.exit_code = ExitCode(request.exit_code)
     return error
 
 

@@ -25,7 +25,7 @@ from asdkit.spec.settings import (
     SystemKeys,
     SystemSettings,
 )
-from asdkit.text import suggestion_or_choices
+from asdkit.text import error_line, suggestion_or_choices
 
 Keys = TypeVar("Keys", bound=Config)
 
@@ -236,8 +236,7 @@ def report_problems(settings: DetectorSettings, table: SpecTable, faults: Diagno
 
 def _report_broken_plugin(name: str, error: Exception, table: SpecTable, faults: Diagnostics) -> None:
     """Add the fault that a plugin's check of its own options raised an error."""
-    cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    text = f"the plugin {name!r} is broken: the check of its options failed ({cause})"
+    text = f"the plugin {name!r} is broken: the check of its options failed ({error_line(error)})"
     table.fault(faults, ("use",), text, plugin=True, hint=_PLUGIN_HINT)
 
 
