@@ -20,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.helpers.commands import Run, command_in
+
 LIMIT = 300.0
 """Longest duration of three commands [s]."""
 
@@ -34,12 +36,10 @@ def copy_flat(clips: list[Path], folder: Path, seed: int) -> None:
         shutil.copy(clip, folder / f"recording {number:03}.wav")
 
 
-def command(folder: Path, *words: str) -> tuple[subprocess.CompletedProcess[str], float]:
+def command(folder: Path, runner: Run, *words: str) -> tuple[subprocess.CompletedProcess[str], float]:
     """Run asdkit in a folder; return the finished process and its duration [s]."""
     begin = time.perf_counter()
-    ran = subprocess.run(
-        [sys.executable, "-m", "asdkit", *words], cwd=folder, capture_output=True, text=True, check=False
-    )
+    ran = runner(*words, cwd=folder)
     seconds = time.perf_counter() - begin
     print(f"{seconds:6.1f} s  asdkit {' '.join(words[:4])}{' ...' if len(words) > 4 else ''}", flush=True)
     if ran.returncode not in (0, 5):
@@ -47,12 +47,14 @@ def command(folder: Path, *words: str) -> tuple[subprocess.CompletedProcess[str]
     return ran, seconds
 
 
-def verdicts(folder: Path, train: list[Path], test: list[Path], seed: int) -> tuple[list[dict], str, float]:
+def verdicts(
+    folder: Path, train: list[Path], test: list[Path], seed: int, runner: Run
+) -> tuple[list[dict], str, float]:
     """Run init, run and score; return the rows, the messages, and the total duration [s]."""
     copy_flat(train, folder / "healthy", seed)
-    written, first = command(folder, "init", "healthy")
-    ran, second = command(folder, "run", "spec.toml", "--set", f"seed={seed}")
-    scored, third = command(folder, "score", "runs/healthy", *map(str, test))
+    written, first = command(folder, runner, "init", "healthy")
+    ran, second = command(folder, runner, "run", "spec.toml", "--set", f"seed={seed}")
+    scored, third = command(folder, runner, "score", "runs/healthy", *map(str, test))
     rows = [json.loads(line) for line in scored.stdout.splitlines()]
     assert {Path(row["path"]).name for row in rows} == {path.name for path in test}
     return rows, written.stderr + ran.stdout + ran.stderr + scored.stderr, first + second + third
@@ -71,7 +73,7 @@ def check_id(folder: Path, id_: str, seeds: list[int]) -> bool:
     passed = True
     for seed in seeds:
         with tempfile.TemporaryDirectory() as temporary:
-            rows, output, seconds = verdicts(Path(temporary), train, test, seed)
+            rows, output, seconds = verdicts(Path(temporary), train, test, seed, command_in(Path(temporary)))
         normal, anomaly = medians(rows)
         verdicts_of = {k: [r["verdict"] for r in rows if Path(r["path"]).name.startswith(k)] for k in KINDS}
         passed &= anomaly < normal and seconds < LIMIT

@@ -143,10 +143,10 @@ def test_init_explains_why_a_folder_is_unusable(tmp_path, monkeypatch, folder, r
     assert not (tmp_path / "spec.toml").exists()
 
 
-def test_eight_clips_give_p_values_and_state_limits(shared_data, tmp_path):
+def test_eight_clips_give_p_values_and_state_limits(asdkit, shared_data, tmp_path):
     fan = shared_data / "mimii_fixture" / "fan"
     train, test = sorted(fan.glob("train/normal_id_00_*.wav")), sorted(fan.glob("test/*_id_00_*.wav"))
-    rows, output, seconds = verdicts(tmp_path, train, test, seed=0)
+    rows, output, seconds = verdicts(tmp_path, train, test, seed=0, runner=asdkit)
     normal, anomaly = medians(rows)
     assert anomaly < normal
     assert "3 held-out clips of id 00 support no rate below 1 in 4" in output

@@ -43,45 +43,56 @@ class Samples(str, Enum):  # noqa: UP042 (typer shows the values)
     f64le = "f64le"
 
 
+SourceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="[SOURCE]",
+        help="- for samples on standard input, a named pipe of samples, a growing WAV file, or mic, mic:NAME or "
+        "mic:NUMBER for a sound device (asdkit[mic]).",
+    ),
+]
+WindowOption = Annotated[
+    float | None,
+    typer.Option("--window", metavar="SECONDS", help="Length of a window.  [default: that of the training clips]"),
+]
+HopOption = Annotated[
+    float | None,
+    typer.Option("--hop", metavar="SECONDS", help="Time between the starts of windows.  [default: their length]"),
+]
+AlarmOption = Annotated[
+    str, typer.Option("--alarm", metavar="K/N", help="The alarm starts at K anomalous windows of the last N.")
+]
+QuietOption = Annotated[
+    int, typer.Option("--quiet", metavar="M", help="The alarm ends after M normal windows in a row.")
+]
+LatchOption = Annotated[bool, typer.Option("--latch", help="The alarm never ends by itself.")]
+SampleRateOption = Annotated[
+    int | None,
+    typer.Option(
+        "--rate", metavar="HZ", help="Sample rate of samples or of a device.  [default: the bundle's]", min=1000
+    ),
+]
+ChannelsOption = Annotated[
+    int, typer.Option("--channels", metavar="N", help="Channels of samples or of a device.", min=1, max=64)
+]
+SamplesOption = Annotated[Samples, typer.Option("--samples", help="Sample format.")]
+StreamIdOption = Annotated[
+    str | None, typer.Option("--id", metavar="ID", help="Machine id.  [default: the best fit of each window]")
+]
+
+
 def listen(
     bundle: BundleArgument,
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="[SOURCE]",
-            help="- for samples on standard input, a named pipe of samples, a growing WAV file, or mic, mic:NAME or "
-            "mic:NUMBER for a sound device (asdkit[mic]).",
-        ),
-    ] = "-",
-    window: Annotated[
-        float | None,
-        typer.Option("--window", metavar="SECONDS", help="Length of a window.  [default: that of the training clips]"),
-    ] = None,
-    hop: Annotated[
-        float | None,
-        typer.Option("--hop", metavar="SECONDS", help="Time between the starts of windows.  [default: their length]"),
-    ] = None,
-    alarm: Annotated[
-        str, typer.Option("--alarm", metavar="K/N", help="The alarm starts at K anomalous windows of the last N.")
-    ] = "3/5",
-    quiet: Annotated[
-        int, typer.Option("--quiet", metavar="M", help="The alarm ends after M normal windows in a row.")
-    ] = 5,
-    latch: Annotated[bool, typer.Option("--latch", help="The alarm never ends by itself.")] = False,
-    rate: Annotated[
-        int | None,
-        typer.Option(
-            "--rate", metavar="HZ", help="Sample rate of samples or of a device.  [default: the bundle's]", min=1000
-        ),
-    ] = None,
-    channels: Annotated[
-        int, typer.Option("--channels", metavar="N", help="Channels of samples or of a device.", min=1, max=64)
-    ] = 1,
-    samples: Annotated[Samples, typer.Option("--samples", help="Sample format.")] = Samples.s16le,
-    id_: Annotated[
-        str | None,
-        typer.Option("--id", metavar="ID", help="Machine id.  [default: the best fit of each window]"),
-    ] = None,
+    source: SourceArgument = "-",
+    window: WindowOption = None,
+    hop: HopOption = None,
+    alarm: AlarmOption = "3/5",
+    quiet: QuietOption = 5,
+    latch: LatchOption = False,
+    rate: SampleRateOption = None,
+    channels: ChannelsOption = 1,
+    samples: SamplesOption = Samples.s16le,
+    id_: StreamIdOption = None,
     system: SystemOption = None,
     machine: RunMachineOption = None,
     false_alarm_rate: RateOption = None,

@@ -1,4 +1,4 @@
-"""The demo, whole: a machine room, twenty trainings, a table that can look bad."""
+"""``asdkit demo`` from the synthetic machine room to the results table."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import csv
 import json
 
 
-def test_the_demo_trains_and_evaluates_and_not_everything_is_perfect(asdkit_command, tmp_path):
-    ran = asdkit_command("demo")
+def test_the_demo_is_neither_perfect_nor_chance(asdkit, tmp_path):
+    # Half of the classifier's epochs, which are most of the demo's time; the bounds hold with fewer, too.
+    ran = asdkit("demo", "--set", "detectors.M.epochs=4")
     assert ran.returncode == 0, ran.stderr
     run = tmp_path / "asdkit-demo" / "run-0"
     results = json.loads((run / "results.json").read_text())
@@ -18,9 +19,9 @@ def test_the_demo_trains_and_evaluates_and_not_everything_is_perfect(asdkit_comm
         (n, "system") for n in ("baseline", "MGL-mean", "MGL-max", "LMGK-lead")
     }
     areas = [r["auc"] for r in results["results"]]
-    assert min(areas) < 0.8  # faults range from hardly there to plain
-    mean = {m["name"]: m["auc"] for m in results["means"] if m["machine"] is None and m["kind"] == "member"}
-    assert all(0.55 < area < 0.99 for area in mean.values()), mean
+    assert min(areas) < 0.8  # some faults are hardly audible
+    means = {m["name"]: m["auc"] for m in results["means"] if m["machine"] is None and m["kind"] == "member"}
+    assert all(0.55 < area < 0.99 for area in means.values()), means
     table = [line.split() for line in ran.stdout.splitlines()]
     assert ["fan", "pump", "slider", "valve", "mean"] in table
     with (tmp_path / "asdkit-demo" / "machine-room-0" / "manifest.csv").open() as file:

@@ -41,25 +41,25 @@ def figures(shown: str, machine: str = "fan", id_: str = "00") -> tuple[str, str
 
 
 @pytest.mark.parametrize("header", ["", "file_name,anomaly_score\n"])
-def test_shuffled_files_with_or_without_a_header_give_the_same_figures(header, data, tmp_path, asdkit_command) -> None:
+def test_shuffled_files_with_or_without_a_header_give_the_same_figures(header, data, tmp_path, asdkit) -> None:
     rows = list(SCORES.items())
     random.Random(1).shuffle(rows)
     path = write(tmp_path / "mine" / "anomaly_score_fan_id_00.csv", rows, header)
-    ran = asdkit_command("evaluate", path, "--data", data)
+    ran = asdkit("evaluate", path, "--data", data)
     assert ran.returncode == 0, ran.stderr
     part = roc_auc_score(LABELS, list(SCORES.values()), max_fpr=0.1)
     assert figures(ran.stdout) == (f"{100 * AUC:.2f}", f"{100 * part:.2f}")
     assert "mine, by the rule of dcase2020, with 95 % intervals; measured" in ran.stdout
 
 
-def test_missing_extra_duplicate_and_nan_rows_are_errors_with_names(data, tmp_path, asdkit_command) -> None:
+def test_missing_extra_duplicate_and_nan_rows_are_errors_with_names(data, tmp_path, asdkit) -> None:
     partial = {name: value for name, value in SCORES.items() if name != NORMAL[3]} | {"normal_id_00_00000099.wav": 1.0}
-    ran = asdkit_command("evaluate", write(tmp_path / "s" / "anomaly_score_fan_id_00.csv", partial), "--data", data)
+    ran = asdkit("evaluate", write(tmp_path / "s" / "anomaly_score_fan_id_00.csv", partial), "--data", data)
     assert ran.returncode == 3
     assert f"fan/{NORMAL[3]}: no score of s" in ran.stderr
     assert "fan/normal_id_00_00000099.wav: scored by s, but no such test clip is known" in ran.stderr
     bad = [*SCORES.items(), (NORMAL[0], 0.5), ("normal_id_00_00000011.wav", "nan"), ("x.wav", "high")]
-    ran = asdkit_command("evaluate", write(tmp_path / "t" / "anomaly_score_fan_id_00.csv", bad), "--data", data)
+    ran = asdkit("evaluate", write(tmp_path / "t" / "anomaly_score_fan_id_00.csv", bad), "--data", data)
     assert ran.returncode == 3
     assert f"anomaly_score_fan_id_00.csv:19: {NORMAL[0]}: listed twice" in ran.stderr
     assert "anomaly_score_fan_id_00.csv:20: normal_id_00_00000011.wav: the score is nan" in ran.stderr
@@ -80,11 +80,11 @@ def test_a_clip_whose_name_says_another_id_than_its_file_is_an_error(tmp_path) -
         truth_of_names(system)
 
 
-def test_two_systems_and_their_decisions_are_laid_side_by_side(tmp_path, asdkit_command) -> None:
+def test_two_systems_and_their_decisions_are_laid_side_by_side(tmp_path, asdkit) -> None:
     write(tmp_path / "a" / "anomaly_score_fan_id_00.csv", SCORES)
     write(tmp_path / "a" / "decision_result_fan_id_00.csv", {name: int(v > 1.9) for name, v in SCORES.items()})
     write(tmp_path / "b" / "anomaly_score_fan_id_00.csv", {name: -v for name, v in SCORES.items()})
-    ran = asdkit_command("evaluate", tmp_path / "a", tmp_path / "b", "--pooled")
+    ran = asdkit("evaluate", tmp_path / "a", tmp_path / "b", "--pooled")
     assert ran.returncode == 0, ran.stderr
     assert "labels are from the clips' own names" in ran.stderr
     assert figures(ran.stdout.split("b, by the rule")[0], id_="pooled")[0] == f"{100 * AUC:.2f}"
@@ -173,9 +173,7 @@ def test_labels_and_domains_of_2022_come_from_two_folders_and_names_lack_the_wor
     assert absent == []
 
 
-def test_the_ground_truth_of_2021_is_joined_by_name_and_gives_the_official_score(
-    shared_data, tmp_path, asdkit_command
-) -> None:
+def test_the_ground_truth_of_2021_is_joined_by_name_and_gives_the_official_score(shared_data, tmp_path, asdkit) -> None:
     folder = shared_data / "golden_scores" / "y-kawagu_dcase2021_task2_evaluator" / "ground_truth_data"
     rng = np.random.default_rng(0)
     figures = []
@@ -188,7 +186,7 @@ def test_the_ground_truth_of_2021_is_joined_by_name_and_gives_the_official_score
         name = path.name.replace("ground_truth", "anomaly_score")
         write(tmp_path / "mine" / name, [(rows[i][0], repr(float(scores[i]))) for i in order])
     assert len(figures) == 12
-    ran = asdkit_command("evaluate", "mine", "--ground-truth", folder)
+    ran = asdkit("evaluate", "mine", "--ground-truth", folder)
     assert ran.returncode == 0, ran.stderr
     assert "by the rule of dcase2021" in ran.stdout
     official = 12 / sum(1 / f for f in figures)
@@ -197,18 +195,18 @@ def test_the_ground_truth_of_2021_is_joined_by_name_and_gives_the_official_score
     assert "no scores of ToyCar 03" in ran.stderr
 
 
-def test_golden_scores_are_read_as_they_are(shared_data, asdkit_command) -> None:
-    ran = asdkit_command("evaluate", shared_data / "golden_scores" / "mlcommons_tiny_ToyCar")
+def test_golden_scores_are_read_as_they_are(shared_data, asdkit) -> None:
+    ran = asdkit("evaluate", shared_data / "golden_scores" / "mlcommons_tiny_ToyCar")
     assert ran.returncode == 0, ran.stderr
     first = ran.stdout.split("tflite, by the rule")[0]
     assert figures(first, "ToyCar", "03") == ("71.09", "58.22")
     assert figures(first, "ToyCar", "04") == ("94.34", "82.86")
 
 
-def test_intervals_of_nearly_perfect_scores_of_few_clips_are_marked(data, tmp_path, asdkit_command) -> None:
+def test_intervals_of_nearly_perfect_scores_of_few_clips_are_marked(data, tmp_path, asdkit) -> None:
     perfect = {name: float(name in ANOMALY) for name in SCORES}
     path = write(tmp_path / "mine" / "anomaly_score_fan_id_00.csv", perfect)
-    ran = asdkit_command("evaluate", path, "--data", data)
+    ran = asdkit("evaluate", path, "--data", data)
     assert re.search(r"100\.00 \[[0-9.]+, 100\.0\]\?", ran.stdout)
     assert "the interval of the pAUC may be too low" in ran.stderr
     highest = [float(high) for high in re.findall(r", ([0-9.]+)\]", ran.stdout)]
@@ -216,10 +214,10 @@ def test_intervals_of_nearly_perfect_scores_of_few_clips_are_marked(data, tmp_pa
     assert max(highest) == 100.0
 
 
-def test_a_mean_over_fewer_ids_or_machines_says_of_how_many(tmp_path, asdkit_command) -> None:
+def test_a_mean_over_fewer_ids_or_machines_says_of_how_many(tmp_path, asdkit) -> None:
     write(tmp_path / "s" / "anomaly_score_fan_id_00.csv", SCORES)
     write(tmp_path / "s" / "anomaly_score_fan_id_02.csv", {"normal_id_02_00000000.wav": 1.0})
     write(tmp_path / "s" / "anomaly_score_pump_id_00.csv", {"normal_id_00_00000000.wav": 1.0})
-    shown = asdkit_command("evaluate", "s").stdout
+    shown = asdkit("evaluate", "s").stdout
     ends = {line.split()[0]: line.split()[-2:] for line in shown.splitlines() if " mean " in line}
     assert ends == {"fan": ["of", "1/2"], "pump": ["of", "0/1"], "all": ["of", "1/2"]}
