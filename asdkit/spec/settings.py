@@ -33,9 +33,6 @@ RESERVED_NAMES = frozenset(
 PLUGIN_DEFAULT_KEYS = ("frames", "hop", "pool", "scope")
 """Keys of the core for which a detector plugin may have its own defaults (`Entry.defaults`)."""
 
-HELD_OUT = 0.2
-"""Default of ``calibration.held_out``."""
-
 MAX_NAME = 100
 """Longest name of a detector or system [characters], because it becomes a folder."""
 
@@ -89,14 +86,14 @@ class DataSettings(Config):
 
     @field_validator("root", mode="before")
     @classmethod
-    def _is_path(cls, value: object) -> object:
+    def _check_root(cls, value: object) -> object:
         if value == "" or (isinstance(value, str) and "\0" in value):
             raise ValueError(f"{quoted(str(value))} cannot be a folder")
         return value
 
     @field_validator("machines")
     @classmethod
-    def _are_names(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    def _check_machines(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
         names = value or ()
         for index, name in enumerate(names):
             if name_fault(name):
@@ -125,14 +122,14 @@ class ComputeSettings(Config):
 
     @field_validator("device")
     @classmethod
-    def _is_device(cls, value: str) -> str:
+    def _check_device(cls, value: str) -> str:
         if not _DEVICE.fullmatch(value):
             raise ValueError(f'{quoted(value)} is not a device; expected "auto", "cpu", "cuda" or one such as "cuda:0"')
         return value
 
     @field_validator("scheduler")
     @classmethod
-    def _is_address(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _check_scheduler(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
             return None
         match = _ADDRESS.fullmatch(value)
@@ -146,18 +143,11 @@ class ComputeSettings(Config):
         return value
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 class CalibrationSettings(Config):
     """``[calibration]``: the clips held out of training, and how thresholds follow from their scores."""
 
     held_out: float = Field(
-        HELD_OUT, ge=0, lt=1, description="share of each id's training clips that are held out of training"
+        0.2, ge=0, lt=1, description="share of each id's training clips that are held out of training"
     )
     false_alarm_rate: float = Field(0.05, gt=0, lt=1, description="share of healthy clips that may be called anomalous")
     threshold: Literal["conformal", "gamma"] = Field(
@@ -182,7 +172,7 @@ class HeadKeys(Config):
 
     @field_validator("name")
     @classmethod
-    def _is_name(cls, value: str | None) -> str | None:
+    def _check_name(cls, value: str | None) -> str | None:
         if value is not None and name_fault(value):
             raise ValueError(f"{quoted(value)}: {name_fault(value)}")
         return value
@@ -309,3 +299,10 @@ class SystemSettings:
     name: str
     members: tuple[str, ...]
     fuser: FuserSettings | None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
