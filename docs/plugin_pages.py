@@ -1,4 +1,4 @@
-"""Write ``docs/plugins/*.md``, a page a plugin kind, from the contracts themselves: ``python docs/plugin_pages.py``."""
+"""Write ``docs/plugins/*.md``, a page for each kind of plugin, from its contract: ``python docs/plugin_pages.py``."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ CONTRACTS: dict[Kind, tuple[type, ...]] = {
 
 
 def page(kind: Kind, registry: Registry) -> str:
-    """The page of a kind."""
+    """Return the page of a kind."""
     hook = f"asdkit_{kind}s"
     parts = [
         f"# {kind.capitalize()}s",
         "<!-- Generated from the contracts: python docs/plugin_pages.py -->",
         f"{inspect.getdoc(getattr(hookspecs, hook))} How to write one: [write-a-plugin.md](../write-a-plugin.md);"
-        " what stays as it is between versions: [plugin-api.md](../plugin-api.md).",
+        " compatibility between versions: [plugin-api.md](../plugin-api.md).",
         "## The hook",
         f"```python\n@hookimpl\ndef {hook}() -> list[Entry]: ...\n```",
         "The fields of `Entry`:",
@@ -34,37 +34,37 @@ def page(kind: Kind, registry: Registry) -> str:
         "## The contract",
         *(code(inspect.getsource(contract)) for contract in CONTRACTS[kind]),
         "## The checks",
-        "`asdkit check-plugin NAME` runs these; so does `asdkit.testing.check_plugin`.",
-        table(("check", "demand"), [[f"`{each.name}`", each.about] for each in checks_of(kind)]),
-        "## Those that asdkit brings",
+        "`asdkit check-plugin NAME` and `asdkit.testing.check_plugin` run these checks.",
+        table(("check", "requirement"), [[f"`{each.name}`", each.about] for each in checks_of(kind)]),
+        f"## Built-in {kind}s",
     ]
     for name in registry.names(kind):
         entry = registry.entry(kind, name)
         parts += [f"### `{name}`", entry.summary]
         if entry.defaults:
-            shown = ", ".join(f"`{key} = {value!r}`".replace("'", '"') for key, value in entry.defaults.items())
-            parts.append(f"Its defaults of the core's keys: {shown}.")
+            defaults = ", ".join(f"`{key} = {value!r}`".replace("'", '"') for key, value in entry.defaults.items())
+            parts.append(f"Defaults of keys that the core reads: {defaults}.")
         rows = [
             [f"`{option}`", *(f"`{cell}`" for cell in cells[:2]), cells[2]]
             for option, *cells in option_rows(entry.config)
         ]
-        parts.append(table(HEADER, rows) if rows else "It has no options.")
+        parts.append(table(HEADER, rows) if rows else "No options.")
     return "\n\n".join(parts) + "\n"
 
 
 def code(text: str, language: str = "python") -> str:
-    """A block of code."""
+    """Return a block of code."""
     return f"```{language}\n{text.rstrip()}\n```"
 
 
 def table(header: tuple[str, ...], rows: list[list[str]]) -> str:
-    """A table in Markdown."""
+    """Return a table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
 def pages() -> dict[Path, str]:
-    """All pages; those of asdkit's own plugins, whatever else is installed."""
+    """Return all pages; only built-in plugins are listed."""
     registry = Registry([plugin for plugin in discover().plugins if plugin.distribution == "asdkit"])
     return {FOLDER / f"{kind}s.md": page(kind, registry) for kind in KINDS}
 
