@@ -27,7 +27,7 @@ from asdkit.run.fusion import Fused, fuse_members
 from asdkit.run.state import encode_state
 from asdkit.run.store import verify
 from asdkit.spec import FuserSettings
-from asdkit.text import nearest, printable
+from asdkit.text import printable, suggestion_or_choices
 
 
 def take(
@@ -195,7 +195,7 @@ def _chosen(what: str, name: str | None, default_from: list[str], folder: Path, 
             return default_from[0]
         raise UsageError(f"{printable(str(folder))} has several {what}s; say which with --{what}: {', '.join(choices)}")
     if name not in choices:
-        raise UsageError(f"{printable(str(folder))} has no {what} {name!r}{nearest(name, choices)}")
+        raise UsageError(f"{printable(str(folder))} has no {what} {name!r}{suggestion_or_choices(name, choices)}")
     return name
 
 

@@ -19,7 +19,7 @@ from asdkit.features import Features, cut_windows
 from asdkit.interfaces import Detector, Featurizer
 from asdkit.run.training_data import make_augmenters, make_training
 from asdkit.scoring import pool_scores, score_windows
-from asdkit.text import nearest
+from asdkit.text import suggestion_or_choices
 
 if TYPE_CHECKING:
     from asdkit.plugins import Registry
@@ -122,7 +122,7 @@ def fit_arrays(
     from asdkit.plugins import discover
 
     if detector not in spec.detectors:
-        raise UsageError(f"the spec has no detector {detector!r}{nearest(detector, spec.detectors)}")
+        raise UsageError(f"the spec has no detector {detector!r}{suggestion_or_choices(detector, spec.detectors)}")
     settings, ids = spec.detectors[detector], _ids(waves, ids)
     if not ids:
         raise UsageError("no wave to learn from")

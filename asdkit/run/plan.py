@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 from asdkit.data import Clip, find_clips
 from asdkit.errors import AsdkitWarning, DataError
 from asdkit.run.jobs import Job
-from asdkit.text import nearest
+from asdkit.text import suggestion_or_choices
 
 if TYPE_CHECKING:
     from asdkit.plugins import Registry
@@ -119,7 +119,7 @@ def list_jobs(spec: Spec, registry: Registry, machines: Sequence[str] | None = N
     notes = [str(w.message) for w in caught if issubclass(w.category, AsdkitWarning)]
     present = sorted({c.machine for c in clips})
     notes += [
-        f"{spec.path.name} has settings for machine {m!r}, which the data do not have{nearest(m, present)}"
+        f"{spec.path.name} has settings for machine {m!r}, which is not in the data{suggestion_or_choices(m, present)}"
         for m in spec.machine_names
         if m not in present and not machines
     ]
