@@ -17,7 +17,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     Raises
     ------
     OSError
-        If it cannot be written; what was at `path` before is untouched and no temporary file is left.
+        If it cannot be written. The file that was at `path` is untouched, and no temporary file is left.
     """
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
     try:
@@ -40,7 +40,7 @@ def sha256(path: Path) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in `folder` survive a power cut, where the system can."""
+    """Sync a folder, so that renames in it survive a power cut where the system can do so."""
     if os.name != "nt":  # Windows cannot open folders
         _sync_one(folder)
 
@@ -53,10 +53,9 @@ def _sync_one(path: Path) -> None:
         os.close(descriptor)
 
 
-def _sync(paths: Iterable[Path]) -> None:
-    """Sync files and folders side by side: the file system commits once for many (2 ms where one by one took 24)."""
-    several = [path for path in paths if os.name != "nt" or path.is_file()]
-    list(_syncers().map(_sync_one, several))
+def sync(paths: Iterable[Path]) -> None:
+    """Sync files and folders in parallel: the file system then commits once (2 ms instead of 24 for one by one)."""
+    list(_syncers().map(_sync_one, [path for path in paths if os.name != "nt" or path.is_file()]))
 
 
 @cache

@@ -115,7 +115,7 @@ def _row(runs: Sequence[tuple[Spec, Results]], rule: ScoringRule, name: str, kin
         draws.append(drawn[2])
     machines = {m: _figures(runs, name, kind, m) for m in sorted(runs[0][1].scores)}
     fit, score = zip(*(_seconds(spec, results, name, kind) for spec, results in runs), strict=True)
-    clips = sum(len(table.clips) for table in runs[0][1].scores.values())
+    clips = sum(len(clips) for clips in runs[0][1].clips.values())
     return Row(
         name,
         kind,
@@ -153,8 +153,8 @@ def _places(runs: Sequence[tuple[Spec, Results]], names: Sequence[str], kind: st
 def _bootstrap(results: Results, rule: ScoringRule, name: str) -> Bootstrap:
     truth = [
         LabelledClip(c.name, c.machine, c.id, c.label, c.domain)
-        for table in results.scores.values()
-        for c in table.clips
+        for clips in results.clips.values()
+        for c in clips
         if c.split == "test" and c.label is not None
     ]
     scores = {clip: value for table in results.scores.values() for clip, value in table.by_name(name).items()}

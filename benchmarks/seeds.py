@@ -74,14 +74,15 @@ def by_severity(results: Results, root: Path) -> Iterator[tuple[tuple[str, str],
     for name in (*results.members, *results.systems):
         for third, (low, high) in {"mild": (0, 1 / 3), "middling": (1 / 3, 2 / 3), "severe": (2 / 3, 1.01)}.items():
             found = []
-            for table in results.scores.values():
+            for machine, table in results.scores.items():
+                clips = results.clips[machine]
                 scores = table.columns.get(name)
                 if scores is None:
                     continue
-                for id_ in {clip.id for clip in table.clips}:
+                for id_ in {clip.id for clip in clips}:
                     chosen = [
                         (clip.label, score)
-                        for clip, score in zip(table.clips, scores, strict=True)
+                        for clip, score in zip(clips, scores, strict=True)
                         if clip.split == "test"
                         and clip.id == id_
                         and (clip.label == 0 or (clip.label == 1 and low <= severity[clip.name] < high))

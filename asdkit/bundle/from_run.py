@@ -1,9 +1,9 @@
-"""From a finished run to what a bundle is made of; the run's own files are enough."""
+"""Take one system on one machine out of a finished run, as the content of a bundle; the run folder is enough."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,10 @@ from asdkit.bundle.members import find_plugin, plugin_config
 from asdkit.errors import AsdkitError, DataError, UsageError
 from asdkit.plugins import Kind, Registry
 from asdkit.run.fusion import Fused, fuse_members
+from asdkit.run.records import ClipRecord, DetectorRecord, JobRecord, PluginRecord
+from asdkit.run.score_table import RunSplit
 from asdkit.run.state import encode_state
-from asdkit.run.store import verify
+from asdkit.run.store import RunPaths, read_job, read_job_scores, read_settings, state_name, verify
 from asdkit.spec import FuserSettings
 from asdkit.text import printable, suggestion_or_choices
 
@@ -45,202 +47,191 @@ def take(
     UsageError
         If the run has no such system or machine, or several and none was named.
     DataError
-        If it is no run, not finished, or damaged.
+        If the folder holds no run, or the run is not finished or damaged.
     """
-    settings = _settings(folder)
-    machine = _chosen("machine", machine, list(settings["machines"]), folder)
-    detectors: dict[str, Any] = settings["machines"][machine]
-    systems: dict[str, Any] = settings["systems"]
-    name = _chosen("system", system, list(systems) or list(detectors), folder, [*systems, *detectors])
-    made_of = systems.get(name, {"members": [name], "fuser": None})
-    members = {member: _Job(folder, detectors[member]) for member in made_of["members"]}
-    first = next(iter(members.values()))
-    source = partial(_distribution, printable(str(folder)), registry)
-    fused = _fused(folder, made_of["fuser"], members, registry)
+    paths = RunPaths(folder)
+    where = printable(str(folder))
+    settings = read_settings(paths)
+    machine = _choose("machine", machine, list(settings.machines), where)
+    detectors, systems = settings.machines[machine], settings.systems
+    name = _choose("system", system, list(systems) or list(detectors), where, [*systems, *detectors])
+    names, fuser_table = (systems[name].members, systems[name].fuser) if name in systems else ([name], None)
+    fuser = None if fuser_table is None else _as_plugin(fuser_table)
+    jobs = {member: _read_member(paths, detectors[member]) for member in names}
+    first = jobs[names[0]].record
+    distribution = partial(_distribution, where, registry)
+    fused = _fuse(where, fuser, list(jobs.values()), registry)
     files: dict[str, bytes] = {}
-    ids = _take_ids(first, fused, files)
-    featurizers, parts = _take_members(members, source, files)
-    fuser = None
-    if fused.fuser is not None:
-        files["fuser.safetensors"] = encode_state(fused.fuser.state())
-        plugin = _plugin(made_of["fuser"])
-        fuser = FuserPart(**plugin, distribution=source("fuser", plugin["use"]), state="fuser.safetensors")
-    rule = settings["calibration"]
+    ids = _add_ids(first, fused, files)
+    featurizers, members = _add_members(jobs, distribution, files)
     description = Description(
         format=FORMAT,
-        name=settings["name"],
+        name=settings.name,
         machine=machine,
         system=name,
-        sample_rate=settings["data"]["sample_rate"],
-        channel=settings["data"]["channel"],
-        containers=tuple(settings["data"].get("containers", ())),
-        clip_seconds=first.clip_seconds(settings["data"]["sample_rate"]),
-        recorded=first.recorded(settings["data"]["sample_rate"]),
+        sample_rate=settings.data.sample_rate,
+        channel=settings.data.channel,
+        containers=tuple(settings.data.containers),
+        clip_seconds=_clip_seconds(first, settings.data.sample_rate),
+        recorded=_recorded(first, settings.data.sample_rate),
         ids=ids,
         featurizers=featurizers,
-        members=parts,
-        fuser=fuser,
-        rule=RulePart(false_alarm_rate=rule["false_alarm_rate"], threshold=rule["threshold"]),
-        versions=first.record["versions"],
+        members=members,
+        fuser=_add_fuser(fuser, fused, distribution, files),
+        rule=RulePart(false_alarm_rate=settings.calibration.false_alarm_rate, threshold=settings.calibration.threshold),
+        versions=first.versions,
     )
     return description, files
 
 
-def _take_ids(job: _Job, fused: Fused, files: dict[str, bytes]) -> tuple[IdPart, ...]:
-    """Each id, and into `files` the scores of its clips held out."""
-    ids = []
-    for number, id_ in enumerate(sorted(set(job.ids_of("train")))):
-        file = None
-        if id_ in fused.reference:
-            file = f"references/{number}.safetensors"
-            files[file] = encode_state({"scores": fused.reference[id_]})
-        learnt, held_out = (job.ids_of(split).count(id_) for split in ("train", "held"))
-        ids.append(IdPart(name=id_, learnt=learnt, held_out=held_out, reference=file))
-    return tuple(ids)
+@dataclass(frozen=True)
+class _MemberJob:
+    """The finished job of a member.
+
+    Attributes
+    ----------
+    scores
+        Clip scores by name of clip.
+    states
+        Files of the trained detectors by id; under ``""`` where all ids share one.
+    """
+
+    detector: DetectorRecord
+    record: JobRecord
+    scores: dict[str, float]
+    states: dict[str, bytes]
 
 
-def _take_members(
-    jobs: Mapping[str, _Job], source: Callable[[Kind, str], str], files: dict[str, bytes]
-) -> tuple[tuple[PluginPart, ...], tuple[MemberPart, ...]]:
-    """Featurizers, each once, and members; into `files` what these learnt."""
-    featurizers: list[dict[str, Any]] = []
-    members = []
-    for number, (name, job) in enumerate(jobs.items()):
-        its = job.settings["featurizer"]
-        if its not in featurizers:
-            featurizers.append(its)
-        states = {}
-        for place, (id_, data) in enumerate(job.states().items()):
-            states[id_] = f"members/{number}/{place}.safetensors"
-            files[states[id_]] = data
-        brought = source("detector", job.settings["use"])
-        members.append(_member(name, job.settings, brought, featurizers.index(its), states))
-    made = tuple(PluginPart(**table, distribution=source("featurizer", table["use"])) for table in featurizers)
-    return made, tuple(members)
+def _read_member(paths: RunPaths, detector: DetectorRecord) -> _MemberJob:
+    folder = paths.job(detector.job)
+    where = printable(str(folder))
+    if not folder.is_dir():
+        raise DataError(f"{where}: this job is not done", hint="`asdkit run` continues with what is left.")
+    if fault := verify(folder):
+        raise DataError(f"{where}: {fault}", hint="`asdkit run` does it again.")
+    record = read_job(folder)
+    ids = [""] if detector.scope == "machine" else sorted(set(_ids(record, "train")))
+    states = {id_: (folder / state_name(id_)).read_bytes() for id_ in ids}
+    return _MemberJob(detector, record, read_job_scores(folder, record), states)
 
 
-class _Job:
-    """A finished job of a run: its record, its clip scores, what was learnt."""
-
-    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
-        self.folder = folder / "jobs" / settings["job"]
-        self.settings = settings
-        if not self.folder.is_dir():
-            raise DataError(
-                f"{printable(str(self.folder))}: this job is not done", hint="`asdkit run` goes on with what is left."
-            )
-        fault = verify(self.folder)
-        if fault is not None:
-            raise DataError(f"{printable(str(self.folder))}: {fault}", hint="`asdkit run` does it again.")
-        from safetensors.numpy import load_file
-
-        self.record: dict[str, Any] = json.loads((self.folder / "job.json").read_bytes())
-        values = load_file(self.folder / "scores.safetensors")["clip_scores"]
-        self.clips: list[dict[str, Any]] = self.record["clips"]
-        self.scores = dict(zip([c["name"] for c in self.clips], values, strict=True))
-
-    def split(self) -> list[str]:
-        """``"train"``, ``"held"`` or ``"test"`` of each clip."""
-        return ["held" if c["held_out"] else c["split"] for c in self.clips]
-
-    def ids_of(self, split: str) -> list[str]:
-        """Ids of the clips of a split."""
-        return [c["id"] for c, its in zip(self.clips, self.split(), strict=True) if its == split]
-
-    def clip_seconds(self, sample_rate: int) -> float | None:
-        """Median length of the clips learnt from [s]; None of jobs that did not note it."""
-        learnt = [c for c, its in zip(self.clips, self.split(), strict=True) if its == "train"]
-        if not learnt or any("samples" not in clip for clip in learnt):
-            return None
-        return float(np.median([clip["samples"] for clip in learnt])) / sample_rate
-
-    def recorded(self, sample_rate: int) -> RecordedPart | None:
-        """How the training clips were made, those held out included; None of jobs that did not note it."""
-        healthy = [c for c, its in zip(self.clips, self.split(), strict=True) if its != "test"]
-        if not healthy or any("sample_rate" not in clip for clip in healthy):
-            return None
-        lengths = [clip["samples"] / sample_rate for clip in healthy]
-        rates = tuple(sorted({clip["sample_rate"] for clip in healthy}))
-        return RecordedPart(rates=rates, shortest=min(lengths), longest=max(lengths))
-
-    def states(self) -> dict[str, bytes]:
-        """What was learnt, by id; under ``""`` where all ids share a detector."""
-        if self.settings["scope"] == "machine":
-            return {"": (self.folder / "state.safetensors").read_bytes()}
-        trained = sorted(set(self.ids_of("train")))
-        return {id_: (self.folder / f"state-{id_}.safetensors").read_bytes() for id_ in trained}
+def _clips(record: JobRecord, *splits: RunSplit) -> list[ClipRecord]:
+    return [clip for clip in record.clips if clip.split in splits]
 
 
-def _settings(folder: Path) -> dict[str, Any]:
-    try:
-        settings: dict[str, Any] = json.loads((folder / "settings.json").read_bytes())
-        for key in ("name", "data", "machines", "systems", "calibration"):
-            settings[key]
-    except (FileNotFoundError, NotADirectoryError):
-        raise DataError(
-            f"{printable(str(folder))} is no run: settings.json is missing", hint="`asdkit run SPEC` makes one."
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{printable(str(folder))}: settings.json cannot be read ({type(error).__name__}: {error})",
-            hint="`asdkit run SPEC` writes it again; finished jobs are kept.",
-        ) from None
-    return settings
+def _ids(record: JobRecord, split: RunSplit) -> list[str]:
+    return [clip.id for clip in _clips(record, split)]
 
 
-def _chosen(what: str, name: str | None, default_from: list[str], folder: Path, known: list[str] | None = None) -> str:
+def _clip_seconds(record: JobRecord, sample_rate: int) -> float | None:
+    """Median length of the clips that detectors were trained on [s]; None if the job did not note it."""
+    lengths = [clip.samples for clip in _clips(record, "train")]
+    if not lengths or None in lengths:
+        return None
+    return float(np.median(np.array(lengths, dtype=np.int64))) / sample_rate
+
+
+def _recorded(record: JobRecord, sample_rate: int) -> RecordedPart | None:
+    """Own sample rates and lengths of all training clips, those held out included; None if the job did not note it."""
+    clips = _clips(record, "train", "held")
+    lengths = [clip.samples / sample_rate for clip in clips if clip.samples is not None]
+    rates = [clip.sample_rate for clip in clips if clip.sample_rate is not None]
+    if not clips or len(lengths) < len(clips) or len(rates) < len(clips):
+        return None
+    return RecordedPart(rates=tuple(sorted(set(rates))), shortest=min(lengths), longest=max(lengths))
+
+
+def _choose(what: str, name: str | None, default_from: list[str], where: str, known: list[str] | None = None) -> str:
     choices = known or default_from
     if name is None:
         if len(default_from) == 1:
             return default_from[0]
-        raise UsageError(f"{printable(str(folder))} has several {what}s; say which with --{what}: {', '.join(choices)}")
+        raise UsageError(f"{where} has several {what}s; say which with --{what}: {', '.join(choices)}")
     if name not in choices:
-        raise UsageError(f"{printable(str(folder))} has no {what} {name!r}{suggestion_or_choices(name, choices)}")
+        raise UsageError(f"{where} has no {what} {name!r}{suggestion_or_choices(name, choices)}")
     return name
 
 
-def _fused(folder: Path, fuser: Mapping[str, Any] | None, members: Mapping[str, _Job], registry: Registry) -> Fused:
-    """Fuse as the run did: the same clips, the same code."""
-    first = next(iter(members.values()))
-    names = [c["name"] for c in first.clips]
-    try:
-        scores = np.array([[job.scores[name] for job in members.values()] for name in names])
-    except KeyError as error:
-        raise DataError(f"{printable(str(folder))}: not every member scored {error}") from None
-    train, held = (np.array([s == split for s in first.split()], dtype=bool) for split in ("train", "held"))
-    settings = None
-    if fuser is not None:
-        part = _plugin(fuser)
-        found = find_plugin(printable(str(folder)), registry, "fuser", part["use"]).entry
-        assert found is not None  # a good plugin has one
-        config = plugin_config(printable(str(folder)), "fuser", part["use"], found.config, part["config"])
-        settings = FuserSettings(part["use"], config)
-    try:
-        return fuse_members(settings, scores, [c["id"] for c in first.clips], train, held, registry)
-    except ValueError as error:
-        raise AsdkitError(f"{printable(str(folder))}: the fuser cannot be fitted: {error}") from None
+def _as_plugin(fuser: Mapping[str, Any]) -> PluginRecord:
+    return PluginRecord(use=fuser["use"], config={key: value for key, value in fuser.items() if key != "use"})
 
 
 def _distribution(where: str, registry: Registry, kind: Kind, use: str) -> str:
     return find_plugin(where, registry, kind, use).distribution
 
 
-def _member(
-    name: str, settings: Mapping[str, Any], distribution: str, featurizer: int, states: dict[str, str]
-) -> MemberPart:
-    return MemberPart(
-        name=name,
-        use=settings["use"],
-        config=settings["config"],
-        distribution=distribution,
-        featurizer=featurizer,
-        frames=settings["frames"],
-        hop=settings["hop"] or 1,  # none is kept of windows that are whole clips
-        pool=settings["pool"],
-        states=states,
+def _fuse(where: str, fuser: PluginRecord | None, jobs: Sequence[_MemberJob], registry: Registry) -> Fused:
+    """Fuse the members' scores as the run did: the same clips by the same code."""
+    clips = jobs[0].record.clips
+    try:
+        scores = np.array([[job.scores[clip.name] for job in jobs] for clip in clips])
+    except KeyError as error:
+        raise DataError(f"{where}: not every member scored {error}") from None
+    train, held = (np.array([clip.split == split for clip in clips], dtype=bool) for split in ("train", "held"))
+    settings = None
+    if fuser is not None:
+        entry = find_plugin(where, registry, "fuser", fuser.use).entry
+        assert entry is not None  # a plugin that was found has one
+        settings = FuserSettings(fuser.use, plugin_config(where, "fuser", fuser.use, entry.config, fuser.config))
+    try:
+        return fuse_members(settings, scores, [clip.id for clip in clips], train, held, registry)
+    except ValueError as error:
+        raise AsdkitError(f"{where}: the fuser cannot be fitted: {error}") from None
+
+
+def _add_ids(record: JobRecord, fused: Fused, files: dict[str, bytes]) -> tuple[IdPart, ...]:
+    """Describe each id; add the scores of its clips held out to `files`."""
+    train, held = _ids(record, "train"), _ids(record, "held")
+    parts = []
+    for number, id_ in enumerate(sorted(set(train))):
+        file = None
+        if id_ in fused.reference:
+            file = f"references/{number}.safetensors"
+            files[file] = encode_state({"scores": fused.reference[id_]})
+        parts.append(IdPart(name=id_, learnt=train.count(id_), held_out=held.count(id_), reference=file))
+    return tuple(parts)
+
+
+def _add_members(
+    jobs: Mapping[str, _MemberJob], distribution: Callable[[Kind, str], str], files: dict[str, bytes]
+) -> tuple[tuple[PluginPart, ...], tuple[MemberPart, ...]]:
+    """Describe the featurizers, each once, and the members; add the states of their detectors to `files`."""
+    featurizers: list[PluginRecord] = []
+    members = []
+    for number, (name, job) in enumerate(jobs.items()):
+        detector = job.detector
+        if detector.featurizer not in featurizers:
+            featurizers.append(detector.featurizer)
+        states = {id_: f"members/{number}/{place}.safetensors" for place, id_ in enumerate(job.states)}
+        files |= {states[id_]: data for id_, data in job.states.items()}
+        member = {
+            "name": name,
+            "use": detector.use,
+            "config": detector.config,
+            "distribution": distribution("detector", detector.use),
+            "featurizer": featurizers.index(detector.featurizer),
+            "frames": detector.frames,
+            "hop": detector.hop or 1,  # windows that are whole clips have none
+            "pool": detector.pool,
+            "states": states,
+        }
+        members.append(MemberPart.model_validate(member))
+    parts = [
+        PluginPart(use=f.use, config=f.config, distribution=distribution("featurizer", f.use)) for f in featurizers
+    ]
+    return tuple(parts), tuple(members)
+
+
+def _add_fuser(
+    fuser: PluginRecord | None, fused: Fused, distribution: Callable[[Kind, str], str], files: dict[str, bytes]
+) -> FuserPart | None:
+    """Describe the fuser; add its state to `files`."""
+    if fuser is None or fused.fuser is None:
+        return None
+    files["fuser.safetensors"] = encode_state(fused.fuser.state())
+    return FuserPart(
+        use=fuser.use,
+        config=fuser.config,
+        distribution=distribution("fuser", fuser.use),
+        state="fuser.safetensors",
     )
-
-
-def _plugin(table: Mapping[str, Any]) -> dict[str, Any]:
-    """The name and the options of ``{"use": ..., option: ...}``."""
-    return {"use": table["use"], "config": {key: value for key, value in table.items() if key != "use"}}

@@ -30,7 +30,7 @@ def compare(
 
     runs = [read_run(folder.absolute()) for folder in (first, second)]
     rows = compare_runs(*runs)
-    if len({(run.about["sha256"] or {}).get("data") for run in runs}) > 1:
+    if len({(run.record.sha256 or {}).get("data") for run in runs}) > 1:
         note("the training clips, or the content of some recordings, differ between the runs")
     for line in not_compared(*runs):
         note(f"not compared: {line}")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from asdkit.run.job_context import read_progress
 from asdkit.run.locks import TRIES
 from asdkit.run.runner import Watcher
+from asdkit.run.store import read_progress
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -99,7 +98,7 @@ class Progress(Watcher):
 
         grid = Table.grid(padding=(0, 2))
         for job in list(self.left.values()):
-            if values := _recent_progress(self.plan.paths.work(job)):
+            if values := read_progress(self.plan.paths.work(job), newer_than_s=_STALE_S):
                 time_left = self._training_time_left(job, values)
                 grid.add_row(job.machine, "=".join(job.detectors), *_cells(values), time_left)
         ended = self.total - len(self.left)
@@ -119,14 +118,6 @@ class Progress(Watcher):
         if epoch <= first:
             return ""
         return f"{_clock((epochs - epoch) * (now - begin) / (epoch - first))} left"
-
-
-def _recent_progress(work: Path) -> dict[str, float | int | str]:
-    try:
-        age = time.time() - (work / "progress.json").stat().st_mtime
-    except OSError:
-        return {}
-    return read_progress(work) if age < _STALE_S else {}
 
 
 def _cells(values: dict[str, float | int | str]) -> list[str]:

@@ -52,7 +52,7 @@ def cautions(run: Run, left_out: Sequence[str] = ()) -> list[Caution]:
     """
     kinds = [
         ("Failed jobs", True, [f"{title}: {why}" for title, why in run.failed.items()]),
-        ("Recordings left out", True, [f"{s.name}: {s.reason}" for s in run.skipped]),
+        ("Recordings left out", True, [f"{s.path}: {s.reason}" for s in run.skipped]),
         ("Means that are not comparable", True, _partial_means(run)),
         ("Worse than chance", True, _worse_than_chance(run)),
         ("Few test clips", False, _few_test_clips(run)),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from asdkit.errors import DataError
 from asdkit.metrics import DCASE2020, Bootstrap, IdResult, Interval, LabelledClip, difference, evaluate, is_unreliable
-from asdkit.report.run_data import Run, ScoreTable
+from asdkit.report.run_data import Run
+from asdkit.run.score_table import ScoreTable
 from asdkit.text import printable
 
 _NAMED = 5  # clips that an error names

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +20,9 @@ from asdkit.explain import Explanation, Grid, NearestExcerpts
 from asdkit.features import Features, FloatArray
 from asdkit.interfaces import Featurizer
 from asdkit.report.rankings import RankedClip, rank_clips
-from asdkit.report.run_data import Run, ScoreTable
+from asdkit.report.run_data import Run
+from asdkit.run.score_table import ScoreTable
+from asdkit.run.store import RunPaths, read_job
 from asdkit.text import error_line
 
 DoubleArray = npt.NDArray[np.float64]
@@ -206,13 +207,12 @@ class _Explainer:
     """Explains clips of one machine by one system."""
 
     def __init__(self, run: Run, machine: str, name: str) -> None:
-        settings = json.loads((run.folder / "settings.json").read_bytes())
         self._table: ScoreTable = run.tables[machine]
-        self._root = LAYOUTS[settings["data"]["layout"]].root(Path(settings["data"]["root"]))
+        self._root = LAYOUTS[run.settings.data.layout].root(Path(run.settings.data.root))
         self._bundle = Bundle.of_run(run.folder, name, machine)
-        detectors = settings["machines"][machine]
-        job = run.folder / "jobs" / detectors[self._bundle.members[0].name]["job"] / "job.json"
-        self._digests: dict[str, str] = {c["name"]: c["sha256"] for c in json.loads(job.read_bytes())["clips"]}
+        detector = run.settings.machines[machine][self._bundle.members[0].name]
+        job = read_job(RunPaths(run.folder).job(detector.job))
+        self._digests: dict[str, str] = {clip.name: clip.sha256 for clip in job.clips}
         self._nearest: dict[str, tuple[list[str], list[NearestExcerpts]]] = {}
 
     def explain(self, chosen: ChosenClip, budget: _TimeBudget) -> ExplainedClip:

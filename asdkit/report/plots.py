@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from asdkit.metrics import MAX_FPR, roc_curve
 from asdkit.report.run_data import Run
+from asdkit.run.score_table import RunSplit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +68,7 @@ _OUTLINES = {"training": (0, (2.5, 1.2)), "held": "solid"}  # groups drawn witho
 _SETTINGS: Any = {"svg.hashsalt": "asdkit", "svg.fonttype": "none", "font.size": 8, "text.parse_math": False}
 
 # split and labels of the clips in each group of a histogram
-_GROUPS: Mapping[str, tuple[str, tuple[int | None, ...]]] = {
+_GROUPS: Mapping[str, tuple[RunSplit, tuple[int | None, ...]]] = {
     "training": ("train", ()),
     "held": ("held", ()),
     "normal": ("test", (0,)),

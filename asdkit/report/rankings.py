@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from asdkit.report.run_data import Run, ScoreTable
+from asdkit.report.run_data import Run
+from asdkit.run.score_table import RunSplit, ScoreTable
 
 DoubleArray = npt.NDArray[np.float64]
 
@@ -15,7 +16,9 @@ _SHOWN = 5  # clips of a list
 _LEAST_TO_RANK = 3  # test clips
 _DISAGREEMENT = 50.0  # least distance between two members' ranks, in per cent of the test clips
 
-_LISTS = (  # heading, split, label, whether the lowest scores come first
+_LISTS: tuple[
+    tuple[str, RunSplit, int | None, bool], ...
+] = (  # heading, split, label, whether the lowest scores come first
     ("Normal, with the highest scores", "test", 0, False),
     ("Anomalous, with the lowest scores", "test", 1, True),
     ("Without a label, with the highest scores", "test", None, False),
@@ -59,7 +62,7 @@ def ranked_lists(table: ScoreTable, name: str) -> list[tuple[str, list[RankedCli
 
 
 def rank_clips(
-    table: ScoreTable, name: str, split: str, label: int | None, *, lowest: bool = False
+    table: ScoreTable, name: str, split: RunSplit, label: int | None, *, lowest: bool = False
 ) -> list[RankedClip]:
     """Return the first few clips of a split and label, the highest-scored first (or the lowest)."""
     scores = table.columns[name]

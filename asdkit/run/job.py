@@ -22,8 +22,9 @@ from asdkit.feature_extraction import fill_features
 from asdkit.features import Features, FloatArray, cut_windows
 from asdkit.interfaces import Detector, Featurizer
 from asdkit.run.job_context import JobContext
+from asdkit.run.records import ClipRecord, JobRecord
 from asdkit.run.state import encode_state
-from asdkit.run.store import RunPaths, encode_json, publish
+from asdkit.run.store import RunPaths, publish, state_name, write_job
 from asdkit.run.training_data import Reader, WaveVariant, make_augmenters, make_training, recordings_of
 from asdkit.scoring import pool_scores, score_windows
 from asdkit.text import error_line
@@ -112,7 +113,7 @@ class _Work:
             for part, clips in groups.items():
                 detectors[part] = self._fit(part, clips, featurizer, scores)
                 state = encode_state(detectors[part].state())
-                (result / f"state{'-' + part if part else ''}.safetensors").write_bytes(state)
+                (result / state_name(part)).write_bytes(state)
             self._score_others(detectors, featurizer, scores)
         self._collect(caught)
         self._write(result, scores)
@@ -247,32 +248,27 @@ class _Work:
         self.notes = list(dict.fromkeys(self.notes))
 
     def _write(self, result: Path, scores: dict[str, FloatArray]) -> None:
-        from safetensors.numpy import save
-
         job = self.job
         clips = [c.clip for c in job.clips]
         held = {c.clip.name for c in job.held}
         offsets = np.concatenate([[0], np.cumsum([len(scores[c.name]) for c in clips])]).astype(np.int64)
         window_scores = np.concatenate([scores[c.name] for c in clips])
         pooled = pool_scores(window_scores, offsets, job.settings.pool)
-        (result / "scores.safetensors").write_bytes(save({"clip_scores": pooled}))
-        record = encode_json(
-            {
-                "machine": job.machine,
-                "settings": job.settings.canonical(),
-                "seed": job.seed,
-                "device": self.device,
-                "threads": self.threads,
-                "versions": versions(),
-                "seconds": {k: round(v, 3) for k, v in self.timings.items()},
-                "notes": self.notes,
-                "clips": [
-                    {"name": c.name, "id": c.id, "split": c.split, "held_out": c.name in held, **self.known[c.name]}
-                    for c in clips
-                ],
-            }
+        record = JobRecord(
+            machine=job.machine,
+            settings=job.settings.canonical(),
+            seed=job.seed,
+            device=self.device,
+            threads=self.threads,
+            versions=versions(),
+            seconds={k: round(v, 3) for k, v in self.timings.items()},
+            notes=self.notes,
+            clips=[
+                ClipRecord(name=c.name, id=c.id, split="held" if c.name in held else c.split, **self.known[c.name])
+                for c in clips
+            ],
         )
-        (result / "job.json").write_bytes(record)
+        write_job(result, record, pooled)
 
 
 @cache

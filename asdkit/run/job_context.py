@@ -5,8 +5,6 @@ Files, because they work alike for a job in this process, in a worker, and on an
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,9 +13,8 @@ from pathlib import Path
 from asdkit.context import Context, State, StateValue
 from asdkit.errors import AsdkitError
 from asdkit.run.state import read_state, write_state
+from asdkit.run.store import checkpoint_name, write_progress
 
-PROGRESS = "progress.json"
-STOP = "stop"
 _PROGRESS_EVERY_S = 0.2
 _ASK_EVERY_S = 0.05
 
@@ -54,9 +51,7 @@ class JobContext(Context):
         self._told = now
         if self.part:
             values = {"id": self.part, **values}
-        temporary = self.work / f".{PROGRESS}"
-        temporary.write_text(json.dumps(values))
-        os.replace(temporary, self.work / PROGRESS)
+        write_progress(self.work, values)
 
     def should_stop(self) -> bool:
         """Whether the run was asked to stop."""
@@ -82,16 +77,7 @@ class JobContext(Context):
 
     @property
     def _checkpoint(self) -> Path:
-        return self.work / f"checkpoint{'-' + self.part if self.part else ''}.safetensors"
+        return self.work / checkpoint_name(self.part)
 
 
 _DIGEST = "asdkit.digest"
-
-
-def read_progress(work: Path) -> dict[str, float | int | str]:
-    """Latest values that a job left in its working folder; empty where there are none."""
-    try:
-        values = json.loads((work / PROGRESS).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}

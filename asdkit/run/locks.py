@@ -1,50 +1,53 @@
-"""One process at a time works in a run folder, or one for each shard of the run.
+"""Locks of run folders, and job leases: owner, heartbeat, number of crashes.
 
-The ledger of jobs at work: who has a job, whether he lives, and how often it took its process down.
-
-A finished job needs no entry: it lies under its final name, with digests. A job at work has a lease: a lock that the
-kernel frees when its holder dies and, for folders whose locks do not reach other hosts, a record with a heartbeat.
+One process at a time works in a run folder, or one for each shard of the run. Within it, a job at work has a lease: a
+lock that the kernel releases when its holder dies and, for folders on hosts that do not share locks, a record with a
+heartbeat. A finished job needs neither: it has its final name and a manifest.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asdkit.errors import RunInUse
-from asdkit.run.store import write_json
+from asdkit.run.plan import Shard
+from asdkit.run.records import LeaseRecord, OwnerRecord
+from asdkit.run.store import RunPaths, checkpoint_time, read_lease, read_owner, remove_lease, write_lease, write_owner
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-    from asdkit.run.plan import Shard
+TRIES = 3
+"""How often a process may die in a job before the job is given up."""
 
+BEAT_S = 5.0
+STALE_S = 30.0
+"""A lease of another host whose record has not changed for so long belongs to a dead process; by our clock alone."""
 
-_OWNER, _LOCK = ".owner", ".asdkit-lock"
-_STARTING_S = 0.3  # while a shard starts, it holds the lock of the whole run
+_STARTUP_S = 0.3  # how long a shard holds the lock of the whole run while it starts
+_POLL_S = 0.1
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is a run's."""
-    return (folder / _LOCK).exists()
+    """Whether a folder is a run folder."""
+    return RunPaths(folder).lock.exists()
 
 
 def mark_run(folder: Path) -> None:
-    """Make a folder a run's, before anything else is in it: several shards may begin in it at the same time."""
+    """Make a folder a run folder before anything else is in it: several shards may start in it at the same time."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _LOCK).touch()
+    RunPaths(folder).lock.touch()
 
 
 def require_free(folder: Path, shard: Shard | None) -> None:
-    """See at once that no other process has the run folder; it may be taken right after.
+    """Require that no other process works in the run folder now; one may start right after.
 
     Raises
     ------
@@ -52,13 +55,13 @@ def require_free(folder: Path, shard: Shard | None) -> None:
         Naming process and host.
     """
     if is_run(folder):
-        with suppress(OSError), _held(folder, shard):  # a folder that cannot be written is told later
+        with suppress(OSError), _held(folder, shard):  # a folder that cannot be written is reported later
             pass
 
 
 @contextmanager
 def locked(folder: Path, shard: Shard | None) -> Iterator[None]:
-    """Hold the run folder, or one shard's share in it; the kernel lets go when this process dies, however it dies.
+    """Hold the lock of a run folder, or of one shard in it; the kernel releases it however this process ends.
 
     Raises
     ------
@@ -66,137 +69,92 @@ def locked(folder: Path, shard: Shard | None) -> Iterator[None]:
         At once, naming process and host, if another process holds it.
     """
     with _held(folder, shard):
-        write_json(folder / f"{_OWNER}{_mark(shard)}.json", {"pid": os.getpid(), "host": platform.node()})
+        write_owner(_paths(folder, shard), OwnerRecord(pid=os.getpid(), host=platform.node()))
         yield
 
 
 @contextmanager
 def _held(folder: Path, shard: Shard | None) -> Iterator[None]:
-    whole = _take(folder, "", _STARTING_S)
+    whole = _acquire(RunPaths(folder), _STARTUP_S)
     try:
         if shard is None:
-            for lock in sorted(folder.glob(f"{_LOCK}-*")):
-                _take(folder, lock.name.removeprefix(_LOCK)).release()
+            for lock in sorted(folder.glob(f"{RunPaths(folder).lock.name}-*")):
+                _acquire(RunPaths(folder, lock.name.removeprefix(RunPaths(folder).lock.name))).release()
             yield
             return
-        mine = _take(folder, _mark(shard))
+        own = _acquire(_paths(folder, shard))
     finally:
         whole.release()
     try:
         yield
     finally:
-        mine.release()
+        own.release()
 
 
-def _mark(shard: Shard | None) -> str:
-    return "" if shard is None else f"-{shard.index}-of-{shard.of}"
+def _paths(folder: Path, shard: Shard | None) -> RunPaths:
+    return RunPaths(folder, "" if shard is None else shard.mark)
 
 
-def _take(folder: Path, mark: str, patience: float = 0.0) -> BaseFileLock:
+def _acquire(paths: RunPaths, patience: float = 0.0) -> BaseFileLock:
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / f"{_LOCK}{mark}", timeout=patience, poll_interval=0.02)
+    lock = FileLock(paths.lock, timeout=patience, poll_interval=0.02)
     try:
         lock.acquire()
     except Timeout:
+        owner = read_owner(paths)
+        who = "another process" if owner is None else f"process {owner.pid} on {owner.host}"
         raise RunInUse(
-            f"{folder} is in use by {_name(folder / f'{_OWNER}{mark}.json')}",
-            hint="Wait for it, stop it, or choose another --out.",
+            f"{paths.folder} is in use by {who}", hint="Wait for it, stop it, or choose another --out."
         ) from None
     return lock
 
 
-def _name(owner: Path) -> str:
-    try:
-        value = json.loads(owner.read_text(encoding="utf-8"))
-        return f"process {value['pid']} on {value['host']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"
-
-
-TRIES = 3
-"""How often a job may take its process down before it is given up."""
-
-BEAT_S = 5.0
-STALE_S = 30.0
-"""A record of another host that has not changed for so long is a dead process's (judged by our clock alone)."""
-
-_RECORD = "lease.json"
-_WAIT_S = 0.1
-
-
-@dataclass(frozen=True)
-class LeaseRecord:
-    """What a lease says of its holder.
-
-    Attributes
-    ----------
-    run
-        Token of the driver that handed the job out.
-    alone
-        Whether nothing else ran in that process, nor in others that would die with it.
-    deaths
-        How often the job took its process down.
-    got
-        Time of the checkpoint that this attempt began from [ns]; 0: from the start.
-    at_work
-        False once the holder let go of the job without finishing it.
-    beat
-        Grows as long as the holder lives.
-    """
-
-    host: str
-    pid: int
-    run: str
-    alone: bool
-    deaths: int
-    got: int
-    at_work: bool = True
-    beat: int = 0
-
-
-def read_record(work: Path) -> LeaseRecord | None:
-    """What the lease in a job's working folder says; None where there is none."""
-    try:
-        return LeaseRecord(**json.loads((work / _RECORD).read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def suspect(work: Path) -> bool:
-    """Whether a process died in the job, once its driver and workers are known to be dead."""
-    return (work / _RECORD).exists()
-
-
 class Lease:
-    """The right to work on a job: one process at a time has it.
+    """The exclusive right of one process to work on a job.
 
-    Attributes
+    Parameters
     ----------
-    deaths
-        How often the job took its process down before.
+    work
+        The job's working folder.
+    run
+        Token of the driver that hands the job out.
+    alone
+        Whether no other job runs in this process, nor in others that would die with it.
     """
 
     def __init__(self, work: Path, run: str, *, alone: bool) -> None:
         self._work = work
-        self._mine = LeaseRecord(platform.node(), os.getpid(), run, alone, deaths=0, got=0)
+        self._record = LeaseRecord(host=platform.node(), pid=os.getpid(), run=run, alone=alone, deaths=0, checkpoint=0)
         self._lock: BaseFileLock | None = None
         self._ended = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="lease", daemon=True)
-        self._seen: tuple[LeaseRecord, float] | None = None
+        self._last_seen: tuple[LeaseRecord, float] | None = None
 
     @property
     def deaths(self) -> int:
-        """How often the job took its process down before."""
-        return self._mine.deaths
+        """How often a process died in the job before."""
+        return self._record.deaths
 
     def acquire(self, give_up: Callable[[], bool]) -> bool:
-        """Wait until nobody else has the job; False if `give_up` said so first."""
+        """Wait until no other process has the job; False if `give_up` returns True first."""
         while not self._try():
             if give_up():
                 return False
-            time.sleep(_WAIT_S)
+            time.sleep(_POLL_S)
         return True
+
+    def release(self, *, forget: bool) -> None:
+        """Release the job; `forget` the number of deaths if the job came to an end."""
+        assert self._lock is not None
+        self._ended.set()
+        self._heart.join()
+        if forget or not self._record.deaths:
+            remove_lease(self._work)
+        else:
+            self._record = self._record.model_copy(update={"at_work": False})
+            self._write()
+        self._lock.release()
 
     def _try(self) -> bool:
         from filelock import FileLock, Timeout
@@ -207,59 +165,39 @@ class Lease:
             lock.acquire()
         except Timeout:
             return False
-        before = read_record(self._work)
-        if before is not None and before.at_work and before.host != self._mine.host and not self._stale(before):
-            lock.release()  # its locks do not reach us, perhaps, but its heart beats
+        before = read_lease(self._work)
+        if before is not None and before.at_work and before.host != self._record.host and not self._stale(before):
+            lock.release()  # the other host may not share our locks, but its process is alive
             return False
         self._lock = lock
-        self._mine = replace(self._mine, deaths=self._deaths(before), got=_got(self._work))
+        update = {"deaths": self._count_deaths(before), "checkpoint": checkpoint_time(self._work)}
+        self._record = self._record.model_copy(update=update)
         self._write()
         self._heart.start()
         return True
 
     def _stale(self, record: LeaseRecord) -> bool:
         now = time.monotonic()
-        if self._seen is None or self._seen[0] != record:
-            self._seen = record, now
-        return now - self._seen[1] >= STALE_S
+        if self._last_seen is None or self._last_seen[0] != record:
+            self._last_seen = record, now
+        return now - self._last_seen[1] >= STALE_S
 
-    def _deaths(self, before: LeaseRecord | None) -> int:
+    def _count_deaths(self, before: LeaseRecord | None) -> int:
         if before is None:
             return 0
         if not before.at_work:
             return before.deaths
-        # A worker that died while its driver lived died of its job. Where the driver died as well, something else may
-        # have killed both: that counts only if the job was alone and got no further than the attempt before.
-        blamed = before.run == self._mine.run or (before.alone and before.got == _got(self._work))
+        # A worker that died while its driver lived died of its job. If the driver died as well, something else may
+        # have killed both: it counts only if the job was alone and got no further than the attempt before.
+        same_driver = before.run == self._record.run
+        blamed = same_driver or (before.alone and before.checkpoint == checkpoint_time(self._work))
         return before.deaths + blamed
 
     def _beat(self) -> None:
         while not self._ended.wait(BEAT_S):
-            self._mine = replace(self._mine, beat=self._mine.beat + 1)
+            self._record = self._record.model_copy(update={"heartbeat": self._record.heartbeat + 1})
             self._write()
 
     def _write(self) -> None:
-        # Not synced: after a power cut there is nobody left whom it could hold up.
-        temporary = self._work / f".{_RECORD}"
-        try:
-            temporary.write_text(json.dumps(asdict(self._mine)))
-            os.replace(temporary, self._work / _RECORD)
-        except OSError:
-            return  # a full disk may keep deaths from being counted, but no job from being done
-
-    def release(self, *, forget: bool) -> None:
-        """Let go of the job; `forget` the deaths counted, where it came to an end."""
-        assert self._lock is not None
-        self._ended.set()
-        self._heart.join()
-        if forget or not self._mine.deaths:
-            (self._work / _RECORD).unlink(missing_ok=True)
-        else:
-            self._mine = replace(self._mine, at_work=False)
-            self._write()
-        self._lock.release()
-
-
-def _got(work: Path) -> int:
-    """When the latest checkpoint was kept [ns]; 0 where there is none."""
-    return max((path.stat().st_mtime_ns for path in work.glob("checkpoint*")), default=0)
+        with suppress(OSError):  # a full disk may keep deaths from being counted, but not the job from being done
+            write_lease(self._work, self._record)

@@ -1,126 +1,56 @@
-"""What a person should know of a run's results, a line each.
-
-From finished jobs to tables: fuse systems, evaluate, write.
-"""
+"""From finished jobs to results: fuse the systems, compute the figures, write notes and tables."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from asdkit.data import Clip
 from asdkit.errors import AsdkitWarning, DataError
 from asdkit.files import write_atomic
 from asdkit.metrics import IdResult, LabelledClip, Mean, ScoringRule, evaluate, means, partial_means, rule_for
+from asdkit.plugins import Registry
 from asdkit.run.check_recordings import Skipped
-from asdkit.run.fusion import BoolArray, fuse_members
-from asdkit.run.store import read_verified, write_json
+from asdkit.run.fusion import fuse_members
+from asdkit.run.jobs import Job
+from asdkit.run.records import ClipRecord, JobRecord, ResultsRecord, SkippedRecord
+from asdkit.run.score_table import DoubleArray, RunSplit, ScoreTable, encode_csv
+from asdkit.run.store import RunPaths, read_job, read_job_scores, remove_results, write_results, write_scores
+from asdkit.spec import FuserSettings, Spec
 from asdkit.text import error_line
 
-if TYPE_CHECKING:
-    from asdkit.metrics import IdResult, Mean
-    from asdkit.plugins import Registry
-    from asdkit.run.jobs import Job
-    from asdkit.spec import FuserSettings, Spec
-
-
-def of_recordings(machine: str, clips: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Recordings of a finished job that are silent, and training recordings that hold the same sound.
-
-    Parameters
-    ----------
-    machine
-        Whose they are.
-    clips
-        As the job's record has them.
-    """
-    told = [f"{clip['name']}: silent; its score says nothing of the machine" for clip in clips if clip["silent"]]
-    first: dict[str, str] = {}
-    twins: list[tuple[str, str]] = []
-    for clip in clips:
-        if clip["split"] == "train" and not clip["silent"]:
-            other = first.setdefault(clip["sha256"], clip["name"])
-            if other != clip["name"]:
-                twins.append((other, clip["name"]))
-    if twins:
-        one, other = twins[0]
-        what = f"{len(twins)} training recordings hold" if len(twins) > 1 else "a training recording holds"
-        told.append(
-            f"{machine}: {what} the same sound as another ({one} and {other}); where one is learnt from and the other "
-            f"held out, p-values and thresholds promise too much"
-        )
-    return told
-
-
-def of_unjudged(rows: Iterable[IdResult]) -> list[str]:
-    """Ids without an AUC."""
-    unjudged: dict[tuple[str, str], dict[str, None]] = {}
-    for result in rows:
-        if result.auc is None:
-            kind = "no test clips of both classes" if result.n_normal + result.n_anomaly else "no labelled test clips"
-            which = f"{result.id} ({result.domain})" if result.domain else result.id
-            unjudged.setdefault((result.machine, kind), {})[which] = None
-    told = []
-    for (machine, kind), ids in unjudged.items():
-        stay = "it stays" if len(ids) == 1 else "they stay"
-        told.append(f"{machine} id {', '.join(ids)}: {kind}, so no AUC; {stay} out of the means")
-    return told
-
-
-def of_untested(scores: Mapping[str, Scores]) -> list[str]:
-    """Machines that have training clips alone."""
-    return [
-        f"{machine}: no test clips; its scores are of training clips alone"
-        for machine, table in scores.items()
-        if all(clip.split == "train" for clip in table.clips)
-    ]
-
-
-def of_unequal_means(averages: Sequence[Mean]) -> list[str]:
-    """Means over fewer machines than others."""
-    return [
-        f"{mean.name}: its mean is over {mean.of} of {most} machines and not comparable with the others'"
-        for mean, most in partial_means(averages)
-    ]
-
-
-_LABELS = {0: "normal", 1: "anomaly", None: ""}
-
-
-@dataclass
-class Scores:
-    """Clip scores of one machine: a column for each member and system that could be computed."""
-
-    clips: list[Clip]
-    columns: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
-    held: frozenset[str] = frozenset()  # names of the training clips that nothing was learnt from
-    references: dict[str, dict[str, npt.NDArray[np.float64]]] = field(default_factory=dict)  # column -> id -> theirs
-
-    def parts(self) -> tuple[BoolArray, BoolArray]:
-        """Which clips the detectors learnt from, and which training clips they did not see [bool, ``[clips]``]."""
-        held = np.array([c.name in self.held for c in self.clips], dtype=bool)
-        train = np.array([c.split == "train" and c.name not in self.held for c in self.clips], dtype=bool)
-        return train, held
-
-    def by_name(self, column: str) -> dict[str, float]:
-        """Clip name to score."""
-        return {c.name: float(v) for c, v in zip(self.clips, self.columns[column], strict=True)}
+_FIGURE_COLUMNS = ("machine", "id", "domain", "name", "kind", "auc", "pauc", "n_normal", "n_anomaly")
 
 
 @dataclass
 class Results:
-    """All that a run found out."""
+    """Results of a run.
 
-    scores: dict[str, Scores]
+    Attributes
+    ----------
+    clips
+        Clips of each machine, in the order of its table.
+    scores
+        Table of each machine.
+    rows
+        Figures of each id, by member and system.
+    means
+        Means of these over ids and over machines.
+    failed
+        Why jobs and fusers failed, by title.
+    seconds
+        Wall time of each job by step, by title.
+    recordings
+        SHA-256 of the content of each recording, by name.
+    """
+
+    clips: dict[str, list[Clip]]
+    scores: dict[str, ScoreTable]
     rows: list[IdResult]
     means: list[Mean]
     members: list[str]
@@ -129,29 +59,7 @@ class Results:
     skipped: list[Skipped]
     notes: list[str]
     seconds: dict[str, dict[str, float]]
-    recordings: dict[str, str] = field(default_factory=dict)  # SHA-256 of each one's content, by name
-
-
-def read_scores(folder: Path, clips: Sequence[Clip]) -> tuple[npt.NDArray[np.float64], dict[str, Any]]:
-    """Clip scores [float64, ``[clips]``] of a finished job in the order of `clips`, and its record.
-
-    Raises
-    ------
-    DataError
-        If the job did not score exactly these clips.
-    AsdkitError
-        If a bit of them was flipped since.
-    """
-    from safetensors.numpy import load
-
-    record: dict[str, Any] = json.loads(read_verified(folder, "job.json"))
-    values = load(read_verified(folder, "scores.safetensors"))["clip_scores"]
-    by_name = dict(zip([c["name"] for c in record["clips"]], values, strict=True))
-    names = [c.name for c in clips]
-    if set(names) != set(by_name):
-        odd = sorted(set(names) ^ set(by_name))
-        raise DataError(f"{folder}: its scores are not of the clips of this run; such as {odd[0]}")
-    return np.array([by_name[n] for n in names], dtype=np.float64), record
+    recordings: dict[str, str] = field(default_factory=dict)
 
 
 def collect(
@@ -162,7 +70,7 @@ def collect(
     skipped: Sequence[Skipped],
     registry: Registry,
 ) -> Results:
-    """Read finished jobs, fuse each system, and evaluate all.
+    """Read finished jobs, fuse the systems, and compute the figures of all.
 
     Parameters
     ----------
@@ -171,168 +79,230 @@ def collect(
     jobs
         All jobs of the plan.
     folders
-        Where each finished job lies, by key.
+        Folder of each finished job, by key.
     failed
-        Why each other job failed, by key.
+        Why the other jobs failed, by key.
     skipped
         Recordings left out.
     registry
-        Where fusers are found.
+        The plugins.
+
+    Raises
+    ------
+    DataError
+        If a job did not score exactly the clips of the plan.
+    AsdkitError
+        If the files of a job are damaged.
     """
-    scores: dict[str, Scores] = {}
-    told: list[str] = []
+    clips: dict[str, list[Clip]] = {}
+    tables: dict[str, ScoreTable] = {}
+    notes: list[str] = []
     seconds: dict[str, dict[str, float]] = {}
     recordings: dict[str, str] = {}
     failures = {job.title: failed[job.key] for job in jobs if job.key in failed}
     for job in jobs:
-        held = frozenset(p.clip.name for p in job.held)
-        table = scores.setdefault(job.machine, Scores([p.clip for p in job.clips], held=held))
+        if job.machine not in tables:
+            clips[job.machine], tables[job.machine] = [p.clip for p in job.clips], _empty_table(job)
         if job.key not in folders:
             continue
-        values, record = read_scores(folders[job.key], table.clips)
+        table = tables[job.machine]
+        scores, record = _read_scores(folders[job.key], table.clips)
         for name in job.detectors:
-            table.columns[name] = values
+            table.columns[name] = scores
             _fuse(name, [name], None, table, registry)
-        seconds[job.title] = record["seconds"]
-        recordings |= {c["name"]: c["sha256"] for c in record["clips"]}
-        told += [f"{job.title}: {note}" for note in record["notes"]] + of_recordings(job.machine, record["clips"])
-    told += _fuse_systems(spec, scores, failures, registry)
-    members = list(dict.fromkeys(name for job in jobs for name in job.detectors))
-    members = [n for n in spec.detector_names if n in members]
+        seconds[job.title] = record.seconds
+        recordings |= {clip.name: clip.sha256 for clip in record.clips}
+        notes += [f"{job.title}: {note}" for note in record.notes] + recording_notes(job.machine, record.clips)
+    notes += _fuse_systems(spec, tables, failures, registry)
+    trained = {name for job in jobs for name in job.detectors}
+    members, systems = [n for n in spec.detector_names if n in trained], list(spec.systems)
     rule = rule_for(spec.data.layout)
-    rows = _evaluate(scores, members, list(spec.systems), rule)
+    rows = _evaluate(clips, tables, members, systems, rule)
     averages = means(rows, rule)
-    told += [*of_unjudged(rows), *of_untested(scores), *of_unequal_means(averages)]
-    notes = list(dict.fromkeys(told))
-    systems = list(spec.systems)
-    return Results(scores, rows, averages, members, systems, failures, list(skipped), notes, seconds, recordings)
+    notes += [*_missing_auc_notes(rows), *_untested_notes(tables), *_partial_mean_notes(averages)]
+    notes = list(dict.fromkeys(notes))
+    return Results(clips, tables, rows, averages, members, systems, failures, list(skipped), notes, seconds, recordings)
 
 
-def _fuse_systems(spec: Spec, scores: Mapping[str, Scores], failures: dict[str, str], registry: Registry) -> list[str]:
-    """Fuse every system into its machine's table; what fails goes into `failures`, what fusers note is returned."""
-    told = []
-    for machine, table in scores.items():
+def save_results(paths: RunPaths, results: Results, layout: str, about: Mapping[str, Any]) -> None:
+    """Write ``scores.csv``, ``results.csv``, ``results.json`` and the submission files of each system.
+
+    Parameters
+    ----------
+    paths
+        The run.
+    results
+        Its results.
+    layout
+        Layout of the data: under ``dcase...`` the submission files name a clip by its file name alone.
+    about
+        Further fields of ``results.json``: versions, seed and the like.
+    """
+    remove_results(paths)
+    write_scores(paths, results.scores, [*results.members, *results.systems])
+    rows = [[_cell(getattr(row, column)) for column in _FIGURE_COLUMNS] for row in results.rows]
+    write_atomic(paths.figures, encode_csv([_FIGURE_COLUMNS, *rows]))
+    record = ResultsRecord(
+        results=results.rows,
+        means=results.means,
+        failed=results.failed,
+        skipped=[SkippedRecord(path=s.name, reason=s.reason) for s in results.skipped],
+        held_out={machine: sorted(table.of_split("held")) for machine, table in results.scores.items()},
+        references={
+            machine: {
+                name: {id_: scores.tolist() for id_, scores in by_id.items()}
+                for name, by_id in table.references.items()
+            }
+            for machine, table in results.scores.items()
+        },
+        notes=results.notes,
+        seconds=results.seconds,
+        **about,
+    )
+    write_results(paths, record)
+    for system in results.systems:
+        _write_submissions(paths, results, system, bare=layout.startswith("dcase"))
+
+
+def recording_notes(machine: str, clips: Sequence[ClipRecord]) -> list[str]:
+    """Note the recordings of a job that are silent, and training recordings that hold the same sound."""
+    notes = [f"{clip.name}: silent; its score says nothing about the machine" for clip in clips if clip.silent]
+    first: dict[str, str] = {}
+    copies: list[tuple[str, str]] = []
+    for clip in clips:
+        if clip.split != "test" and not clip.silent:
+            original = first.setdefault(clip.sha256, clip.name)
+            if original != clip.name:
+                copies.append((original, clip.name))
+    if copies:
+        original, copy = copies[0]
+        what = f"{len(copies)} training recordings hold" if len(copies) > 1 else "a training recording holds"
+        notes.append(
+            f"{machine}: {what} the same sound as another ({original} and {copy}); where one is used for training and "
+            f"the other held out, p-values and thresholds are too optimistic"
+        )
+    return notes
+
+
+def _missing_auc_notes(rows: Iterable[IdResult]) -> list[str]:
+    """Note the ids without an AUC."""
+    by_reason: dict[tuple[str, str], dict[str, None]] = {}
+    for row in rows:
+        if row.auc is None:
+            labelled = row.n_normal + row.n_anomaly > 0
+            reason = "no test clips of both classes" if labelled else "no labelled test clips"
+            shown = f"{row.id} ({row.domain})" if row.domain else row.id
+            by_reason.setdefault((row.machine, reason), {})[shown] = None
+    notes = []
+    for (machine, reason), ids in by_reason.items():
+        left_out = "it is left out" if len(ids) == 1 else "they are left out"
+        notes.append(f"{machine} id {', '.join(ids)}: {reason}, so no AUC; {left_out} of the means")
+    return notes
+
+
+def _untested_notes(tables: Mapping[str, ScoreTable]) -> list[str]:
+    """Note the machines without test clips."""
+    return [
+        f"{machine}: no test clips; only training clips have scores"
+        for machine, table in tables.items()
+        if not table.count(None, "test")
+    ]
+
+
+def _partial_mean_notes(averages: Sequence[Mean]) -> list[str]:
+    """Note the means over fewer machines than others."""
+    return [
+        f"{mean.name}: its mean is over {mean.of} of {most} machines and not comparable with the others"
+        for mean, most in partial_means(averages)
+    ]
+
+
+def _empty_table(job: Job) -> ScoreTable:
+    """Make the table of a job's machine, without scores."""
+    parts: list[tuple[RunSplit, Sequence[Any]]] = [("train", job.train), ("held", job.held), ("test", job.test)]
+    clips = [p.clip for _, planned in parts for p in planned]
+    return ScoreTable(
+        clips=[c.name for c in clips],
+        ids=[c.id for c in clips],
+        splits=[split for split, planned in parts for _ in planned],
+        labels=[c.label for c in clips],
+    )
+
+
+def _read_scores(folder: Path, clips: Sequence[str]) -> tuple[DoubleArray, JobRecord]:
+    """Read the scores of a finished job in the order of `clips` [float64, ``[clips]``], and its record."""
+    record = read_job(folder)
+    scores = read_job_scores(folder, record)
+    if differing := sorted(set(clips) ^ set(scores)):
+        raise DataError(f"{folder}: its scores are not of the clips of this run; such as {differing[0]}")
+    return np.array([scores[clip] for clip in clips], dtype=np.float64), record
+
+
+def _fuse_systems(
+    spec: Spec, tables: Mapping[str, ScoreTable], failures: dict[str, str], registry: Registry
+) -> list[str]:
+    """Fuse every system on every machine; failures go into `failures`, the fusers' warnings are returned."""
+    notes = []
+    for machine, table in tables.items():
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", AsdkitWarning)
             for name, system in spec.systems.items():
                 try:
                     _fuse(name, system.members, system.fuser, table, registry)
-                except (Exception, SystemExit) as error:  # a fuser may raise anything; the rest of the table stands
+                except (Exception, SystemExit) as error:  # a fuser may raise anything; the other systems are fused
                     failures[f"{machine} {name}"] = f"fuser: {error_line(error)}"
-        told += [f"{machine}: {w.message}" for w in caught if issubclass(w.category, AsdkitWarning)]
-    return told
+        notes += [f"{machine}: {w.message}" for w in caught if issubclass(w.category, AsdkitWarning)]
+    return notes
 
 
-def _fuse(name: str, of: Sequence[str], fuser: FuserSettings | None, table: Scores, registry: Registry) -> None:
-    """Add a system's scores to the table, and those of the clips held out; a lone member is a system too."""
-    if any(member not in table.columns for member in of):
-        return  # a member failed on this machine; the job says so
-    members = np.stack([table.columns[m] for m in of], axis=1)
-    fused = fuse_members(fuser, members, [c.id for c in table.clips], *table.parts(), registry)
+def _fuse(
+    name: str, members: Sequence[str], fuser: FuserSettings | None, table: ScoreTable, registry: Registry
+) -> None:
+    """Add the scores of a system, and those of the clips held out; a single member is a system too."""
+    if any(member not in table.columns for member in members):
+        return  # the job of a member failed on this machine; that is reported
+    scores = np.stack([table.columns[member] for member in members], axis=1)
+    train, held = table.where(None, "train"), table.where(None, "held")
+    fused = fuse_members(fuser, scores, table.ids, train, held, registry)
     table.columns[name], table.references[name] = fused.scores, fused.reference
 
 
 def _evaluate(
-    scores: Mapping[str, Scores], members: Sequence[str], systems: Sequence[str], rule: ScoringRule
+    clips: Mapping[str, Sequence[Clip]],
+    tables: Mapping[str, ScoreTable],
+    members: Sequence[str],
+    systems: Sequence[str],
+    rule: ScoringRule,
 ) -> list[IdResult]:
+    """Compute the figures of each id; an id without labelled test clips has a row without figures."""
     rows: list[IdResult] = []
     for kind, names in (("member", members), ("system", systems)):
         for name in names:
-            for machine in sorted(scores):
-                table = scores[machine]
-                if name not in table.columns:
+            for machine in sorted(tables):
+                if name not in tables[machine].columns:
                     continue
-                truth = [
-                    LabelledClip(c.name, c.machine, c.id, c.label, c.domain)
-                    for c in table.clips
-                    if c.split == "test" and c.label is not None
-                ]
-                found = evaluate(truth, table.by_name(name), name=name, kind=kind, rule=rule)
-                unlabelled = {c.id for c in table.clips if c.split == "test"} - {r.id for r in found}
-                found += [IdResult(machine, i, name, kind, None, None, 0, 0) for i in unlabelled]
-                rows += sorted(found, key=lambda r: (r.id, r.domain or ""))
+                test = [c for c in clips[machine] if c.split == "test"]
+                truth = [LabelledClip(c.name, c.machine, c.id, c.label, c.domain) for c in test if c.label is not None]
+                results = evaluate(truth, tables[machine].by_name(name), name=name, kind=kind, rule=rule)
+                unlabelled = {c.id for c in test} - {r.id for r in results}
+                results += [IdResult(machine, id_, name, kind, None, None, 0, 0) for id_ in unlabelled]
+                rows += sorted(results, key=lambda r: (r.id, r.domain or ""))
     return rows
 
 
-def write_results(folder: Path, results: Results, layout: str, about: Mapping[str, Any]) -> None:
-    """Write ``scores.csv``, ``results.csv``, ``results.json`` and the challenge's files of each system.
-
-    Parameters
-    ----------
-    folder
-        The run folder.
-    results
-        What to write.
-    layout
-        The data's layout: under ``dcase...`` the challenge's files name a clip by its file name alone.
-    about
-        Goes into ``results.json`` beside the results: versions, seed and the like.
-    """
-    clear_results(folder)
-    names = results.members + results.systems
-    table = [["path", "machine", "id", "split", "label", *names]]
-    for machine in sorted(results.scores):
-        scores = results.scores[machine]
-        for i, clip in enumerate(scores.clips):
-            values = [repr(float(scores.columns[n][i])) if n in scores.columns else "" for n in names]
-            table.append([clip.name, clip.machine, clip.id, clip.split, _LABELS[clip.label], *values])
-    write_atomic(folder / "scores.csv", _csv(table))
-    header = ["machine", "id", "domain", "name", "kind", "auc", "pauc", "n_normal", "n_anomaly"]
-    rows = [[_cell(getattr(r, h)) for h in header] for r in results.rows]
-    write_atomic(folder / "results.csv", _csv([header, *rows]))
-    write_json(
-        folder / "results.json",
-        {
-            "results": [asdict(r) for r in results.rows],
-            "means": [asdict(m) for m in results.means],
-            "failed": results.failed,
-            "skipped": [{"path": s.name, "reason": s.reason} for s in results.skipped],
-            "held_out": {machine: sorted(table.held) for machine, table in results.scores.items()},
-            "references": {
-                machine: {name: {i: v.tolist() for i, v in by_id.items()} for name, by_id in table.references.items()}
-                for machine, table in results.scores.items()
-            },
-            "notes": results.notes,
-            "seconds": results.seconds,
-            **about,
-        },
-    )
-    for name in results.systems:
-        _write_challenge(folder / name, results.scores, name, bare=layout.startswith("dcase"))
-
-
-def clear_results(folder: Path) -> None:
-    """Remove what `write_results` wrote into a run folder, and nothing else."""
-    for name in ("scores.csv", "results.csv", "results.json", "report.html"):
-        if (folder / name).is_file():
-            (folder / name).unlink()
-    written = list(folder.glob("*/anomaly_score_*_id_*.csv"))
-    for path in written:
-        path.unlink()
-    for system in {path.parent for path in written}:
-        if not any(system.iterdir()):
-            system.rmdir()
-
-
-def _write_challenge(folder: Path, scores: Mapping[str, Scores], system: str, *, bare: bool) -> None:
-    """Write ``anomaly_score_<machine>_id_XX.csv``: file name and score of each test clip, no header."""
-    for machine, table in scores.items():
+def _write_submissions(paths: RunPaths, results: Results, system: str, *, bare: bool) -> None:
+    """Write file name and score of each test clip, a file for each id, without a header."""
+    for machine, table in results.scores.items():
         if system not in table.columns:
             continue
-        folder.mkdir(exist_ok=True)
         by_id: dict[str, list[list[str]]] = {}
-        for clip, value in zip(table.clips, table.columns[system], strict=True):
+        for clip, score in zip(results.clips[machine], table.columns[system], strict=True):
             if clip.split == "test":
                 shown = clip.path.name if bare else clip.name
-                by_id.setdefault(clip.id, []).append([shown, repr(float(value))])
+                by_id.setdefault(clip.id, []).append([shown, repr(float(score))])
+        (paths.folder / system).mkdir(exist_ok=True)
         for id_, rows in by_id.items():
-            write_atomic(folder / f"anomaly_score_{machine}_id_{id_}.csv", _csv(rows))
-
-
-def _csv(rows: Sequence[Sequence[str]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode("utf-8", "surrogateescape")
+            write_atomic(paths.submission(system, machine, id_), encode_csv(rows))
 
 
 def _cell(value: object) -> str:

@@ -19,12 +19,13 @@ from asdkit.errors import AsdkitError, ExitCode, Stopped, UsageError
 from asdkit.files import write_atomic
 from asdkit.run.job import Outcome, versions
 from asdkit.run.jobs import Job
-from asdkit.run.locks import TRIES, is_run, locked, mark_run, read_record, suspect
+from asdkit.run.locks import TRIES, is_run, locked, mark_run
 from asdkit.run.plan import Plan, Shard
 from asdkit.run.provenance import provenance, settings_record, signature
+from asdkit.run.records import ShardData, ShardRecord
 from asdkit.run.resources import device_of
-from asdkit.run.results import Results, clear_results, collect, write_results
-from asdkit.run.store import RunPaths, write_json
+from asdkit.run.results import Results, collect, save_results
+from asdkit.run.store import RunPaths, has_lease, read_lease, remove_results, write_settings, write_shard
 from asdkit.run.workers import opened
 from asdkit.signals import StopRequest, stop_on_signals
 
@@ -53,7 +54,7 @@ def run_left(left: Sequence[Job], place: RunPaths, backend: Backend, run: str, w
     unbegun: Counter[str] = Counter()
     failed: dict[str, str] = {}
     # A job that a process died in is run after the others and alone, so that it takes nobody else down.
-    suspects = [key for key in jobs if suspect(place.work(jobs[key]))]
+    suspects = [key for key in jobs if has_lease(place.work(jobs[key]))]
     batches: list[tuple[bool, list[str]]] = [(False, [key for key in jobs if key not in set(suspects)])]
     batches += [(True, [key]) for key in suspects]
     while batches and not place.stop_file.exists():
@@ -66,7 +67,7 @@ def run_left(left: Sequence[Job], place: RunPaths, backend: Backend, run: str, w
             watcher.ended(jobs[outcome.key], outcome)
         if not lost or place.stop_file.exists():
             continue
-        begun = [key for key in lost if suspect(place.work(jobs[key]))]
+        begun = [key for key in lost if has_lease(place.work(jobs[key]))]
         # Those that had not begun are innocent, unless nobody had: then workers die before any job begins.
         if not begun:
             unbegun.update(list(lost))
@@ -75,7 +76,7 @@ def run_left(left: Sequence[Job], place: RunPaths, backend: Backend, run: str, w
             failed[key] = f"its process died {TRIES} times before it began (a plugin that ends the process?)"
             watcher.ended(jobs[key], Outcome(key, "failed", failed[key]))
         for key in begun or list(lost):
-            record = read_record(place.work(jobs[key]))
+            record = read_lease(place.work(jobs[key]))
             watcher.retrying(jobs[key], unbegun[key] or (record.deaths + 1 if record else 1))
         batches += [(True, [key]) for key in begun or lost]
         if begun:
@@ -115,7 +116,7 @@ def run_plan(plan: Plan, watcher: Watcher | None = None) -> Results:
     with _at_work(plan, plan.jobs, None, watcher or Watcher()) as (left, run):
         _sweep(plan.paths.folder)
         if left:
-            clear_results(plan.paths.folder)  # of an earlier spec, perhaps: they are made anew from the jobs
+            remove_results(plan.paths)  # of an earlier spec, perhaps: they are made anew from the jobs
         return finish(plan, run(), begin)
 
 
@@ -134,27 +135,22 @@ def run_shard(plan: Plan, shard: Shard, watcher: Watcher | None = None) -> dict[
     Stopped
         If asked to stop; what was finished is kept.
     """
-    plan = replace(plan, paths=replace(plan.paths, mark=f"-{shard.index}-of-{shard.of}"))
+    plan = replace(plan, paths=replace(plan.paths, mark=shard.mark))
     mine = shard.picks(plan.jobs)
     with _at_work(plan, mine, shard, watcher or Watcher()) as (_, run):
         titles = {job.key: job.title for job in mine}
         failed = {titles[key]: message for key, message in run().items()}
-        record = plan.paths.folder / shard.record
-        record.parent.mkdir(exist_ok=True)
-        done = {job.title: job.folder for job in mine if job.title not in failed}
-        write_json(
-            record,
-            {
-                "shard": [shard.index, shard.of],
-                "name": plan.spec.name,
-                "sets": plan.spec.sets,
-                "data": {"root": str(plan.spec.data.root), "ground_truth": [*map(str, plan.spec.data.ground_truth)]},
-                "machines": plan.machines,
-                "made_of": signature(plan),
-                "done": done,
-                "failed": failed,
-            },
+        record = ShardRecord(
+            shard=(shard.index, shard.count),
+            name=plan.spec.name,
+            sets=list(plan.spec.sets),
+            data=ShardData(root=str(plan.spec.data.root), ground_truth=[*map(str, plan.spec.data.ground_truth)]),
+            machines=None if plan.machines is None else list(plan.machines),
+            signature=signature(plan),
+            done={job.title: job.folder for job in mine if job.title not in failed},
+            failed=failed,
         )
+        write_shard(plan.paths, record)
     return failed
 
 
@@ -180,9 +176,9 @@ def finish(plan: Plan, failed: Mapping[str, str], begin: float) -> Results:
         "sha256": provenance(spec, plan.jobs, results.recordings),
         "wall_seconds": round(time.time() - begin, 3),
     }
-    write_results(place.folder, results, spec.data.layout, about)
+    save_results(place, results, spec.data.layout, about)
     if not failed:
-        shutil.rmtree(place.folder / "work", ignore_errors=True)
+        shutil.rmtree(place.work_folder, ignore_errors=True)
     return results
 
 
@@ -194,8 +190,8 @@ def _at_work(
     place = plan.paths
     make_folder(place.folder, plan.spec.data.root)
     with locked(place.folder, shard), _stoppable(place, watcher) as stop:
-        write_atomic(place.folder / "spec.toml", plan.spec.text.encode())
-        write_json(place.folder / "settings.json", settings_record(plan))
+        write_atomic(place.spec, plan.spec.text.encode())
+        write_settings(place, settings_record(plan))
         left = [job for job in jobs if plan.status(job) != "done"]
 
         def run() -> dict[str, str]:
@@ -256,7 +252,7 @@ def make_folder(folder: Path, recordings: Path) -> None:
         if foreign:
             raise UsageError(f"{folder} holds something that is not a run", hint="Choose another place with --out.")
         mark_run(folder)
-        (folder / "work").mkdir(exist_ok=True)
+        RunPaths(folder).work_folder.mkdir(exist_ok=True)
     except OSError as error:
         raise AsdkitError(
             f"cannot make the run folder {folder}: {error.strerror}", hint="Choose another place with --out."

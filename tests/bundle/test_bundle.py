@@ -135,7 +135,7 @@ def test_names_that_a_run_does_not_have_are_told_with_the_nearest(run, registry,
         Bundle.of_run(run, "bth", registry=registry)
     with pytest.raises(UsageError, match=r"no machine .fna."):
         Bundle.of_run(run, "both", "fna", registry=registry)
-    with pytest.raises(DataError, match="is no run"):
+    with pytest.raises(DataError, match=r"holds no finished run: settings\.json is missing"):
         Bundle.of_run(tmp_path, registry=registry)
 
 

@@ -74,12 +74,7 @@ def write_run(
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path", "machine", "id", "split", "label", *names])
         writer.writerows([*r, *(repr(s[n]) for n in names)] for r, s in zip(rows, table, strict=True))
-    settings = {
-        "data": {"layout": "folder"},
-        "calibration": {"held_out": 0.0, "false_alarm_rate": 0.05, "threshold": "conformal"},
-        "machines": {m: {n: {"use": "knn"} for n in members} for m in sorted({r[1] for r in rows})},
-        "systems": {n: {"members": list(s), "fuser": None} for n, s in systems.items()},
-    }
+    settings = _settings(sorted({r[1] for r in rows}), members, systems)
     (folder / "settings.json").write_text(json.dumps(settings))
     defaults = {
         "name": "by hand",
@@ -114,3 +109,22 @@ def remove_scores(folder: Path, machine: str, *names: str) -> None:
             for name in names:
                 line[lines[0].index(name)] = ""
     (folder / "scores.csv").write_text("".join(",".join(line) + "\n" for line in lines))
+
+
+def _settings(
+    machines: Sequence[str], members: Sequence[str], systems: Mapping[str, Sequence[str]]
+) -> dict[str, object]:
+    data = {"layout": "folder", "root": "room", "ground_truth": [], "sample_rate": 16000, "channel": "mean"}
+    windows = {"frames": 5, "hop": 1, "pool": "mean", "augmenters": [], "scope": "machine"}
+    detector = {"use": "knn", "config": {}, "featurizer": {"use": "log-mel", "config": {}}, **windows}
+    return {
+        "name": "by hand",
+        "set": [],
+        "seed": 0,
+        "data": {**data, "containers": [], "on_bad_audio": "stop"},
+        "compute": {},
+        "calibration": {"held_out": 0.0, "false_alarm_rate": 0.05, "threshold": "conformal"},
+        "machines": {m: {n: {**detector, "job": f"{m}/{n}"} for n in members} for m in machines},
+        "systems": {n: {"members": list(s), "fuser": None} for n, s in systems.items()},
+        "versions": {},
+    }

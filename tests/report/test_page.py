@@ -99,7 +99,8 @@ def test_same_run_gives_the_same_bytes(reported, tmp_path):
     write_report(again)
     files = [p.relative_to(reported) for p in (reported / "report.html", *(reported / "plots").rglob("*.*"))]
     assert len(files) == 1 + 2 * (4 + 4)  # the page; SVG and PNG of ROC and of one system's scores for four ids
-    assert all((again / f).read_bytes() == (reported / f).read_bytes() for f in files)
+    there, here = str(reported).encode(), str(again).encode()  # the page names the folder of jobs that it misses
+    assert all((again / f).read_bytes().replace(here, there) == (reported / f).read_bytes() for f in files)
 
 
 def test_report_replaces_an_older_one(finished, blank_drawings):

@@ -16,10 +16,10 @@ import pytest
 from asdkit import files
 from asdkit.files import write_atomic
 from asdkit.run import locks
-from asdkit.run.locks import Lease, read_record, suspect
+from asdkit.run.locks import Lease
 from asdkit.run.plan import Shard
 from asdkit.run.resources import share
-from asdkit.run.store import publish, read_verified, unchanged, verify
+from asdkit.run.store import has_lease, publish, read_lease, read_verified, unchanged, verify
 from asdkit.spec import ComputeSettings
 from tests.robustness.bits import show_store
 from tests.robustness.figures import Figures
@@ -48,13 +48,13 @@ def test_a_job_is_one_process_at_a_time_and_leaves_no_trace_when_it_ends(tmp_pat
     first = taken(tmp_path)
     assert not Lease(tmp_path, "b", alone=False).acquire(lambda: True)
     first.release(forget=True)
-    assert not suspect(tmp_path)
+    assert not has_lease(tmp_path)
     taken(tmp_path).release(forget=True)
 
 
 def test_a_death_under_a_living_driver_counts_and_one_together_with_it_only_if_it_was_alone(tmp_path: Path) -> None:
     die_in(tmp_path, "a")
-    assert suspect(tmp_path)
+    assert has_lease(tmp_path)
     lease = taken(tmp_path, "a")
     assert lease.deaths == 1
     lease.release(forget=False)
@@ -106,7 +106,7 @@ def test_a_heart_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "BEAT_S", 0.02)
     lease = taken(tmp_path)
     end = time.monotonic() + 10
-    while (record := read_record(tmp_path)) is None or record.beat < 3:
+    while (record := read_lease(tmp_path)) is None or record.heartbeat < 3:
         assert time.monotonic() < end
     lease.release(forget=True)
 

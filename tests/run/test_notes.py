@@ -1,20 +1,21 @@
 """What a run says of its recordings beside the results."""
 
-from asdkit.run.results import of_recordings
+from asdkit.run.records import ClipRecord
+from asdkit.run.results import recording_notes
 
 
 def clip(name, sha256, split="train", silent=False):
-    return {"name": name, "sha256": sha256, "split": split, "silent": silent}
+    return ClipRecord(name=name, id="00", split=split, sha256=sha256, silent=silent, windows=1)
 
 
 def test_training_recordings_of_the_same_sound_are_told_once_with_two_of_them():
-    (note,) = of_recordings("fan", [clip("a", "1"), clip("b", "2"), clip("c", "1"), clip("d", "1")])
+    (note,) = recording_notes("fan", [clip("a", "1"), clip("b", "2"), clip("c", "1"), clip("d", "1")])
     assert note.startswith("fan: 2 training recordings hold the same sound as another (a and c);")
 
 
 def test_equal_silences_and_test_recordings_are_no_twins():
     clips = [clip("a", "1", silent=True), clip("b", "1", silent=True), clip("c", "2"), clip("d", "2", split="test")]
-    assert [note.split(":")[0] for note in of_recordings("fan", clips)] == ["a", "b"]
+    assert [note.split(":")[0] for note in recording_notes("fan", clips)] == ["a", "b"]
 
 
 def test_a_run_on_copies_says_so(asdkit_command, spec, room):
