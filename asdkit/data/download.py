@@ -4,132 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import stat
-import time
-import zipfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
 
 from asdkit.data.editions import DEV_MACHINES, EVAL_MACHINES, RECORDS, Archive, machine_of
+from asdkit.data.http import RetryPolicy, is_final, open_url, with_retries
+from asdkit.data.unpack import InvalidArchive, unpack
 from asdkit.errors import DataError, UsageError
 from asdkit.text import printable, suggestion_or_choices
 
-MAX_FILES = 100_000
-MAX_RATIO = 30
-"""Largest accepted ratio of unpacked to packed size; recordings compress to about a half."""
-_CHUNK = 1 << 20
-
-
-def unpack(archive: Path, folder: Path) -> list[str]:
-    """Unpack ``<machine>/<split>/...`` into `folder`, replacing folders of the same names.
-
-    Files are unpacked into a temporary folder and moved when complete. Entries outside the folder, links and archives
-    that unpack to far more than their size are refused.
-
-    Returns
-    -------
-    moved
-        What was moved, such as ``fan/train``.
-
-    Raises
-    ------
-    DataError
-        Names the refused entry, or what is wrong with the archive; no file is left behind.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{archive.name}.unpacking"
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        with zipfile.ZipFile(archive) as content:
-            entries = _checked(content, archive)
-            for entry, path in entries:
-                _extract(content, entry, temporary / path)
-        return _move(temporary, folder)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{printable(str(archive))}: not a valid archive: {error}") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _checked(content: zipfile.ZipFile, archive: Path) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
-    """List the files and their relative paths, or refuse the archive before anything is written."""
-    infos = content.infolist()
-    limit = MAX_RATIO * archive.stat().st_size
-    total = sum(info.file_size for info in infos)
-    where = printable(str(archive))
-    if len(infos) > MAX_FILES or total > limit:
-        raise DataError(
-            f"{where}: would unpack to {len(infos)} files of {total} bytes; refused: too large for its archive"
-        )
-    entries = []
-    paths = set()
-    for info in infos:
-        path = PurePosixPath(info.filename)
-        mode = info.external_attr >> 16
-        unsafe = path.is_absolute() or ".." in path.parts or "\\" in info.filename or ":" in info.filename
-        if unsafe or (stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR)):
-            raise DataError(f"{where}: entry {printable(info.filename)} is outside the folder or a link; refused")
-        if info.is_dir():
-            continue
-        if len(path.parts) < 2 or path in paths:
-            raise DataError(f"{where}: entry {printable(info.filename)} is in no machine's folder, or is listed twice")
-        paths.add(path)
-        entries.append((info, path))
-    return entries
-
-
-def _extract(content: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    left = info.file_size
-    with content.open(info) as source, path.open("xb") as target:
-        while chunk := source.read(_CHUNK):
-            left -= len(chunk)
-            if left < 0:
-                raise DataError(f"entry {printable(info.filename)} is larger than the archive says; refused")
-            target.write(chunk)
-
-
-def _move(temporary: Path, folder: Path) -> list[str]:
-    """Move whole splits, and files beside them, into `folder`; return their names."""
-    moved = []
-    for machine in sorted(temporary.iterdir()):
-        (folder / machine.name).mkdir(exist_ok=True)
-        for entry in sorted(machine.iterdir()):
-            final = folder / machine.name / entry.name
-            if final.is_dir():
-                shutil.rmtree(final)
-            os.replace(entry, final)
-            moved.append(f"{machine.name}/{entry.name}")
-    return moved
-
-
 SERVER = "https://zenodo.org"
 MAX_LISTING = 10 << 20  # bytes
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How often and how long to retry when a server stalls or the connection breaks.
-
-    Attributes
-    ----------
-    timeout
-        Seconds without data before a connection is given up.
-    tries
-        Consecutive tries without new data before giving up.
-    pause
-        Seconds between two tries.
-    """
-
-    timeout: float = 30.0
-    tries: int = 5
-    pause: float = 2.0
+_CHUNK = 1 << 20
 
 
 def list_archives(
@@ -172,7 +62,8 @@ def fetch(
     """Download and unpack one archive below `root`; return False if that was done before.
 
     Data received before a broken connection is kept in ``<root>/.downloads`` and continued in this call or a later one.
-    The archive is removed once it is unpacked. `watch` is called with the number of bytes received so far.
+    The archive is removed once it is unpacked, or if it is invalid. `watch` is called with the number of bytes received
+    so far.
 
     Raises
     ------
@@ -183,6 +74,7 @@ def fetch(
     import pooch
 
     pooch.get_logger().setLevel("WARNING")
+    server = "{0.scheme}://{0.netloc}".format(urlsplit(archive.url))
     folder = root / ".downloads"
     done = folder / f"{archive.part}-{archive.name}.done"
     if done.exists():
@@ -193,7 +85,7 @@ def fetch(
     part = folder / f"{archive.part}-{archive.name}.part"
 
     def download(url: str, output: str, _pooch: object) -> None:
-        _resume(url, part, archive, retry or RetryPolicy(), watch)
+        _resume(url, part, archive, server, retry or RetryPolicy(), watch)
         os.replace(part, output)
 
     try:
@@ -207,33 +99,32 @@ def fetch(
         ) from None
     try:
         moved = unpack(Path(whole), root / archive.part)
-    finally:
+    except InvalidArchive:
         Path(whole).unlink(missing_ok=True)
+        raise
+    Path(whole).unlink(missing_ok=True)
     done.write_text("\n".join([archive.checksum, *moved]), encoding="utf-8")
     return True
 
 
 def _list_record(part: str, record: int, names: Sequence[str], server: str, retry: RetryPolicy) -> list[Archive]:
     url = f"{server}/api/records/{record}"
+
+    def read() -> bytes:
+        with open_url(url, server, retry) as answer:
+            text: bytes = answer.read(MAX_LISTING + 1)
+        return text
+
     try:
-        with _open(url, retry) as answer:
-            text = answer.read(MAX_LISTING + 1)
+        text = with_retries(read, retry)
         if len(text) > MAX_LISTING:
             raise ValueError("the listing is longer than 10 MiB")
         listing = json.loads(text)
         return [a for entry in listing["files"] if (a := _archive(entry, part, names, server)) is not None]
     except (OSError, HTTPException) as error:
         raise DataError(f"{url}: cannot be listed: {printable(str(error))}", hint="Try again later.") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{url}: not the listing of a record: {printable(str(error))}") from None
-
-
-def _open(url: str, retry: RetryPolicy, begun: int = 0) -> Any:
-    """Request a file from byte `begun` on; the status of the answer says whether the server did that."""
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise ValueError(f"{url} is not a web address")
-    request = Request(url, headers={"Range": f"bytes={begun}-"} if begun else {})  # noqa: S310  # checked above
-    return urlopen(request, timeout=retry.timeout)  # noqa: S310
 
 
 def _archive(entry: dict[str, Any], part: str, names: Sequence[str], server: str) -> Archive | None:
@@ -248,9 +139,12 @@ def _archive(entry: dict[str, Any], part: str, names: Sequence[str], server: str
     return Archive(name, part, machine, size, checksum, url)
 
 
-def _resume(url: str, part: Path, archive: Archive, retry: RetryPolicy, watch: Callable[[int], None]) -> None:
+def _resume(
+    url: str, part: Path, archive: Archive, server: str, retry: RetryPolicy, watch: Callable[[int], None]
+) -> None:
     """Append what is missing to `part`, over several connections if need be."""
     idle, cause = 0, ""
+    error: Exception | None = None
     while (begun := _size(part)) != archive.size:
         if idle >= retry.tries:
             raise DataError(
@@ -258,30 +152,61 @@ def _resume(url: str, part: Path, archive: Archive, retry: RetryPolicy, watch: C
                 hint="Run the command again to continue.",
             )
         if idle:
-            time.sleep(retry.pause)
+            retry.wait(idle, error)
         try:
-            _append(url, part, begun, archive, retry, watch)
-            cause = "the connection broke"
-        except (OSError, HTTPException) as error:
-            cause = printable(str(error))
+            _append(url, part, begun, archive, server, retry, watch)
+            error, cause = None, "the connection broke"
+        except (OSError, HTTPException) as raised:
+            if is_final(raised):
+                raise DataError(f"{archive.name}: refused: {printable(str(raised))}") from None
+            error, cause = raised, printable(str(raised))
         idle = 0 if _size(part) > begun else idle + 1
 
 
 def _append(
-    url: str, part: Path, begun: int, archive: Archive, retry: RetryPolicy, watch: Callable[[int], None]
+    url: str, part: Path, begun: int, archive: Archive, server: str, retry: RetryPolicy, watch: Callable[[int], None]
 ) -> None:
     """Write the data of one connection as it arrives."""
-    with _open(url, retry, begun) as answer:
+    with open_url(url, server, retry, begun) as answer:
         resumed = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {begun}-")
         received = begun if resumed else 0
-        with part.open("ab" if resumed else "wb", buffering=0) as file:
+        with _writable(part, "ab" if resumed else "wb") as write:
             while chunk := answer.read1(_CHUNK):
                 received += len(chunk)
                 if received > archive.size:
                     part.unlink()
                     raise DataError(f"{archive.name}: longer than the {archive.size} bytes of the record's listing")
-                file.write(chunk)
+                write(chunk)
                 watch(received)
+
+
+@contextmanager
+def _writable(path: Path, mode: str) -> Iterator[Callable[[bytes], None]]:
+    """Open a file for writing; an error of the disk is final, unlike one of the connection."""
+
+    def write(data: bytes) -> None:
+        try:
+            file.write(data)
+            file.flush()
+        except OSError as error:
+            raise _unwritable(path, error) from None
+
+    try:
+        file = path.open(mode)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    try:
+        yield write
+    finally:
+        with suppress(OSError):  # reported by `write` already
+            file.close()
+
+
+def _unwritable(path: Path, error: OSError) -> DataError:
+    return DataError(
+        f"{printable(str(path))}: cannot be written: {error.strerror}",
+        hint="What was received is kept. Make room and run the command again to continue.",
+    )
 
 
 def _size(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -12,15 +13,18 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from asdkit.data import find_clips
-from asdkit.data.download import RetryPolicy, fetch, list_archives
+from asdkit.data.download import fetch, list_archives
 from asdkit.data.editions import RECORDS, machine_of
+from asdkit.data.http import RetryPolicy, _require_allowed
 from asdkit.errors import DataError, UsageError
+from asdkit.version import __version__
 from tests.helpers.trees import WAV
 
 PATIENCE = RetryPolicy(timeout=0.5, tries=3, pause=0.01)
@@ -47,6 +51,11 @@ class Record:
         self.breaks = 0
         self.stall = False
         self.ranges = True
+        self.listing = b""  # instead of the record's own
+        self.busy = 0  # requests that are answered with "too many requests"
+        self.wait = "0"  # seconds, or a date, until which the server asks to wait
+        self.redirect = ""  # where requests for files are sent instead
+        self.agents: set[str] = set()
         self.asked: list[tuple[str, str]] = []
         record = self
 
@@ -62,6 +71,23 @@ class Record:
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         self.asked.append((request.path, request.headers.get("Range", "")))
+        self.agents.add(request.headers["User-Agent"])
+        if self.busy:
+            self.busy -= 1
+            request.send_response(429)
+            request.send_header("Retry-After", self.wait)
+            request.send_header("Content-Length", "0")
+            request.end_headers()
+            return
+        if self.redirect and "/files/" in request.path:
+            request.send_response(302)
+            request.send_header("Location", self.redirect)
+            request.send_header("Content-Length", "0")
+            request.end_headers()
+            return
+        if self.listing and "/files/" not in request.path:
+            self.send(request, 200, self.listing)
+            return
         if match := re.fullmatch(r"/api/records/(\d+)", request.path):
             files = self.files if int(match[1]) == RECORDS["dcase2020"]["dev_data"][0] else {}
             self.send(request, 200, json.dumps({"files": [self.entry(*f) for f in files.items()]}).encode())
@@ -185,6 +211,95 @@ def test_a_file_longer_than_listed_is_refused(record: Record, tmp_path: Path) ->
     assert left(tmp_path) == []
 
 
+@pytest.mark.parametrize("wait", ["1", "date"])
+def test_a_busy_server_is_given_the_time_it_asks_for(record: Record, wait: str, tmp_path: Path) -> None:
+    record.wait = formatdate(time.time() + 2, usegmt=True) if wait == "date" else wait
+    record.busy = 1
+    begin = time.monotonic()
+    assert [a.machine for a in list_archives("dcase2020", ["fan"], server=record.url, retry=PATIENCE)] == ["fan"]
+    assert time.monotonic() - begin >= 0.9
+    record.busy, begin = 1, time.monotonic()
+    assert get(record, tmp_path) is True
+    assert record.agents == {f"asdkit/{__version__}"}
+
+
+def test_a_server_that_asks_for_too_long_is_given_up(record: Record) -> None:
+    record.busy, record.wait = 1, "3600"
+    with pytest.raises(DataError, match="asks to wait 3600 s"):
+        list_archives("dcase2020", ["fan"], server=record.url, retry=PATIENCE)
+
+
+def test_without_a_date_waits_double() -> None:
+    waits = []
+    retry = RetryPolicy(pause=1.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("asdkit.data.http.time.sleep", waits.append)
+        for failures in (1, 2, 3):
+            retry.wait(failures)
+    assert waits == [1.0, 2.0, 4.0]
+
+
+@pytest.mark.parametrize("target", ["ftp://127.0.0.1/x.zip", "file:///etc/passwd", "http://127.0.0.2:1/x", "data:,x"])
+def test_redirects_to_other_servers_are_refused(record: Record, target: str, tmp_path: Path) -> None:
+    record.redirect = target
+    with pytest.raises(DataError, match="refused"):
+        get(record, tmp_path)
+    assert len([path for path, _ in record.asked if "/files/" in path]) == 1
+
+
+def test_a_subdomain_is_allowed_by_https_alone() -> None:
+    _require_allowed("https://files.zenodo.org/x", "https://zenodo.org")
+    for url in ("http://files.zenodo.org/x", "https://zenodo.org.evil.net/x", "https://zenodo.org:8443/x"):
+        with pytest.raises(DataError, match="refused"):
+            _require_allowed(url, "https://zenodo.org")
+
+
+@pytest.mark.parametrize("call", ["write", "unpack"])
+def test_a_full_disk_loses_nothing(record: Record, call: str, tmp_path: Path, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (found,) = list_archives("dcase2020", ["fan"], server=record.url, retry=PATIENCE)
+    with monkeypatch.context() as patch:
+        if call == "write":
+            record.breaks, record.break_off = 1, 100
+            patch.setattr("asdkit.data.download._unwritable", lambda path, error: DataError("No space left"))
+            real = Path.open
+            patch.setattr(Path, "open", lambda self, *a, **k: full() if ".part" in self.name else real(self, *a, **k))
+        else:
+            patch.setattr("asdkit.data.unpack._extract", full)
+        with pytest.raises(DataError, match="No space left"):
+            fetch(found, tmp_path, retry=PATIENCE)
+    asked = len(record.asked)
+    record.breaks = 0
+    assert fetch(found, tmp_path, retry=PATIENCE) is True
+    assert len(record.asked) == asked + (call == "write")  # the archive was complete, and is not asked for again
+    assert len(find_clips("dcase2020", tmp_path)) == 2
+
+
+@pytest.mark.parametrize("depth", ["fan", "fan/train"])
+def test_a_link_in_place_of_a_folder_is_not_replaced(record: Record, depth: str, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept.wav").write_bytes(WAV)
+    link = tmp_path / "data" / "dev_data" / depth
+    link.parent.mkdir(parents=True)
+    link.symlink_to(elsewhere)
+    with pytest.raises(DataError, match="is a link, which is not replaced"):
+        get(record, tmp_path / "data")
+    assert (elsewhere / "kept.wav").exists()
+    link.unlink()
+    asked = len(record.asked)
+    assert get(record, tmp_path / "data") is True
+    assert not [path for path, _ in record.asked[asked:] if "/files/" in path]
+
+
+def test_a_listing_nested_too_deep_is_refused(record: Record) -> None:
+    record.listing = b'{"files":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+    with pytest.raises(DataError, match="not the listing of a record"):
+        list_archives("dcase2020", ["fan"], server=record.url, retry=PATIENCE)
+
+
 def _link() -> bytes:
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w") as file:
@@ -202,7 +317,19 @@ def _bomb() -> bytes:
     return held.getvalue()
 
 
+def _deflated(name: str = "fan/train/a.wav") -> bytes:
+    """An archive whose compressed data are damaged."""
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr(name, WAV * 50)
+    data = bytearray(held.getvalue())
+    data[60:90] = b"\xff" * 30
+    return bytes(data)
+
+
 HOSTILE = {
+    "zlib": (_deflated(), "not a valid archive"),
+    "long name": (archive(f"fan/train/{'a' * 300}.wav"), "more than 255 bytes"),
     "upwards": (archive("fan/train/a.wav", "fan/../../evil.wav"), "is outside"),
     "absolute": (archive("fan/train/a.wav", "/tmp/evil.wav"), "is outside"),
     "backslash": (archive("fan/train/a.wav", "fan\\..\\..\\evil.wav"), "is outside"),
