@@ -8,13 +8,22 @@ from difflib import get_close_matches
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NEGATIONS = ("ab", "anti", "de", "dis", "il", "im", "in", "ir", "no", "non", "not", "un")
 _FORMULA = ("=", "+", "-", "@")
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return ``'; did you mean "x"?'`` if a name in `known` is similar to `name`, else an empty string."""
-    match = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    similar = [known_name for known_name in known if not _opposite(name, known_name)]
+    match = get_close_matches(name, similar, n=1, cutoff=0.6)
     return f'; did you mean "{match[0]}"?' if match else ""
+
+
+def _opposite(one: str, other: str) -> bool:
+    """Whether one of two names is the other with a negating prefix, such as ``abnormal`` and ``normal``."""
+    short, long = sorted((one.casefold(), other.casefold()), key=len)
+    prefix = long.removesuffix(short) if short and long.endswith(short) else ""
+    return prefix.strip(" _-") in _NEGATIONS
 
 
 def suggestion_or_choices(name: str, known: Iterable[str]) -> str:

@@ -7,13 +7,13 @@ folder ``ground_truth_domain`` the number is the domain.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from asdkit.data.clip import Clip
+from asdkit.data.csv_table import read_rows
 from asdkit.data.layouts.base import LABELS
 from asdkit.data.layouts.dcase import SectionsLayout
 from asdkit.data.score_files import SystemScores
@@ -87,17 +87,16 @@ def read_ground_truth(paths: Sequence[Path]) -> GroundTruth:
         machine = match["machine"] if match else ""
         domains = "domain" in path.parent.name
         try:
-            with path.open(newline="", encoding="utf-8-sig") as file:
-                for number, row in enumerate(csv.reader(file), 1):
-                    fields = [value.strip() for value in row if value.strip()]
-                    if len(fields) == 1 and match is None:
-                        machine = fields[0]
-                    elif fields:
-                        found = _parse_file_row(fields, machine, domains) if match else _parse_list_row(fields, machine)
-                        fault = found if isinstance(found, str) else truth.add(found)
-                        faults += [f"{where}:{number}: {fault}"] if fault else []
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            faults.append(f"{where}: cannot be read: {error}")
+            for number, row in read_rows(path):
+                fields = [value for value in row if value]
+                if len(fields) == 1 and match is None:
+                    machine = fields[0]
+                    continue
+                parsed = _parse_file_row(fields, machine, domains) if match else _parse_list_row(fields, machine)
+                fault = parsed if isinstance(parsed, str) else truth.add(parsed)
+                faults += [f"{where}:{number}: {fault}"] if fault else []
+        except DataError as error:
+            faults.append(error.message)
     if faults:
         raise DataError("\n".join(faults), hint="Ground truth is read from the organisers' CSV files as they are.")
     return truth

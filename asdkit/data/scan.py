@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -85,6 +86,8 @@ def scan_clips(
         )
     scan = FolderScan(folder, given, containers)
     clips = _scan_machines(kind, scan, machines)
+    if scan.linked:
+        scan.faults += _same_files(clips)
     return (_with_truth(clips, truth, scan) if truth is not None else clips), scan
 
 
@@ -130,6 +133,22 @@ def _scan_machines(layout: Layout, scan: FolderScan, wanted: Sequence[str] | Non
         scan.faults += _mislabelled(machine_clips)
         clips += machine_clips
     return clips
+
+
+def _same_files(clips: Sequence[Clip]) -> list[str]:
+    """Return one error per file that is listed twice, under one path or several."""
+    first: dict[str, Clip] = {}
+    faults = []
+    for clip in clips:
+        other = first.setdefault(os.path.realpath(clip.path), clip)
+        if other is not clip:
+            splits = "" if other.split == clip.split else f" ({other.split} and {clip.split})"
+            faults.append(
+                f"{other.name}: listed twice{splits}"
+                if clip.name == other.name
+                else f"{other.name} and {clip.name} are the same file{splits}"
+            )
+    return faults
 
 
 def _order(clip: Clip) -> tuple[bool, str, str]:

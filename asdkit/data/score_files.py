@@ -6,13 +6,13 @@ File names are those of DCASE's baselines (``anomaly_score_<machine>_id_XX.csv``
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asdkit.data.csv_table import read_rows
 from asdkit.data.layouts.base import is_recording
 from asdkit.errors import DataError
 from asdkit.text import printable
@@ -21,6 +21,7 @@ _FILE = re.compile(
     r"(?P<before>.*?)_?(?P<kind>anomaly_score|decision_result)_(?:DCASE[0-9]{4}T[0-9])?(?P<machine>.+?)"
     r"_(?:id|section)_(?P<id>[0-9A-Za-z]+)(?:_(?:source|target))?(?:_test)?_?(?P<after>.*)\.csv"
 )
+_DECIMAL_COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+(?:[eE][-+]?[0-9]+)?")
 
 
 @dataclass
@@ -96,25 +97,23 @@ def _rows(path: Path, faults: list[str]) -> Iterator[tuple[int, str, float]]:
     where = printable(str(path))
     count = 0
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            for line, row in enumerate(csv.reader(file), 1):
-                if not any(value.strip() for value in row):
-                    continue
-                clip = row[0].strip().replace("\\", "/").rpartition("/")[2]
-                value = _number(row[1]) if len(row) == 2 else None
-                if value is None and len(row) == 2 and line == 1 and not is_recording(clip):
-                    continue
-                count += 1
-                if value is None or not clip:
-                    faults.append(
-                        f"{where}:{line}: expected a file name and a number, found {printable(','.join(row))}"
-                    )
-                elif not math.isfinite(value):
-                    faults.append(f"{where}:{line}: {printable(clip)}: the score is {value}")
-                else:
-                    yield line, clip, value
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        faults.append(f"{where}: cannot be read: {error}")
+        for line, row in read_rows(path):
+            clip = row[0].replace("\\", "/").rpartition("/")[2]
+            value = _number(row[1]) if len(row) == 2 else None
+            if value is None and len(row) == 2 and line == 1 and not is_recording(clip):
+                continue
+            count += 1
+            if value is None or not clip:
+                wrong = f"expected a file name and a number, found {printable(','.join(row))}"
+                if len(row) == 2 and _DECIMAL_COMMA.fullmatch(row[1]):
+                    wrong += "; write the number with a decimal point"
+                faults.append(f"{where}:{line}: {wrong}")
+            elif not math.isfinite(value):
+                faults.append(f"{where}:{line}: {printable(clip)}: the score is {value}")
+            else:
+                yield line, clip, value
+    except DataError as error:
+        faults.append(error.message)
     else:
         if not count:
             faults.append(f"{where}: no row in it")

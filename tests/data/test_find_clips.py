@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from asdkit.data import LAYOUTS, Clip, find_clips
 from asdkit.errors import AsdkitWarning, DataError, UsageError
-from asdkit.text import printable
+from asdkit.text import printable, suggestion
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -335,3 +335,23 @@ def test_a_folder_without_strangers_warns_of_nothing(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         find_clips("dcase2020", tmp_path)
+
+
+@pytest.mark.parametrize("word", ["abnormal", "Anomalous", "ANOMALY"])
+def test_words_for_anomaly_are_labels(word: str, tmp_path: Path) -> None:
+    touch(tmp_path, "fan/train/a.wav", f"fan/test/{word}/b.wav", "fan/test/normal/c.wav")
+    assert [clip.label for clip in find_clips("folder", tmp_path)] == [0, 1, 0]
+
+
+@pytest.mark.parametrize(("name", "known"), [("abnormal", "normal"), ("normal", "abnormal"), ("un-known", "known")])
+def test_a_suggestion_never_inverts_the_meaning(name: str, known: str) -> None:
+    assert suggestion(name, [known]) == ""
+
+
+def test_dcase_names_in_capitals_are_read(tmp_path: Path) -> None:
+    touch(
+        tmp_path,
+        "fan/train/section_00_Source_Train_Normal_0000_a_1.wav",
+        "fan/test/section_00_TARGET_test_Anomaly_0000.wav",
+    )
+    assert [(c.domain, c.label) for c in find_clips("dcase2022", tmp_path)] == [("source", 0), ("target", 1)]

@@ -197,14 +197,14 @@ def test_a_table_lists_clips_wherever_they_lie(tmp_path: Path) -> None:
 def test_table_errors_have_line_numbers(tmp_path: Path) -> None:
     table = tmp_path / "clips.csv"
     table.write_text(
-        "path,machine,split,label\na.wav,fan,trian,\nb.wav,fan,test,anomalous\nc.wav,fan\nd.wav,fan,test,\n"
+        "path,machine,split,label\na.wav,fan,trian,\nb.wav,fan,test,anomalie\nc.wav,fan\nd.wav,fan,test,\n"
     )
     with pytest.raises(DataError) as error:
         find_clips("csv", table)
     assert error.value.message.splitlines() == [
         f'{table}:2: split is "trian"; did you mean "train"?',
-        f'{table}:3: label is "anomalous"; did you mean "anomaly"?',
-        f"{table}:4: more or fewer fields than the header",
+        f'{table}:3: label is "anomalie"; did you mean "anomaly"?',
+        f"{table}:4: 2 fields, but the header has 4",
     ]
     table.write_text("path,label\n")
     with pytest.raises(DataError, match="no column machine"):

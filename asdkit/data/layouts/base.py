@@ -15,6 +15,7 @@ from asdkit.text import printable
 
 SPLITS: tuple[Split, ...] = ("train", "test")
 LABELS = {"normal": 0, "anomaly": 1}
+_SYNONYMS = {"abnormal": "anomaly", "anomalous": "anomaly"}  # abnormal: the word of MIMII
 ONLY_ID = "00"  # for recordings whose path has no id
 
 Folders = dict[str, tuple[str, ...]]
@@ -42,6 +43,12 @@ class Layout(ABC):
         """Yield all clips of a machine in one of its folders."""
 
 
+def label_of(word: str) -> int | None:
+    """Return the label of a word such as ``normal``, ``anomaly`` or ``Abnormal``; None if it is not one."""
+    word = word.casefold()
+    return LABELS.get(_SYNONYMS.get(word, word))
+
+
 def is_recording(name: str, endings: tuple[str, ...] = WAV_OR_FLAC) -> bool:
     """Whether a file name has the suffix of a recording; `asdkit.audio.io.suffixes` gives other suffixes."""
     return name.lower().endswith(endings)
@@ -65,6 +72,8 @@ class FolderScan:
         Errors, one line each.
     ignored
         Names of files and folders that are not clips of the layout, without duplicates.
+    linked
+        Whether a symbolic link was seen, so that two paths may lead to one file.
     """
 
     def __init__(self, root: Path, given: Path | None = None, containers: Collection[str] = ()) -> None:
@@ -74,9 +83,11 @@ class FolderScan:
         self.faults: list[str] = []
         self._below = len(os.path.join(root, ""))
         self.ignored: dict[str, None] = {}
+        self.linked = False
 
     def entries(self, folder: str) -> list[os.DirEntry[str]]:
         """List a folder without hidden files. Hidden recordings are noted as ignored; a missing folder is empty."""
+        self.linked = self.linked or os.path.islink(folder)
         try:
             with os.scandir(folder) as listing:
                 listed = list(listing)
@@ -86,6 +97,7 @@ class FolderScan:
             self.faults.append(f"{printable(folder)}: cannot be listed: {error.strerror}")
             return []
         for entry in listed:
+            self.linked = self.linked or entry.is_symlink()
             if entry.name.startswith(".") and self.is_recording(entry.name):
                 self.ignore(entry.path)
         return [entry for entry in listed if not entry.name.startswith(".")]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from asdkit.data.clip import Clip, Split
-from asdkit.data.layouts.base import LABELS, SPLITS, Folders, FolderScan, Layout, is_folder
+from asdkit.data.layouts.base import SPLITS, Folders, FolderScan, Layout, is_folder, label_of
 
 _PART = re.compile(r"(?:dev|eval)(?:_data)?(?:_.*)?")
 
@@ -65,7 +65,7 @@ class Dcase2020Layout(_Dcase):
                     scan.ignore(entry.path)
                     continue
                 word, machine_id = match.groups()
-                label = LABELS[word.lower()] if word else (0 if split == "train" else None)
+                label = label_of(word) if word else (0 if split == "train" else None)
                 yield scan.clip(entry.path, machine, split, label, machine_id)
 
 
@@ -105,17 +105,18 @@ class SectionsLayout(_Dcase):
         for split, domain, split_folder in self._split_folders(folder):
             for entry in scan.entries(split_folder):
                 match = self.NAME.fullmatch(entry.name)
-                if match is None or (match["split"] or split) != split or (domain and match["domain"] != domain):
+                named = {key: (match[key] or "").lower() for key in ("split", "domain", "label")} if match else {}
+                if match is None or (named["split"] or split) != split or (domain and named["domain"] != domain):
                     scan.ignore(entry.path)
                     continue
-                label = LABELS[match["label"]] if match["label"] else (0 if split == "train" else None)
+                label = label_of(named["label"]) if named["label"] else (0 if split == "train" else None)
                 yield scan.clip(
                     entry.path,
                     machine,
                     split,
                     label,
                     match["id"],
-                    domain=match["domain"],
+                    domain=named["domain"] or None,
                     attributes=attributes_of(match["attributes"] or ""),
                 )
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from asdkit.data.clip import Clip, Split
-from asdkit.data.layouts.base import LABELS, ONLY_ID, SPLITS, Folders, FolderScan, Layout, is_folder
+from asdkit.data.layouts.base import LABELS, ONLY_ID, SPLITS, Folders, FolderScan, Layout, is_folder, label_of
 from asdkit.text import printable, suggestion_or_choices
 
 
@@ -47,7 +47,7 @@ class FolderLayout(Layout):
         unknown_ids = set()
         for clip in self._collect(scan, (machine, "test"), os.path.join(folder, "test"), label=None):
             if clip.label is None and known and clip.id not in known | {ONLY_ID}:
-                unknown_ids.add(clip.id)  # perhaps "abnormal": a label must not be taken for an id
+                unknown_ids.add(clip.id)  # perhaps a misspelt label, which must not be taken for an id
             yield clip
         for name in sorted(unknown_ids):
             choices = suggestion_or_choices(name, [*LABELS, *known])
@@ -70,8 +70,8 @@ class FolderLayout(Layout):
                 yield scan.clip(entry.path, *machine_split, label, machine_id or ONLY_ID)
             elif machine_id is not None or not is_folder(entry):
                 scan.ignore(entry.path)
-            elif not labelled and entry.name in LABELS:
-                yield from self._collect(scan, machine_split, entry.path, label=LABELS[entry.name], labelled=True)
+            elif not labelled and label_of(entry.name) is not None:
+                yield from self._collect(scan, machine_split, entry.path, label=label_of(entry.name), labelled=True)
             else:
                 yield from self._collect(scan, machine_split, entry.path, label=label, machine_id=entry.name)
 

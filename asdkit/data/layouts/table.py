@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from asdkit.data.clip import Clip
-from asdkit.data.layouts.base import LABELS, ONLY_ID, SPLITS, Folders, FolderScan, Layout
+from asdkit.data.csv_table import read_rows
+from asdkit.data.layouts.base import LABELS, ONLY_ID, SPLITS, Folders, FolderScan, Layout, label_of
+from asdkit.errors import DataError
 from asdkit.text import printable, suggestion_or_choices
 
 NEEDED = ("path", "machine", "split")
@@ -34,12 +36,13 @@ class TableLayout(Layout):
 
     def clips(self, scan: FolderScan, machine: str, folder: str) -> Iterator[Clip]:
         """Yield one clip per row. Missing files are reported later, by the audio check."""
+        scan.linked = True  # a table may name a file by several paths
         for row in self._rows(scan):
             if row["machine"] == machine:
                 path = row["path"]
-                label = LABELS.get(row.get("label", ""), 0 if row["split"] == "train" else None)
+                label = label_of(row["label"]) if row.get("label") else (0 if row["split"] == "train" else None)
                 yield scan.clip(
-                    path if os.path.isabs(path) else os.path.join(str(scan.root), path),
+                    os.path.normpath(os.path.join(str(scan.root), path)),
                     machine,
                     SPLITS[SPLITS.index(row["split"])],
                     label,
@@ -53,29 +56,54 @@ class TableLayout(Layout):
         faults: list[str] = []
         rows: list[dict[str, str]] = []
         where = printable(str(scan.given))
+        header: list[str] = []
         try:
-            with open(scan.given, newline="", encoding="utf-8-sig") as file:
-                reader = csv.DictReader(file, strict=True)
-                header = reader.fieldnames or []
-                faults += [f"{where}:1: no column {name}" for name in NEEDED if name not in header]
-                for row in () if faults else reader:
-                    problem = _problem(row)
-                    if problem:
-                        faults.append(f"{where}:{reader.line_num}: {problem}")
-                    else:
-                        rows.append(row)
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            faults.append(f"{where}: cannot be read: {error}")
+            for line, fields in read_rows(scan.given):
+                if not header:
+                    header = _header(fields)
+                    faults += [f"{where}:{line}: {problem}" for problem in _header_problems(header)]
+                    if faults:
+                        break  # without its columns no row can be read
+                else:
+                    row, problem = _row(header, fields)
+                    faults += [f"{where}:{line}: {problem}"] if problem else []
+                    rows += [] if problem else [row]
+        except DataError as error:
+            faults.append(str(error).replace("\n", "; "))
+        if not header and not faults:
+            faults.append(f"{where}: is empty")
         scan.faults += [fault for fault in faults if fault not in scan.faults]
         return rows
 
 
-def _problem(row: dict[str, str]) -> str:
-    """Return what is wrong with a row, or an empty text."""
-    if None in row or None in row.values():
-        return "more or fewer fields than the header"
-    for column, allowed in (("split", SPLITS), ("label", ("", *LABELS)), ("domain", ("", *DOMAINS))):
-        value = row.get(column, "")
+def _header(fields: Sequence[str]) -> list[str]:
+    """Return the names of the columns; the known ones in lower case, without empty columns at the end."""
+    names = [name.lower() if name.lower() in KNOWN else name for name in fields]
+    while names and not names[-1]:
+        names.pop()
+    return names
+
+
+def _header_problems(header: Sequence[str]) -> list[str]:
+    missing = [f"no column {name}{_found(header)}" for name in NEEDED if name not in header]
+    twice = [f"two columns {printable(name)}" for name, count in Counter(header).items() if count > 1]
+    return missing + twice
+
+
+def _found(header: Sequence[str]) -> str:
+    return f" among {', '.join(printable(name) for name in header)[:80]}"
+
+
+def _row(header: Sequence[str], fields: Sequence[str]) -> tuple[dict[str, str], str]:
+    """Return the fields by column, and what is wrong with them or an empty text."""
+    if len(fields) < len(header) or any(fields[len(header) :]):
+        return {}, f"{len(fields)} fields, but the header has {len(header)}"
+    row = dict(zip(header, fields, strict=False))
+    for column, allowed in (("split", SPLITS), ("domain", ("", *DOMAINS))):
+        value = row[column] = row.get(column, "").lower()
         if value not in allowed:
-            return f'{column} is "{printable(value)}"{suggestion_or_choices(value, [a for a in allowed if a])}'
-    return next((f"{column} is empty" for column in ("path", "machine") if not row[column]), "")
+            return {}, f'{column} is "{printable(value)}"{suggestion_or_choices(value, [a for a in allowed if a])}'
+    label = row.get("label", "")
+    if label and label_of(label) is None:
+        return {}, f'label is "{printable(label)}"{suggestion_or_choices(label, LABELS)}'
+    return row, next((f"{column} is empty" for column in ("path", "machine") if not row[column]), "")
