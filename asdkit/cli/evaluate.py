@@ -11,7 +11,7 @@ import typer
 
 from asdkit.cli.console import DASH, note, print_table
 from asdkit.cli.options import GroundTruthOption, LayoutOption
-from asdkit.errors import DataError
+from asdkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from asdkit.data.labels import TruthRow
@@ -101,14 +101,30 @@ def _read_truth(
     else:
         truths = [labels.truth_of_names(system) for system in systems]
         note("labels are from the clips' own names, so clips without a score go unnoticed")
-    return rule_for(layout or _edition([row for rows in truths for row in rows])), truths
+    return rule_for(layout or _edition(systems, [row for rows in truths for row in rows])), truths
 
 
-def _edition(rows: Sequence[TruthRow]) -> str:
-    """Return the edition whose rule fits the names: with domains 2022, unless the names are those of 2021."""
-    if any(row.name.startswith("section_") and "_source_test_" in row.name and row.id > "02" for row in rows):
+def _edition(systems: Sequence[SystemScores], rows: Sequence[TruthRow]) -> str:
+    """Return the edition whose rule fits the names of clips and of score files.
+
+    Raises
+    ------
+    UsageError
+        If they fit editions with different rules.
+    """
+    if not any(row.domain for row in rows):
+        return "dcase2020"
+    forms = {form for system in systems for form in system.forms}
+    # 2021 alone has labelled clips of both domains in sections 03 to 05, and one score file per domain.
+    of_2021 = any("_source_test_" in row.name and row.id > "02" for row in rows)
+    if forms == {"domain"} or (of_2021 and "test" not in forms):
         return "dcase2021"
-    return "dcase2022" if any(row.domain for row in rows) else "dcase2020"
+    if forms == {"test"}:
+        return "dcase2022"
+    raise UsageError(
+        "the names fit dcase2021 and dcase2022 to dcase2026, whose scores are computed by different rules",
+        hint="Say which with --layout dcase2021 or --layout dcase2022.",
+    )
 
 
 def _evaluate(system: SystemScores, truth: Sequence[TruthRow], rule: ScoringRule) -> _Evaluation:

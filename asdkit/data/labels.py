@@ -8,7 +8,7 @@ folder ``ground_truth_domain`` the number is the domain.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from asdkit.data.layouts.base import LABELS
 from asdkit.data.layouts.dcase import SectionsLayout
 from asdkit.data.score_files import SystemScores
 from asdkit.errors import DataError
-from asdkit.text import printable
+from asdkit.text import plural, printable
 
 _FILE = re.compile(r"ground_truth_(?P<machine>.+?)_section_[0-9]{2}(?:_.*)?\.csv", re.IGNORECASE)
 _LABELLED_2020 = re.compile(r"(normal|anomaly)_id_.*")
@@ -143,7 +143,6 @@ def _parse_list_row(fields: list[str], machine: str) -> Truth | str:
 
 
 _NAME_2020 = re.compile(r"(?:(?P<label>normal|anomaly)_)?id_(?P<id>[0-9A-Za-z]+)_[0-9]+\.[A-Za-z0-9]+")
-_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -183,18 +182,20 @@ def truth_of_names(system: SystemScores) -> list[TruthRow]:
     DataError
         Names clips without a label in their name, or with another id than the file that scores them.
     """
-    rows, faults = [], []
+    rows = []
+    faults: dict[str, list[str]] = {}
     for (machine, name), id_ in system.ids.items():
+        clip = f"{machine}/{printable(name)}"
         match = _NAME_2020.fullmatch(name) or SectionsLayout.NAME.fullmatch(name)
         if match is None or match["label"] is None:
-            faults.append(f"{machine}/{printable(name)}: its name has no label")
+            faults.setdefault("its name has no label", []).append(clip)
             continue
         if match["id"] != id_:
-            faults.append(f"{machine}/{printable(name)}: its name says id {match['id']}, the file that scores it {id_}")
-        domain = match.groupdict().get("domain")
-        rows.append(TruthRow(name, machine, id_, LABELS[match["label"]], domain))
+            faults.setdefault(f"its name says id {match['id']}, the file that scores it {id_}", []).append(clip)
+        domain = (match.groupdict().get("domain") or "").lower() or None
+        rows.append(TruthRow(name, machine, id_, LABELS[match["label"].lower()], domain))
     if faults:
-        raise DataError(_first_lines(faults), hint="Give the labels with --data or --ground-truth.")
+        raise DataError(_folded(faults), hint="Give the labels with --data or --ground-truth.")
     return rows
 
 
@@ -215,24 +216,26 @@ def join(system: SystemScores, truth: Sequence[TruthRow]) -> tuple[list[TruthRow
     by_key = {(row.machine, short_name(row.name)): row for row in truth}
     scored = {(machine, short_name(name)): name for machine, name in system.scores}
     scored_ids = {(key[0], by_key[key].id) for key in scored if key in by_key}
-    faults = [
-        f"{row.machine}/{row.name}: no score of {system.name}"
-        for key, row in by_key.items()
-        if (row.machine, row.id) in scored_ids and key not in scored
-    ]
-    faults += [
-        f"{machine}/{printable(name)}: scored by {system.name}, but no such test clip is known"
-        for (machine, short), name in scored.items()
-        if (machine, short) not in by_key
-    ]
+    faults = {
+        f"no score of {system.name}": [
+            f"{row.machine}/{row.name}"
+            for key, row in by_key.items()
+            if (row.machine, row.id) in scored_ids and key not in scored
+        ],
+        f"scored by {system.name}, but no such test clip is known": [
+            f"{machine}/{printable(name)}"
+            for (machine, short), name in scored.items()
+            if (machine, short) not in by_key
+        ],
+    }
     if system.decisions:
-        unpaired = set(system.decisions) ^ set(system.scores)
-        faults += [
-            f"{m}/{printable(n)}: {'a decision but no score' if (m, n) in system.decisions else 'no decision'}"
-            for m, n in sorted(unpaired)
-        ]
-    if faults:
-        raise DataError(_first_lines(faults), hint="Scores and clips must match one to one, by name.")
+        for problem, has, lacks in (
+            ("a decision but no score", system.decisions, system.scores),
+            ("no decision", system.scores, system.decisions),
+        ):
+            faults[problem] = [f"{machine}/{printable(name)}" for machine, name in sorted(has.keys() - lacks.keys())]
+    if any(faults.values()):
+        raise DataError(_folded(faults), hint="Scores and clips must match one to one, by name.")
     rows = [
         TruthRow(scored[key], row.machine, row.id, row.label, row.domain)
         for key, row in by_key.items()
@@ -247,6 +250,12 @@ def _id_of(name: str) -> str | None:
     return match["id"] if match else None
 
 
-def _first_lines(faults: Sequence[str]) -> str:
-    more = [f"... and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
-    return "\n".join([*faults[:_SHOWN], *more])
+def _folded(faults: Mapping[str, Sequence[str]]) -> str:
+    """Write one line per problem, however many clips have it."""
+    return "\n".join(
+        f"{clips[0]}{_and_others(len(clips) - 1)}: {problem}" for problem, clips in faults.items() if clips
+    )
+
+
+def _and_others(count: int) -> str:
+    return f" and {plural(count, 'other clip')}" if count else ""

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from asdkit.data.csv_table import read_rows
 from asdkit.data.layouts.base import is_recording
@@ -19,9 +20,11 @@ from asdkit.text import printable
 
 _FILE = re.compile(
     r"(?P<before>.*?)_?(?P<kind>anomaly_score|decision_result)_(?:DCASE[0-9]{4}T[0-9])?(?P<machine>.+?)"
-    r"_(?:id|section)_(?P<id>[0-9A-Za-z]+)(?:_(?:source|target))?(?:_test)?_?(?P<after>.*)\.csv"
+    r"_(?:id|section)_(?P<id>[0-9A-Za-z]+)(?P<domain>_(?:source|target))?(?P<test>_test)?_?(?P<after>.*)\.csv"
 )
 _DECIMAL_COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+(?:[eE][-+]?[0-9]+)?")
+
+FileForm = Literal["domain", "test", ""]
 
 
 @dataclass
@@ -34,12 +37,15 @@ class SystemScores:
         By machine and file name; decisions are 0 or 1 and may be missing.
     ids
         By machine and file name: the id (section) of the file that was read.
+    forms
+        How its files are named: ``"domain"`` is one file per domain (2021), ``"test"`` one per section (2022 on).
     """
 
     name: str
     scores: dict[tuple[str, str], float] = field(default_factory=dict)
     decisions: dict[tuple[str, str], float] = field(default_factory=dict)
     ids: dict[tuple[str, str], str] = field(default_factory=dict)
+    forms: set[FileForm] = field(default_factory=set)
 
 
 def read_scores(paths: Sequence[Path]) -> list[SystemScores]:
@@ -64,6 +70,7 @@ def read_scores(paths: Sequence[Path]) -> list[SystemScores]:
         around = " ".join(part for part in (match["before"].strip("_"), match["after"].strip("_")) if part)
         name = around or path.absolute().parent.name
         system = systems.setdefault(name, SystemScores(name))
+        system.forms.add("domain" if match["domain"] else "test" if match["test"] else "")
         target = system.scores if match["kind"] == "anomaly_score" else system.decisions
         for line, clip, value in _rows(path, faults):
             key = match["machine"], clip

@@ -76,7 +76,8 @@ def test_a_first_row_that_names_a_recording_is_no_header(value, tmp_path) -> Non
 
 def test_a_clip_whose_name_says_another_id_than_its_file_is_an_error(tmp_path) -> None:
     (system,) = read_scores([write(tmp_path / "s" / "anomaly_score_fan_id_02.csv", SCORES)])
-    with pytest.raises(DataError, match=f"fan/{NORMAL[0]}: its name says id 00, the file that scores it 02"):
+    clips = f"fan/{NORMAL[0]} and 17 other clips"
+    with pytest.raises(DataError, match=f"{clips}: its name says id 00, the file that scores it 02"):
         truth_of_names(system)
 
 
@@ -221,3 +222,56 @@ def test_a_mean_over_fewer_ids_or_machines_says_of_how_many(tmp_path, asdkit) ->
     shown = asdkit("evaluate", "s").stdout
     ends = {line.split()[0]: line.split()[-2:] for line in shown.splitlines() if " mean " in line}
     assert ends == {"fan": ["of", "1/2"], "pump": ["of", "0/1"], "all": ["of", "1/2"]}
+
+
+def _domain_scores(folder: Path, name: str) -> Path:
+    """Scores of both domains of one section, in one file or one per domain (`name` has the domain)."""
+    rng = np.random.default_rng(0)
+    for domain in ("source", "target"):
+        rows = [
+            f"section_00_{domain}_test_{label}_{i:04}.wav,{rng.normal(label == 'anomaly')}"
+            for label in ("normal", "anomaly")
+            for i in range(20)
+        ]
+        path = folder / name.format(domain)
+        folder.mkdir(exist_ok=True)
+        with path.open("a") as file:
+            file.write("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("anomaly_score_fan_section_00_{}_test.csv", "dcase2021"),
+        ("anomaly_score_fan_section_00_test.csv", "dcase2022"),
+    ],
+)
+def test_the_form_of_score_files_tells_the_edition(asdkit, name, rule, tmp_path):
+    ran = asdkit("evaluate", _domain_scores(tmp_path / "s", name))
+    assert ran.returncode == 0, ran.stderr
+    assert f"by the rule of {rule}" in ran.stdout
+    stated = asdkit("evaluate", tmp_path / "s", "--layout", rule)
+    assert stated.stdout == ran.stdout
+
+
+def test_names_that_fit_two_editions_are_asked_about(asdkit, tmp_path):
+    folder = _domain_scores(tmp_path / "s", "anomaly_score_fan_section_00.csv")
+    ran = asdkit("evaluate", folder)
+    assert ran.returncode == 2
+    assert "--layout dcase2021 or --layout dcase2022" in ran.stderr
+    assert asdkit("evaluate", folder, "--layout", "dcase2021").returncode == 0
+
+
+def test_many_clips_that_do_not_match_are_one_line(asdkit, tmp_path):
+    folder = _domain_scores(tmp_path / "s", "anomaly_score_fan_section_00_test.csv")
+    data = tmp_path / "data" / "fan" / "test"
+    data.mkdir(parents=True)
+    for i in range(300):
+        (data / f"section_00_source_test_normal_1{i:03}.wav").touch()
+    (data.parent / "train").mkdir()
+    (data.parent / "train" / "section_00_source_train_normal_0000.wav").touch()
+    ran = asdkit("evaluate", folder, "--data", tmp_path / "data", "--layout", "dcase2022")
+    assert ran.returncode == 3
+    assert "and 79 other clips: scored by s, but no such test clip is known" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 2
