@@ -41,6 +41,13 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Run all conformance checks on all broken plugins: only the check that each was made for may catch it; minutes."""
+    install(session, "test")
+    session.run("python", "-m", "pytest", "tests/mutants/all_checks.py", *session.posargs)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Train and evaluate on a synthetic machine room: one or two minutes, ending with a results table."""
     install(session)

@@ -32,9 +32,6 @@ def suggestion_or_choices(name: str, known: Iterable[str]) -> str:
     return suggestion(name, choices) or (f"; expected one of: {', '.join(choices)}" if choices else "")
 
 
-nearest = suggestion_or_choices
-
-
 def plural(n: int, one: str, many: str = "") -> str:
     """Return ``"1 clip"`` or ``"2 clips"``; `many` is the plural of `one` where it is not formed with an s."""
     return f"{n} {one if n == 1 else many or f'{one}s'}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from asdkit import api, hookspecs
 from asdkit.cli.plugins import HEADER, option_rows
 from asdkit.plugins import KINDS, Kind, Registry, discover
-from asdkit.testing.contract import checks_of
+from asdkit.testing.checks import checks_of
 
 FOLDER = Path(__file__).parent / "plugins"
 CONTRACTS: dict[Kind, tuple[type, ...]] = {

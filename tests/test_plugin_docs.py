@@ -11,7 +11,7 @@ import pytest
 
 from asdkit.plugins import KINDS, discover
 from asdkit.spec import load_spec
-from asdkit.testing.contract import checks_of
+from asdkit.testing.checks import checks_of
 from tests import tutorial
 from tests.helpers.packages import install
 

@@ -30,7 +30,7 @@ def open_standard_streams() -> None:
 
 def stdout_closed() -> bool:
     """Whether the reader of standard output has closed the pipe."""
-    return bool(getattr(sys.stdout, "left", False))
+    return bool(getattr(sys.stdout, "pipe_closed", False))
 
 
 class PipeSafeStream:
@@ -40,13 +40,13 @@ class PipeSafeStream:
 
     Attributes
     ----------
-    left
+    pipe_closed
         Whether the reader has closed the pipe. Commands that run until stopped end then.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self.left = False
+        self.pipe_closed = False
 
     def write(self, text: str) -> int:
         """Write, or discard if the pipe is closed."""
@@ -64,7 +64,7 @@ class PipeSafeStream:
             self._discard()
 
     def _discard(self) -> None:
-        self.left = True
+        self.pipe_closed = True
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, self._stream.fileno())
         os.close(devnull)

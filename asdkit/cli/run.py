@@ -13,7 +13,6 @@ from asdkit.errors import ExitCode
 from asdkit.text import error_line
 
 if TYPE_CHECKING:
-    from asdkit.metrics import Mean
     from asdkit.report.run_data import Run
     from asdkit.run import Plan, Results
 
@@ -100,6 +99,7 @@ def _write_report(folder: Path) -> str:
 def _print_results(results: Results) -> None:
     """Print a row for each member and system, a column for each machine, and the mean over machines."""
     from asdkit.metrics import partial_means
+    from asdkit.metrics.rules import auc_and_pauc
 
     machines = sorted(results.scores)
     partial = {(m.name, m.kind): f" of {m.of}/{most}" for m, most in partial_means(results.means)}
@@ -107,16 +107,10 @@ def _print_results(results: Results) -> None:
     rows = []
     for kind, names in (("member", results.members), ("system", results.systems)):
         for name in names:
-            cells = [_auc_and_pauc(means.get((name, kind, machine))) for machine in (*machines, None)]
+            cells = [auc_and_pauc(means.get((name, kind, machine)), DASH) for machine in (*machines, None)]
             cells[-1] += partial.get((name, kind), "")
             rows.append([name, kind, *cells])
     print_table(["", "", *machines, "mean"], rows, title="AUC (pAUC), %, measured")
-
-
-def _auc_and_pauc(mean: Mean | None) -> str:
-    if mean is None or mean.auc is None or mean.pauc is None:
-        return DASH
-    return f"{100 * mean.auc:.2f} ({100 * mean.pauc:.2f})"
 
 
 def _print_unlabelled(folder: Path) -> None:

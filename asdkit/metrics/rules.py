@@ -200,6 +200,13 @@ def partial_means(averages: Iterable[Mean]) -> list[tuple[Mean, int]]:
     return [(mean, most) for mean in overall if 0 < mean.of < most]
 
 
+def auc_and_pauc(row: IdResult | Mean | None, missing: str) -> str:
+    """Return ``AUC (pAUC)`` in per cent as a cell of a results table; `missing` without figures."""
+    if row is None or row.auc is None or row.pauc is None:
+        return missing
+    return f"{100 * row.auc:.2f} ({100 * row.pauc:.2f})"
+
+
 def rank(results: Sequence[Mean]) -> dict[str, float]:
     """Rank systems as the challenge of 2020 did: by their mean place, best (lowest) first.
 

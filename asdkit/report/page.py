@@ -13,6 +13,7 @@ from typing import Any
 from asdkit.bundle.calibration import percent
 from asdkit.files import write_atomic
 from asdkit.metrics import IdResult, Mean
+from asdkit.metrics.rules import auc_and_pauc
 from asdkit.report.cautions import cautions, list_ids, thresholds
 from asdkit.report.clip_sections import ClipSection, clip_sections
 from asdkit.report.plots import MAX_CURVES, Drawing, Plot, draw_plot, plan_plots, write_plots
@@ -154,10 +155,11 @@ def _machine(run: Run, machine: str, sections: Sequence[ClipSection], inline: Ma
 def _scores(run: Run, machine: str, name: str, inline: Mapping[Plot, Any]) -> dict[str, Any]:
     """Return what the template shows of one name's scores: histograms, thresholds, and ranked clips."""
     table = run.tables[machine]
+    mean = next((m for m in run.means if (m.machine, m.name) == (machine, name)), None)
     return {
         "name": name,
         "composition": _composition(run.systems.get(name)),
-        "figures": figures(next((m for m in run.means if (m.machine, m.name) == (machine, name)), None)),
+        "figures": auc_and_pauc(mean, DASH),
         "panels": [
             {"title": f"id {i}", "svg": inline[Plot(machine, i, name)]}
             for i in run.ids(machine)
@@ -203,13 +205,6 @@ def _p_value(p_value: float | None, supported: float | None) -> str:
 def _frequency(frequency: float) -> str:
     """Return a frequency [Hz] with its unit."""
     return f"{frequency / 1000:.2g} kHz" if frequency >= 1000 else f"{float(f'{frequency:.2g}'):g} Hz"
-
-
-def figures(row: IdResult | Mean | None) -> str:
-    """Return ``AUC (pAUC)`` in per cent."""
-    if row is None or row.auc is None or row.pauc is None:
-        return DASH
-    return f"{100 * row.auc:.2f} ({100 * row.pauc:.2f})"
 
 
 def _overview_table(run: Run) -> dict[str, Any]:
@@ -264,7 +259,7 @@ def _rows(run: Run, columns: Sequence[Any], cells: Mapping[tuple[str, Any], IdRe
             "small": _composition(run.systems.get(name)) or "member",
             "cells": [
                 {
-                    "text": figures(cells.get((name, c))),
+                    "text": auc_and_pauc(cells.get((name, c)), DASH),
                     "best": best[c] is not None and getattr(cells.get((name, c)), "auc", None) == best[c],
                 }
                 for c in columns

@@ -1,4 +1,4 @@
-"""Conformance checks for plugins: for the built-in ones and for third parties' alike."""
+"""Conformance checks for plugins, the built-in ones and third-party ones alike."""
 
 from asdkit.testing.conformance import CheckResult, check_plugin, parametrize_with_checks
 

@@ -1,4 +1,4 @@
-"""A plugin in a new process: what registering it imports, its state there, and its use where no GPU is to be seen."""
+"""Use a plugin in a new process without CUDA: what registering imports, its state there, and its use there."""
 
 from __future__ import annotations
 
@@ -9,77 +9,52 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from asdkit.context import State, StateValue
 from asdkit.interfaces import Entry
 from asdkit.plugins import HEAVY, KINDS, call_hook, manager_of
+from asdkit.testing.subject import CountingContext, Subject, SubprocessResult, error_text
+from asdkit.testing.subjects import SUBJECTS, DetectorSubject, FuserSubject
 
-if TYPE_CHECKING:
-    from asdkit.context import State
-    from asdkit.testing.subject import Arrays, Subject
-
-
-_COMMAND = "from asdkit.testing.child_process import answer; answer()"
-_PATIENCE_S = 600
+_COMMAND = "from asdkit.testing.child_process import run_request; run_request()"
+_TIMEOUT = 600  # seconds
 
 
-@dataclass
-class SubprocessResult:
-    """What a new process found.
-
-    Attributes
-    ----------
-    heavy
-        What importing a module and calling its hooks imported, with the seconds it took.
-    made
-        What the plugin made there of the state that it was given.
-    state
-        Its own state there.
-    errors
-        Of each step that failed, what was raised.
-    """
-
-    heavy: list[str]
-    seconds: float
-    made: Arrays
-    state: State
-    errors: dict[str, str]
-
-
-def register_elsewhere(module: str) -> SubprocessResult:
+def register_in_subprocess(module: str) -> SubprocessResult:
     """Import a module in a new process and call its hooks."""
-    return _ask({"module": module})
+    return _run({"module": module})
 
 
-def use_elsewhere(subject: Subject, state: State | None) -> SubprocessResult:
-    """Register a plugin in a new process without CUDA, use it with the state, where there is one, and without."""
+def use_in_subprocess(subject: Subject, state: State | None) -> SubprocessResult:
+    """Register a plugin in a new process, load `state` and use it, if there is one, and use it without."""
     request = {
         "module": subject.module,
         "kind": subject.kind,
         "name": subject.entry.name,
-        "config": f"{subject.entry.config.__module__}:{subject.entry.config.__qualname__}",
-        "target": _target(subject.entry),
+        "config": _reference(subject.entry.config),
+        "target": _reference(subject.entry.target),
         "defaults": dict(subject.entry.defaults),
         "options": {**subject.options, **json.loads(subject.config.model_dump_json(exclude_unset=True))},
     }
-    return _ask(request, state)
+    return _run(request, state)
 
 
 def importable(entry: Entry) -> bool:
-    """Whether another process can import the plugin: it is neither a notebook's nor a function's."""
-    named = (_target(entry), f"{entry.config.__module__}:{entry.config.__qualname__}")
-    return not any(reference.startswith("__main__:") or "<locals>" in reference for reference in named)
+    """Whether another process can import the plugin: it is defined at the top of a module other than ``__main__``."""
+    references = (_reference(entry.target), _reference(entry.config))
+    return not any(reference.startswith("__main__:") or "<locals>" in reference for reference in references)
 
 
-def _target(entry: Entry) -> str:
-    if isinstance(entry.target, str):
-        return entry.target
-    return f"{entry.target.__module__}:{getattr(entry.target, '__qualname__', '<locals>')}"
+def _reference(target: Any) -> str:
+    """Return ``"module:Class"``."""
+    return target if isinstance(target, str) else f"{target.__module__}:{getattr(target, '__qualname__', '<locals>')}"
 
 
-def _ask(request: dict[str, Any], state: State | None = None) -> SubprocessResult:
+def _run(request: dict[str, Any], state: State | None = None) -> SubprocessResult:
+    """Run a request in a new process, by files in a temporary folder."""
     from asdkit.run.state import read_state, write_state
 
     with tempfile.TemporaryDirectory() as name:
@@ -87,32 +62,38 @@ def _ask(request: dict[str, Any], state: State | None = None) -> SubprocessResul
         if state is not None:
             write_state(folder / "state", state)
         (folder / "request").write_text(json.dumps({**request, "path": sys.path}))
-        ran = subprocess.run(  # noqa: S603 (this Python, and a command of our own)
+        process = subprocess.run(  # noqa: S603 (this Python and our own command)
             [sys.executable, "-c", _COMMAND, name],
             env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
             capture_output=True,
             text=True,
-            timeout=_PATIENCE_S,
+            timeout=_TIMEOUT,
             check=False,
         )
-        if ran.returncode:
-            last = ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"]
-            return SubprocessResult([], 0.0, {}, {}, {"process": last[-1]})
-        found = json.loads((folder / "answer").read_text())
-        made = read_state(folder / "made") if (folder / "made").exists() else {}
-        after = read_state(folder / "after") if (folder / "after").exists() else {}
-    return SubprocessResult(found["heavy"], found["seconds"], made, after, found["errors"])  # type: ignore[arg-type]
+        if process.returncode:
+            lines = process.stderr.strip().splitlines() or [f"exit code {process.returncode}"]
+            return SubprocessResult([], 0.0, {}, {}, {"process": lines[-1]})
+        answer = json.loads((folder / "answer").read_text())
+        outputs = read_state(folder / "outputs") if (folder / "outputs").exists() else {}
+        state_after = read_state(folder / "state_after") if (folder / "state_after").exists() else {}
+    return SubprocessResult(answer["heavy"], answer["seconds"], outputs, state_after, answer["errors"])
 
 
-def answer() -> None:
-    """Do in this process what another asked for; the files are in the folder that the command names."""
+def run_request() -> None:
+    """Run the request in the folder that the command line names, and write the answer there: the new process."""
     folder = Path(sys.argv[1])
     request = json.loads((folder / "request").read_text())
     sys.path[:] = request["path"]
     errors: dict[str, str] = {}
-    heavy, seconds = _register(request["module"], errors)  # first, while nothing else is imported
+    heavy, seconds = _register(request["module"], errors)  # first, while no heavy library is imported
     if "kind" in request:
-        _use(request, folder, errors)
+        subject = _subject(request)
+        if (folder / "state").exists():
+            _load_and_use(subject, folder, errors)
+        try:
+            subject.use(subject.make(), CountingContext())
+        except Exception as error:
+            errors["use"] = error_text(error)
     (folder / "answer").write_text(json.dumps({"heavy": heavy, "seconds": seconds, "errors": errors}))
 
 
@@ -127,31 +108,28 @@ def _register(module: str, errors: dict[str, str]) -> tuple[list[str], float]:
     return [name for name in HEAVY if name in sys.modules], time.perf_counter() - begin
 
 
-def _use(request: dict[str, Any], folder: Path, errors: dict[str, str]) -> None:
-    from asdkit.run.state import read_state, write_state
-    from asdkit.testing.subject import CountingContext, told
-    from asdkit.testing.subjects import SUBJECTS, DetectorSubject, FuserSubject
-
-    module, _, name = request["config"].partition(":")
+def _subject(request: Mapping[str, Any]) -> Subject:
+    module, _, qualified_name = request["config"].partition(":")
     config = importlib.import_module(module)
-    for part in name.split("."):
+    for part in qualified_name.split("."):
         config = getattr(config, part)
     entry = Entry(request["name"], config, request["target"], defaults=request["defaults"])  # type: ignore[arg-type]
-    subject = SUBJECTS[request["kind"]](entry, request["options"])
-    if (folder / "state").exists():
-        try:
-            instance = subject.make()
-            instance.load(read_state(folder / "state"))
-            made: dict[str, Any] = {}
-            if isinstance(subject, DetectorSubject):
-                made = {"scores": subject.score(instance, subject.test())}
-            elif isinstance(subject, FuserSubject):
-                made = {"fused": instance.fuse(*subject.scores(6, 12, faulty=6))}
-            write_state(folder / "made", made)
-            write_state(folder / "after", instance.state())
-        except Exception as error:
-            errors["load"] = told(error)
+    return SUBJECTS[request["kind"]](entry, request["options"])
+
+
+def _load_and_use(subject: Subject, folder: Path, errors: dict[str, str]) -> None:
+    """Load the state, write what the plugin returns with it, and its state after that."""
+    from asdkit.run.state import read_state, write_state
+
     try:
-        subject.use(subject.make(), CountingContext())
+        instance = subject.make()
+        instance.load(read_state(folder / "state"))
+        outputs: dict[str, StateValue] = {}
+        if isinstance(subject, DetectorSubject):
+            outputs = {"scores": subject.score(instance, subject.test_clips())}
+        elif isinstance(subject, FuserSubject):
+            outputs = {"fused": instance.fuse(*subject.scores(6, 12, faulty=6))}
+        write_state(folder / "outputs", outputs)
+        write_state(folder / "state_after", instance.state())
     except Exception as error:
-        errors["use"] = told(error)
+        errors["load"] = error_text(error)

@@ -1,13 +1,10 @@
-"""What a check is, and the list of all checks.
-
-Running the checks on a plugin.
-"""
+"""Run the checks on a plugin, as a function or as cases of pytest."""
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,36 +15,34 @@ from asdkit.config import AugmenterConfig, DetectorConfig
 from asdkit.errors import UsageError
 from asdkit.interfaces import Entry
 from asdkit.plugins import Kind, discover
-from asdkit.testing.contract import Check, Failed, Inapplicable, checks_of
-from asdkit.testing.subject import Subject, told
+from asdkit.testing.checks import checks_of
+from asdkit.testing.contract import Check, Failed, Inapplicable
+from asdkit.testing.subject import Subject, error_text
 from asdkit.testing.subjects import SUBJECTS
-from asdkit.text import nearest
+from asdkit.text import suggestion_or_choices
 
 if TYPE_CHECKING:
     import pytest
 
-    from asdkit.plugins import Kind
-
-
-_METHOD: dict[str, Kind] = {"fill": "featurizer", "fuse": "fuser"}
+_METHODS: dict[str, Kind] = {"fill": "featurizer", "fuse": "fuser"}
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """How one check ended.
+    """The result of one check.
 
     Attributes
     ----------
     check
-        Its name, as ``expected_failures`` has it.
+        Its name, as in ``checks`` and ``expected_failures``.
     status
-        ``"passed"``, ``"failed"``, ``"expected"`` (failed, as was said) or ``"skipped"`` (it does not apply).
+        ``"passed"``, ``"failed"``, ``"expected"`` (an expected failure) or ``"skipped"`` (it does not apply).
     about
         What it demands.
     message
-        What is wrong and what to do; why it was expected; why it does not apply.
+        What is wrong and what to do; why the failure was expected; why the check does not apply.
     seconds
-        What it took.
+        Its duration.
     """
 
     check: str
@@ -58,16 +53,22 @@ class CheckResult:
 
 
 def check_plugin(
-    entry: Entry, *, expected_failures: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None
+    entry: Entry,
+    *,
+    checks: Iterable[str] | None = None,
+    expected_failures: Mapping[str, str] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> list[CheckResult]:
     """Check that a plugin keeps the contract of its kind.
 
     Parameters
     ----------
     entry
-        The plugin, as its hook gives it.
+        The plugin, as its hook returns it.
+    checks
+        Names of the checks to run; default: all checks for plugins of this kind.
     expected_failures
-        Check -> the reason why it fails; that it passes after all is a failure.
+        Name of a check -> the reason why it fails; if the check passes, that is a failure.
     options
         Options for the checks instead of the plugin's defaults, such as a shorter training; for a detector also the
         core's ``frames``, ``hop`` and ``scope``. Networks (`asdkit.api.NetworkConfig`) get a short training anyway.
@@ -75,36 +76,24 @@ def check_plugin(
     Returns
     -------
     results
-        One of each check for plugins of this kind.
+        One for each check, in the order of all checks.
 
     Raises
     ------
     UsageError
-        If an expected failure names no check or has no reason, the options are wrong or refused by the plugin, or
-        this is no entry of a kind that can be told.
+        If a name is that of no check, an expected failure has no reason, the options are wrong or the plugin refuses
+        them, or the entry is of no known kind.
     """
     subject = make_subject(entry, options or {})
     expected = dict(expected_failures or {})
-    _judge_expected(expected, [subject])
-    return [_result(each, subject, expected.get(each.name)) for each in checks_of(subject.kind)]
-
-
-def _judge_expected(expected: Mapping[str, str], subjects: Sequence[Subject]) -> None:
-    """Refuse failures that are expected of no check, or for no reason."""
-    known = [each.name for kind in dict.fromkeys(subject.kind for subject in subjects) for each in checks_of(kind)]
-    for name, reason in expected.items():
-        if name not in known:
-            kinds = " or ".join(dict.fromkeys(subject.kind for subject in subjects))
-            raise UsageError(f"no check of a {kinds} is called {name!r}{nearest(name, known)}")
-        if not isinstance(reason, str) or not reason.strip():
-            raise UsageError(
-                f"expected_failures: {name} has no reason", hint="Say why the plugin fails it and rightly does."
-            )
+    _validate_expected(expected, [subject])
+    return [_result(check, subject, expected.get(check.name)) for check in _selected(checks, [subject])[0]]
 
 
 def parametrize_with_checks(
     entries: Sequence[Entry],
     *,
+    checks: Iterable[str] | None = None,
     expected_failures: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> pytest.MarkDecorator:
@@ -116,35 +105,26 @@ def parametrize_with_checks(
         def test_the_plugin_keeps_its_contract(check):
             check()
 
-    An expected failure is marked ``xfail(strict=True)``; a check that does not apply is skipped.
+    An expected failure is marked ``xfail(strict=True)``; a check that does not apply is skipped. Parameters are those
+    of `check_plugin`, for several plugins.
     """
     import pytest
 
     subjects = [make_subject(entry, options or {}) for entry in entries]
     expected = dict(expected_failures or {})
-    _judge_expected(expected, subjects)
+    _validate_expected(expected, subjects)
     cases = []
-    for subject in subjects:
-        for each in checks_of(subject.kind):
-            reason = expected.get(each.name)
+    for subject, selected in zip(subjects, _selected(checks, subjects), strict=True):
+        for check in selected:
+            reason = expected.get(check.name)
             marks = [pytest.mark.xfail(reason=reason, strict=True, raises=Failed)] if reason else []
-            name = f"{subject.entry.name}-{each.name}"
-            cases.append(pytest.param(partial(_case, each, subject), marks=marks, id=name))
+            name = f"{subject.entry.name}-{check.name}"
+            cases.append(pytest.param(partial(_run_case, check, subject), marks=marks, id=name))
     return pytest.mark.parametrize("check", cases)
 
 
-def _case(each: Check, subject: Subject) -> None:
-    import pytest
-
-    __tracebackhide__ = True
-    try:
-        _run(each, subject)
-    except Inapplicable as error:
-        pytest.skip(str(error))
-
-
 def make_subject(entry: Entry, options: Mapping[str, Any]) -> Subject:
-    """Make the subject that all checks of a plugin share."""
+    """Make the subject that all checks of a plugin share; raises `UsageError` as `check_plugin` does."""
     kind = _kind_of(entry)
     try:
         subject = SUBJECTS[kind](entry, options, _module_of(entry, kind))
@@ -152,16 +132,47 @@ def make_subject(entry: Entry, options: Mapping[str, Any]) -> Subject:
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(f"options: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    except TypeError as error:  # no JSON
-        raise UsageError(f"options: expected what a spec can hold: {error}") from None
+    except TypeError as error:  # not serialisable as JSON
+        raise UsageError(f"options: expected values that a spec can hold: {error}") from None
     if refused:
         raise UsageError(f"options: {refused}")
     return subject
 
 
+def _selected(names: Iterable[str] | None, subjects: Sequence[Subject]) -> list[list[Check]]:
+    """Checks of each subject: those of these names, or all."""
+    by_subject = [checks_of(subject.kind) for subject in subjects]
+    if names is None:
+        return by_subject
+    wanted = set(names)
+    _validate_names(sorted(wanted), subjects)
+    return [[check for check in checks if check.name in wanted] for checks in by_subject]
+
+
+def _validate_names(names: Iterable[str], subjects: Sequence[Subject]) -> None:
+    """Raise `UsageError` for a name of no check of the subjects' kinds."""
+    kinds = list(dict.fromkeys(subject.kind for subject in subjects))
+    known = [check.name for kind in kinds for check in checks_of(kind)]
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"no check of a {' or '.join(kinds)} is called {name!r}{suggestion_or_choices(name, known)}"
+            )
+
+
+def _validate_expected(expected: Mapping[str, str], subjects: Sequence[Subject]) -> None:
+    """Raise `UsageError` for an expected failure of no check, or without a reason."""
+    _validate_names(expected, subjects)
+    for name, reason in expected.items():
+        if not isinstance(reason, str) or not reason.strip():
+            raise UsageError(
+                f"expected_failures: {name} has no reason", hint="Say why it is right that the plugin fails it."
+            )
+
+
 def _kind_of(entry: Entry) -> Kind:
     if not isinstance(entry, Entry):
-        raise UsageError(f"expected an asdkit.api.Entry, as a plugin's hook gives it, not {type(entry).__name__}")
+        raise UsageError(f"expected an asdkit.api.Entry, as a plugin's hook returns it, not {type(entry).__name__}")
     if not isinstance(entry.config, type):
         raise UsageError(f"config of {entry.name!r} is no class; expected a subclass of asdkit.api.Config")
     if issubclass(entry.config, DetectorConfig):
@@ -171,8 +182,8 @@ def _kind_of(entry: Entry) -> Kind:
     try:
         target: Any = entry.load()
     except Exception as error:
-        raise UsageError(f"the class of {entry.name!r} cannot be imported: {told(error)}") from error
-    for method, kind in _METHOD.items():
+        raise UsageError(f"the class of {entry.name!r} cannot be imported: {error_text(error)}") from error
+    for method, kind in _METHODS.items():
         if callable(getattr(target, method, None)):
             return kind
     raise UsageError(
@@ -183,37 +194,48 @@ def _kind_of(entry: Entry) -> Kind:
 
 
 def _module_of(entry: Entry, kind: Kind) -> str:
-    """Find the module that registers a plugin; of one that is not installed, the module of its options."""
+    """Return the module that registers a plugin; the module of its config where it is not installed."""
     for plugin in discover().plugins:
         if plugin.kind == kind and plugin.entry is not None and plugin.entry.config is entry.config:
             return plugin.module
     return entry.config.__module__
 
 
-def _run(each: Check, subject: Subject) -> None:
+def _run(check: Check, subject: Subject) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what a plugin tells of its result is no fault
+        warnings.simplefilter("ignore")  # warnings about results are no fault
         try:
-            each.run(subject)
+            check.run(subject)
         except (Failed, Inapplicable):
             raise
         except Exception as error:
-            raise Failed(f"it raised {told(error)}") from error
+            raise Failed(f"it raised {error_text(error)}") from error
 
 
-def _result(each: Check, subject: Subject, expected: str | None) -> CheckResult:
-    begin = time.perf_counter()
-    make: Callable[..., CheckResult] = partial(CheckResult, about=each.about)
+def _run_case(check: Check, subject: Subject) -> None:
+    import pytest
+
+    __tracebackhide__ = True
     try:
-        _run(each, subject)
+        _run(check, subject)
     except Inapplicable as error:
-        return make(each.name, "skipped", message=str(error), seconds=time.perf_counter() - begin)
+        pytest.skip(str(error))
+
+
+def _result(check: Check, subject: Subject, expected: str | None) -> CheckResult:
+    begin = time.perf_counter()
+    status: Literal["passed", "failed", "expected", "skipped"] = "passed"
+    message = ""
+    try:
+        _run(check, subject)
+    except Inapplicable as error:
+        status, message = "skipped", str(error)
     except Failed as error:
-        status: Literal["failed", "expected"] = "failed" if expected is None else "expected"
-        message = str(error) if expected is None else f"{expected} ({error})"
-        return make(each.name, status, message=message, seconds=time.perf_counter() - begin)
-    seconds = time.perf_counter() - begin
-    if expected is not None:
-        message = f"expected to fail ({expected}), but it passes; no longer expect it"
-        return make(each.name, "failed", message=message, seconds=seconds)
-    return make(each.name, "passed", seconds=seconds)
+        status, message = "failed", str(error)
+        if expected is not None:
+            status, message = "expected", f"{expected} ({error})"
+    else:
+        if expected is not None:
+            status = "failed"
+            message = f"expected to fail ({expected}), but it passes; remove it from expected_failures"
+    return CheckResult(check.name, status, check.about, message, time.perf_counter() - begin)

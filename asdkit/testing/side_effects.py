@@ -1,4 +1,4 @@
-"""Watching what a plugin does to the process it works in: generators, threads, output, files."""
+"""Record what a plugin changes in its process: global generators, thread settings, output and files."""
 
 from __future__ import annotations
 
@@ -12,87 +12,87 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _ENVIRONMENT = "the environment's "
-_CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.truncate"}
+_FILE_EVENTS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.truncate"}
 
 
 @dataclass
-class Watch:
-    """What was seen.
+class SideEffects:
+    """Side effects of a block of code.
 
     Attributes
     ----------
-    touched
-        Global generators and thread settings that are not as they were.
+    settings
+        Names of global generators and thread settings that changed.
     printed
-        What went to standard output and standard error.
+        Text written to standard output and standard error.
     files
-        Paths that were opened for writing, made or removed.
+        Paths that were opened for writing, created or removed.
     """
 
-    touched: list[str] = field(default_factory=list)
+    settings: list[str] = field(default_factory=list)
     printed: str = ""
     files: list[str] = field(default_factory=list)
 
 
 @contextmanager
-def watched() -> Iterator[Watch]:
-    """Watch the body; the output that it makes is swallowed."""
-    watch = Watch()
-    before = _settings()
-    with _swallowed(watch):
-        _watch_files(watch)
+def recorded_side_effects() -> Iterator[SideEffects]:
+    """Record the side effects of the body; its output is not shown."""
+    effects = SideEffects()
+    before = _global_settings()
+    with _captured_output(effects):
+        _record_files(effects)
         try:
-            yield watch
+            yield effects
         finally:
-            _watch_files(None)
-    after = _settings()
-    watch.touched = [name for name, value in before.items() if after.get(name) != value]
-    watch.touched += [name for name in after if name.startswith(_ENVIRONMENT) and name not in before]
+            _record_files(None)
+    after = _global_settings()
+    effects.settings = [name for name, value in before.items() if after.get(name) != value]
+    effects.settings += [name for name in after if name.startswith(_ENVIRONMENT) and name not in before]
 
 
-def disturb_generators(seed: int) -> None:
-    """Put the global generators into a state that follows from `seed`: who draws from them shows."""
+def seed_global_generators(seed: int) -> None:
+    """Seed the global generators, so that a plugin that uses them gives another result than before."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 (the legacy generator is the point)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(seed)
 
 
-def _settings() -> dict[str, object]:
-    """States of global generators and thread settings, as far as their libraries are loaded."""
-    found: dict[str, object] = {
+def _global_settings() -> dict[str, object]:
+    """States of global generators and thread settings of the libraries that are loaded."""
+    settings: dict[str, object] = {
         "the generator of random": random.getstate(),
         "NumPy's global generator": repr(np.random.get_state()),  # noqa: NPY002
         "NumPy's handling of errors": repr(np.geterr()),
     }
     if (torch := sys.modules.get("torch")) is not None:
-        found["torch's global generator"] = torch.get_rng_state().numpy().tobytes()
-        found["torch's number of threads"] = torch.get_num_threads()
-        found["torch's default dtype"] = str(torch.get_default_dtype())
+        settings["torch's global generator"] = torch.get_rng_state().numpy().tobytes()
+        settings["torch's number of threads"] = torch.get_num_threads()
+        settings["torch's default dtype"] = str(torch.get_default_dtype())
     parallel = sys.modules.get("numba.np.ufunc.parallel")
-    if getattr(parallel, "_is_initialized", False):  # to ask would start its threads, and change OpenMP's number
-        found["Numba's number of threads"] = sys.modules["numba"].get_num_threads()
+    if getattr(parallel, "_is_initialized", False):  # the query would start its threads, and change OpenMP's number
+        settings["Numba's number of threads"] = sys.modules["numba"].get_num_threads()
     if (cv2 := sys.modules.get("cv2")) is not None:
-        found["OpenCV's number of threads"] = cv2.getNumThreads()
+        settings["OpenCV's number of threads"] = cv2.getNumThreads()
     if (threadpoolctl := sys.modules.get("threadpoolctl")) is not None:
         for pool in threadpoolctl.threadpool_info():
-            found[f"threads of {pool['internal_api']} ({pool['prefix']})"] = pool["num_threads"]
+            settings[f"threads of {pool['internal_api']} ({pool['prefix']})"] = pool["num_threads"]
     for name, value in os.environ.items():
         if "THREADS" in name or "SEED" in name:
-            found[_ENVIRONMENT + name] = value
-    return found
+            settings[_ENVIRONMENT + name] = value
+    return settings
 
 
 @contextmanager
-def _swallowed(watch: Watch) -> Iterator[None]:
-    """Send standard output and error, Python's and the process's own, into a file, and read it afterwards."""
+def _captured_output(effects: SideEffects) -> Iterator[None]:
+    """Redirect standard output and error, Python's and the process's own, to a file, and read it at the end."""
     streams = sys.stdout, sys.stderr
     for stream in streams:
         stream.flush()
     with tempfile.TemporaryFile("w+b") as file:
-        kept = [os.dup(number) for number in (1, 2)]
+        duplicates = [os.dup(number) for number in (1, 2)]
         try:
             for number in (1, 2):
                 os.dup2(file.fileno(), number)
@@ -103,35 +103,35 @@ def _swallowed(watch: Watch) -> Iterator[None]:
                 finally:
                     sys.stdout, sys.stderr = streams
         finally:
-            for number, old in zip((1, 2), kept, strict=True):
-                os.dup2(old, number)
-                os.close(old)
+            for number, duplicate in zip((1, 2), duplicates, strict=True):
+                os.dup2(duplicate, number)
+                os.close(duplicate)
         file.seek(0)
-        watch.printed = file.read().decode("utf-8", "replace")
+        effects.printed = file.read().decode("utf-8", "replace")
 
 
-_current: list[Watch] = []
+_recording: list[SideEffects] = []
 _hooked = False
 
 
-def _watch_files(watch: Watch | None) -> None:
-    """Note into `watch` each file that Python writes, makes or removes, from now on; None: no longer."""
+def _record_files(effects: SideEffects | None) -> None:
+    """Record into `effects` each file that Python writes, creates or removes from now on; None: stop."""
     global _hooked
-    if not _hooked:  # such a hook stays for the life of the process
+    if not _hooked:  # an audit hook cannot be removed
         sys.addaudithook(_on_event)
         _hooked = True
-    _current[:] = [] if watch is None else [watch]
+    _recording[:] = [] if effects is None else [effects]
 
 
 def _on_event(event: str, arguments: tuple[object, ...]) -> None:
-    if not _current or (event != "open" and event not in _CHANGES):
+    if not _recording or (event != "open" and event not in _FILE_EVENTS):
         return
     path, *rest = arguments
     if event == "open":
         mode, flags = rest
-        writes = any(letter in str(mode) for letter in "wax+") if mode else bool(int(str(flags)) & _WRITING)
+        writes = any(letter in str(mode) for letter in "wax+") if mode else bool(int(str(flags)) & _WRITE_FLAGS)
         if not writes:
             return
     name = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
-    if name and name != os.devnull and "__pycache__" not in name:  # what the interpreter keeps is not the plugin's
-        _current[0].files.append(name)
+    if name and name != os.devnull and "__pycache__" not in name:  # the interpreter writes those
+        _recording[0].files.append(name)

@@ -1,4 +1,4 @@
-"""A plugin under test: made, used on the synthetic machine, and what came of it, kept for all checks."""
+"""A plugin under test: constructed, used on the synthetic machine, with results that all checks share."""
 
 from __future__ import annotations
 
@@ -7,74 +7,96 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from asdkit.config import Config, NetworkConfig
-from asdkit.context import Context
+from asdkit.context import Context, State
 from asdkit.interfaces import Entry
 from asdkit.plugins import Kind
 from asdkit.testing.contract import Inapplicable
-from asdkit.testing.side_effects import Watch, disturb_generators, watched
-
-if TYPE_CHECKING:
-    from asdkit.testing.child_process import SubprocessResult
+from asdkit.testing.side_effects import SideEffects, recorded_side_effects, seed_global_generators
 
 Arrays = dict[str, np.ndarray]
 
 SEED = 8
 
-_QUICK = {"epochs": 6, "windows_per_clip": 16, "least_batches": 10, "batch_size": 16}
-"""A training of seconds for options that every network has."""
+_QUICK_TRAINING = {"epochs": 6, "windows_per_clip": 16, "least_batches": 10, "batch_size": 16}
+"""A training of seconds, by options that every network has."""
 
 
 @dataclass
 class CountingContext(Context):
-    """Counts how often it was asked whether to stop, and may ask for it.
+    """Counts the calls of `should_stop`, and may request a stop.
 
     Attributes
     ----------
     stop_at
-        From which question on to say yes; None: never.
-    asked, asked_after
-        How often it was asked, and how often after it had said yes.
+        Number of the first call that returns True; None: never.
+    calls, calls_after_stop
+        Number of calls, and of those after the first that returned True.
     """
 
     seed: int = SEED
     stop_at: int | None = None
-    asked: int = 0
-    asked_after: int = 0
+    calls: int = 0
+    calls_after_stop: int = 0
 
     def should_stop(self) -> bool:
-        """Say no until the question `stop_at`."""
-        self.asked += 1
-        if self.stop_at is None or self.asked < self.stop_at:
+        """Return True from call `stop_at` on."""
+        self.calls += 1
+        if self.stop_at is None or self.calls < self.stop_at:
             return False
-        self.asked_after += self.asked > self.stop_at
+        self.calls_after_stop += self.calls > self.stop_at
         return True
 
 
 @dataclass
 class Use:
-    """What a plugin made of the synthetic machine when it was used as a run uses it.
+    """One use of a plugin on the synthetic machine, as a run uses it.
 
     Attributes
     ----------
-    made
-        The arrays that it gave.
+    outputs
+        The arrays that it returned.
     instance
         The plugin itself, afterwards.
     error
-        What it raised instead.
-    asked
-        How often its fit asked whether to stop.
+        The exception that it raised instead.
+    stop_calls
+        How often its fit called ``ctx.should_stop()``.
     """
 
-    made: Arrays = field(default_factory=dict)
+    outputs: Arrays = field(default_factory=dict)
     instance: Any = None
     error: Exception | None = None
-    asked: int = 0
+    stop_calls: int = 0
+
+
+@dataclass
+class SubprocessResult:
+    """Results of a plugin in a new process; see `asdkit.testing.child_process`.
+
+    Attributes
+    ----------
+    heavy
+        Heavy libraries that were imported by importing the hook module and calling its hooks.
+    seconds
+        Duration of that import.
+    outputs
+        Arrays that the plugin returned after it loaded the state.
+    state
+        Its state after that.
+    errors
+        Error message of each step that failed: ``"process"``, ``"register"``, ``"load"``, ``"use"``.
+    """
+
+    heavy: list[str]
+    seconds: float
+    outputs: Mapping[str, object]
+    state: State
+    errors: dict[str, str]
 
 
 class Subject(ABC):
@@ -85,7 +107,7 @@ class Subject(ABC):
     entry
         The plugin.
     options
-        Options for the checks, instead of the defaults; for a detector also the core's ``frames``, ``hop``, ``scope``.
+        Options for the checks instead of the defaults; for a detector also the core's ``frames``, ``hop``, ``scope``.
     module
         The module whose hooks register it.
     """
@@ -97,23 +119,23 @@ class Subject(ABC):
         self.entry = entry
         self.options = dict(options)
         self.module = module
-        self.elsewhere: SubprocessResult | None = None
+        self.subprocess_result: SubprocessResult | None = None
 
     @cached_property
     def config(self) -> Config:
         """The options that all checks use."""
-        quick = _QUICK if issubclass(self.entry.config, NetworkConfig) else {}
+        quick = _QUICK_TRAINING if issubclass(self.entry.config, NetworkConfig) else {}
         own = {key: value for key, value in self.options.items() if key not in self.core_keys}
         return self.entry.config.model_validate_json(json.dumps({**quick, **own}))
 
     def refusal(self) -> str:
-        """Why its own options say that they cannot work on the synthetic machine; empty where they can."""
+        """Say why its options refuse the synthetic machine; empty where they accept it."""
         _ = self.config  # raises where an option is wrong
         return ""
 
     @cached_property
     def plugin_class(self) -> Callable[..., Any]:
-        """The class."""
+        """The plugin's class."""
         return self.entry.load()
 
     def make(self) -> Any:
@@ -122,101 +144,113 @@ class Subject(ABC):
 
     @abstractmethod
     def use(self, instance: Any, ctx: CountingContext, *, read_only: bool = False) -> Arrays:
-        """Use it as a run does: the arrays that it gave; all inputs are fresh copies.
+        """Use the plugin as a run does, on new copies of all inputs; return its arrays.
 
-        With `read_only` the inputs are, and afterwards are compared with what they were.
+        With `read_only` the inputs are read-only, and afterwards compared with their originals.
         """
 
     @abstractmethod
-    def fault(self, made: Arrays) -> str:
-        """What is wrong with arrays that a use made; empty where nothing is."""
+    def fault(self, outputs: Arrays) -> str:
+        """Say what is wrong with the arrays of a use; empty where nothing is."""
 
     @cached_property
-    def construction(self) -> str:
-        """Why it cannot be made with its defaults; empty where it can."""
+    def construction_error(self) -> str:
+        """Why it cannot be constructed with its defaults; empty where it can."""
         try:
             self.plugin_class(self.entry.config())
             self.make()
         except Exception as error:
-            return told(error)
+            return error_text(error)
         return ""
 
     @cached_property
     def first_use(self) -> Use:
-        """Use it once, the world as it is."""
-        return self._used()
+        """The result of using it once."""
+        return self._use_once()
 
     @cached_property
-    def second_use(self) -> tuple[Use, Watch]:
-        """Use it again, watched; the global generators are elsewhere, and whatever it imports is there."""
-        self.used()
-        disturb_generators(11)
-        with watched() as watch:
-            use = self._used()
-        return use, watch
+    def second_use(self) -> tuple[Use, SideEffects]:
+        """The result of a second use, with its side effects and with other states of the global generators.
+
+        The first use has done the imports, so these do not count as side effects.
+        """
+        self.working_use()
+        seed_global_generators(11)
+        with recorded_side_effects() as effects:
+            use = self._use_once()
+        return use, effects
 
     def second_difference(self) -> str:
-        """Say where the second use made or learnt something else than the first; empty where it did not."""
-        one, (other, _) = self.used(), self.second_use
-        if other.error is not None:
+        """Say where output or state of the second use differs from the first; empty where they are equal."""
+        first, (second, _) = self.working_use(), self.second_use
+        if second.error is not None:
             return ""
-        return same(one.made, other.made) or same(state_of(one.instance), state_of(other.instance))
+        return difference(first.outputs, second.outputs) or difference(
+            state_of(first.instance), state_of(second.instance)
+        )
 
-    def used(self) -> Use:
-        """The first use, if there was nothing wrong with it."""
-        if self.construction:
-            raise Inapplicable("it cannot be made: see defaults_construct")
+    def working_use(self) -> Use:
+        """Return the first use.
+
+        Raises
+        ------
+        Inapplicable
+            If the plugin does not work at all, which other checks report.
+        """
+        if self.construction_error:
+            raise Inapplicable("it cannot be constructed: see defaults_construct")
         use = self.first_use
-        if use.error is not None or self.fault(use.made):
+        if use.error is not None or self.fault(use.outputs):
             raise Inapplicable("it does not work at all: see keeps_its_contract")
         return use
 
-    def _used(self) -> Use:
+    def _use_once(self) -> Use:
         use = Use()
         ctx = CountingContext()
         try:
             use.instance = self.make()
-            use.made = self.use(use.instance, ctx)
-        except Exception as error:  # whatever a plugin raises is what is being looked for
+            use.outputs = self.use(use.instance, ctx)
+        except Exception as error:  # any exception of a plugin is a result of the check
             use.error = error
-        use.asked = ctx.asked
+        use.stop_calls = ctx.calls
         return use
 
 
-def told(error: BaseException) -> str:
-    """Say on one line what an error is."""
+def error_text(error: BaseException) -> str:
+    """Describe an exception in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def shape_fault(name: str, value: object, dtype: type, shape: tuple[int, ...]) -> str:
+def array_fault(name: str, value: object, dtype: type, shape: tuple[int, ...]) -> str:
     """Say why `value` is no finite array of that dtype and shape; empty where it is."""
     if not isinstance(value, np.ndarray):
-        return f"{name} gave {type(value).__name__}; expected an array {np.dtype(dtype)} {shape}"
+        return f"{name} returned {type(value).__name__}; expected an array {np.dtype(dtype)} {shape}"
     if value.dtype != dtype or value.shape != shape:
-        return f"{name} gave {value.dtype} {value.shape}; expected {np.dtype(dtype)} {shape}"
+        return f"{name} returned {value.dtype} {value.shape}; expected {np.dtype(dtype)} {shape}"
     if not np.isfinite(value).all():
-        return f"{name} gave {np.count_nonzero(~np.isfinite(value))} numbers that are NaN or infinite"
+        return f"{name} returned {np.count_nonzero(~np.isfinite(value))} numbers that are NaN or infinite"
     return ""
 
 
-def guarded(array: np.ndarray, read_only: bool) -> np.ndarray:
-    """A copy of an array, perhaps read-only."""
+def copy_of(array: np.ndarray, read_only: bool) -> np.ndarray:
+    """Copy an array, writeable or read-only."""
     copy = array.copy()
     copy.flags.writeable = not read_only
     return copy
 
 
-def state_of(instance: object) -> dict[str, object]:
-    """What a plugin learnt; empty for kinds that learn nothing."""
+def state_of(instance: object) -> State:
+    """Copy a plugin's state; empty for kinds that have none."""
     state = getattr(instance, "state", None)
-    return dict(state()) if callable(state) else {}
+    values = state() if callable(state) else {}
+    return {key: value.copy() if isinstance(value, np.ndarray) else value for key, value in values.items()}
 
 
-def same(one: Mapping[str, object], other: Mapping[str, object]) -> str:
-    """Say where two dicts of arrays and plain values differ by a bit; empty where they do not."""
+def difference(one: Mapping[str, object], other: Mapping[str, object]) -> str:
+    """Say where two dicts of arrays and plain values differ in a bit; empty where they are equal."""
     for key in sorted(one.keys() | other.keys()):
         if key not in one or key not in other:
-            return f"{key!r} is there only once"
+            return f"{key!r} exists only once"
         a, b = one[key], other[key]
         if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
             if (a.shape, a.dtype) != (b.shape, b.dtype):

@@ -1,7 +1,4 @@
-"""Detectors under test.
-
-Featurizers, augmenters and fusers under test.
-"""
+"""Plugins under test, one class per kind: how a run uses them, and what is wrong with their results."""
 
 from __future__ import annotations
 
@@ -14,18 +11,19 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from asdkit.config import AugmenterConfig, DetectorConfig, JobOutline
-from asdkit.context import State
 from asdkit.features import Features, IntArray, Windows, cut_windows
 from asdkit.interfaces import Entry, Training
 from asdkit.plugins import Kind
 from asdkit.spec.settings import DetectorKeys
 from asdkit.testing.contract import Failed, Inapplicable
-from asdkit.testing.subject import SEED, Arrays, CountingContext, Subject, Use, guarded, shape_fault
+from asdkit.testing.subject import SEED, Arrays, CountingContext, Subject, Use, array_fault, copy_of
 from asdkit.testing.synthetic import IDS, SAMPLE_RATE, Clips, clips_to_score, training_clips, wave
+
+_AUGMENTED_FRAMES = 16  # frames of the windows that augmenters get
 
 
 class DetectorSubject(Subject):
-    """A detector, the windows that it gets by default, and its fits."""
+    """A detector with its default windows and its fits."""
 
     kind: ClassVar[Kind] = "detector"
     core_keys = ("frames", "hop", "scope")
@@ -33,8 +31,7 @@ class DetectorSubject(Subject):
     def __init__(self, entry: Entry, options: Mapping[str, Any], module: str = "") -> None:
         super().__init__(entry, options, module)
         core = {key: value for key, value in self.options.items() if key in self.core_keys}
-        defaults = json.dumps({**entry.defaults, **core})
-        self._keys = DetectorKeys.model_validate_json(defaults)
+        self._keys = DetectorKeys.model_validate_json(json.dumps({**entry.defaults, **core}))
 
     @property
     def frames(self) -> int | Literal["clip"]:
@@ -48,46 +45,51 @@ class DetectorSubject(Subject):
 
     @property
     def rows(self) -> int:
-        """Frames of a usual clip."""
+        """Frames of a clip."""
         return 48 if self.frames == "clip" else max(48, self.frames + 15 * self._keys.hop)
 
-    def clips(self, *, twin: bool = False) -> Clips:
-        """Training clips: of one id, where each id gets a detector of its own."""
-        clips = training_clips(self.rows, twin=twin)
-        return clips.of_id(IDS[0]) if self._keys.scope == "id" else clips
+    def training_clips(self, *, twin: bool = False) -> Clips:
+        """Return training clips; of one id where each id has its own detector."""
+        return self._in_scope(training_clips(self.rows, twin=twin))
 
-    def test(self) -> Clips:
-        """Clips to score."""
-        clips = clips_to_score(self.rows)
+    def test_clips(self) -> Clips:
+        """Return clips to score."""
+        return self._in_scope(clips_to_score(self.rows))
+
+    def shortest_clips(self) -> Clips:
+        """Return training clips of one window each."""
+        return self._in_scope(training_clips(self.least_rows))
+
+    def _in_scope(self, clips: Clips) -> Clips:
         return clips.of_id(IDS[0]) if self._keys.scope == "id" else clips
 
     def training(self, clips: Clips, *, read_only: bool = False) -> Training:
-        """What a run would let it learn from."""
+        """Return the training data that a run would give it."""
         features, windows = self.cut(clips, read_only=read_only)
         names = tuple(sorted(set(clips.ids)))
         classes: IntArray = np.array([names.index(i) for i in clips.ids], np.int64)
-        return Training(features, windows, clips.ids, guarded(classes, read_only), names, len(clips))
+        return Training(features, windows, clips.ids, copy_of(classes, read_only), names, len(clips))
 
     def cut(self, clips: Clips, *, read_only: bool = False) -> tuple[Features, Windows]:
-        """Features of clips and their windows, in memory that nobody else has."""
-        plain = clips.features()
-        features = Features(guarded(plain.frames, read_only), guarded(plain.offsets, read_only))
-        windows = cut_windows(plain.offsets, self._keys.frames, self._keys.hop)
-        starts, offsets = guarded(windows.starts, read_only), guarded(windows.offsets, read_only)
+        """Return copies of the clips' features and windows."""
+        packed = clips.features()
+        features = Features(copy_of(packed.frames, read_only), copy_of(packed.offsets, read_only))
+        windows = cut_windows(packed.offsets, self._keys.frames, self._keys.hop)
+        starts, offsets = copy_of(windows.starts, read_only), copy_of(windows.offsets, read_only)
         return features, Windows(starts, offsets, windows.frames)
 
     def refusal(self) -> str:
-        """Ask its options about the windows and ids of the checks."""
-        return self.refuses(len(set(self.clips().ids)))
+        """Say why its options refuse the windows and ids of the checks; empty where they accept them."""
+        return self.refusal_of(len(set(self.training_clips().ids)))
 
-    def refuses(self, ids: int) -> str:
-        """Why its own options say that it cannot learn from so many ids; empty where they say nothing."""
+    def refusal_of(self, ids: int) -> str:
+        """Say why its options refuse training clips of so many ids; empty where they accept them."""
         assert isinstance(self.config, DetectorConfig)
         return "; ".join(self.config.problems(JobOutline(self.frames, (), ids)))
 
     def fit(self, clips: Clips, instance: Any = None, ctx: CountingContext | None = None) -> Any:
-        """Fit a new instance, or `instance` once more."""
-        refused = self.refuses(len(set(clips.ids)))
+        """Fit a new instance, or `instance` again; return it."""
+        refused = self.refusal_of(len(set(clips.ids)))
         if refused:
             raise Inapplicable(f"its options refuse such training clips: {refused}")
         detector = self.make() if instance is None else instance
@@ -95,102 +97,91 @@ class DetectorSubject(Subject):
         return detector
 
     def score(self, detector: Any, clips: Clips) -> np.ndarray:
-        """Window scores of clips."""
+        """Return window scores of clips; fails where they are not finite float32, one per window."""
         features, windows = self.cut(clips)
         scores = detector.score(features, windows, clips.ids, CountingContext())
-        fault = shape_fault("score", scores, np.float32, (len(windows),))
+        fault = array_fault("score", scores, np.float32, (len(windows),))
         if fault:
             raise Failed(fault)
         assert isinstance(scores, np.ndarray)
         return scores
 
     def clip_scores(self, detector: Any, clips: Clips) -> np.ndarray:
-        """Mean window score of each clip [float64]."""
+        """Return the mean window score of each clip [float64]."""
         _, windows = self.cut(clips)
         scores = self.score(detector, clips).astype(np.float64)
         return np.array([part.mean() for part in np.split(scores, windows.offsets[1:-1])])
 
     def use(self, instance: Any, ctx: CountingContext, *, read_only: bool = False) -> Arrays:
         """Fit and score."""
-        training = self.training(self.clips(), read_only=read_only)
-        features, windows = self.cut(self.test(), read_only=read_only)
-        given: list[np.ndarray] = [
+        training = self.training(self.training_clips(), read_only=read_only)
+        features, windows = self.cut(self.test_clips(), read_only=read_only)
+        inputs: list[np.ndarray] = [
             training.features.frames,
             training.windows.starts,
             training.classes,
             features.frames,
             windows.starts,
         ]
-        kept = [array.copy() for array in given]
+        originals = [array.copy() for array in inputs]
         instance.fit(training, ctx)
-        scores = instance.score(features, windows, self.test().ids, CountingContext())  # ctx counts what fit asks
-        if read_only and any(not np.array_equal(a, b) for a, b in zip(given, kept, strict=True)):
+        # A context of its own: ctx counts the calls of fit.
+        scores = instance.score(features, windows, self.test_clips().ids, CountingContext())
+        if read_only and any(not np.array_equal(a, b) for a, b in zip(inputs, originals, strict=True)):
             raise Failed("an input was changed")
         return {"scores": scores}
 
-    def fault(self, made: Arrays) -> str:
-        """Scores are float32, one a window, finite."""
-        return shape_fault("score", made["scores"], np.float32, (len(self.cut(self.test())[1]),))
+    def fault(self, outputs: Arrays) -> str:
+        """Scores are float32, one per window, finite."""
+        return array_fault("score", outputs["scores"], np.float32, (len(self.cut(self.test_clips())[1]),))
 
     def fitted(self) -> Any:
-        """A fitted detector that the caller may do anything with."""
-        return _copied(self.used(), self)
+        """Return a copy of the fitted detector, which the caller may change."""
+        return self._copied(self.working_use())
+
+    def fitted_on_twin(self) -> Any:
+        """Return a copy of a detector that was fitted where the planted fault is normal."""
+        self.working_use()
+        return self._copied(self._twin, twin=True)
 
     @cached_property
     def _twin(self) -> Use:
-        return Use(instance=self.fit(self.clips(twin=True)))
+        return Use(instance=self.fit(self.training_clips(twin=True)))
 
-    def fitted_on_twin(self) -> Any:
-        """One that was fitted where the planted fault is healthy."""
-        self.used()
-        return _copied(self._twin, self, twin=True)
-
-    def learnt(self, detector: Any) -> State:
-        """What a detector learnt, copied."""
-        state: State = {}
-        for key, value in detector.state().items():
-            state[key] = value.copy() if isinstance(value, np.ndarray) else value
-        return state
-
-
-def _copied(use: Use, subject: DetectorSubject, *, twin: bool = False) -> Any:
-    try:
-        return copy.deepcopy(use.instance)
-    except Exception:  # it holds what cannot be copied, such as a lock
-        return subject.fit(subject.clips(twin=twin))
-
-
-FRAMES = 16
-"""Frames of the windows that augmenters get."""
+    def _copied(self, use: Use, *, twin: bool = False) -> Any:
+        try:
+            return copy.deepcopy(use.instance)
+        except Exception:  # it holds an object that cannot be copied, such as a lock
+            return self.fit(self.training_clips(twin=twin))
 
 
 class FeaturizerSubject(Subject):
-    """A featurizer, on waves of a second and two."""
+    """A featurizer, on waves of one and two seconds."""
 
     kind: ClassVar[Kind] = "featurizer"
 
     def fill(self, featurizer: Any, sound: np.ndarray, *, read_only: bool = False) -> np.ndarray:
-        """Frames of a wave; what it leaves unwritten is NaN."""
-        given = guarded(sound, read_only)
+        """Return the frames of a wave; unwritten numbers are NaN."""
+        sound_copy = copy_of(sound, read_only)
         out = np.full((featurizer.rows(len(sound)), featurizer.bands), np.nan, np.float32)
-        featurizer.fill(given, SAMPLE_RATE, out)
-        if read_only and given.tobytes() != sound.tobytes():
+        featurizer.fill(sound_copy, SAMPLE_RATE, out)
+        if read_only and sound_copy.tobytes() != sound.tobytes():
             raise Failed("the wave was changed")
         return out
 
     def use(self, instance: Any, ctx: CountingContext, *, read_only: bool = False) -> Arrays:
-        """Featurise a wave of either kind."""
+        """Featurise a wave of each dtype."""
         return {
             "float32": self.fill(instance, wave(1.0), read_only=read_only),
             "int16": self.fill(instance, wave(2.0, "int16"), read_only=read_only),
         }
 
-    def fault(self, made: Arrays) -> str:
-        """Every number of every frame is written, and finite; powers are not negative."""
-        for name, frames in made.items():
-            fault = shape_fault(f"fill ({name} wave)", frames, np.float32, frames.shape)
+    def fault(self, outputs: Arrays) -> str:
+        """Every number of every frame is written and finite; powers are not negative."""
+        for name, frames in outputs.items():
+            fault = array_fault(f"fill ({name} wave)", frames, np.float32, frames.shape)
             if fault:
-                return fault.replace("that are NaN or infinite", "that are NaN, infinite, or left unwritten")
+                return fault.replace("that are NaN or infinite", "that are NaN, infinite, or not written")
             if not len(frames):
                 return f"rows says that a wave of a second has no frames ({name})"
             if self.first_use.instance.scale == "power" and (frames < 0).any():
@@ -199,7 +190,7 @@ class FeaturizerSubject(Subject):
 
 
 class AugmenterSubject(Subject):
-    """An augmenter: of waves, or of windows."""
+    """An augmenter of waves or of windows."""
 
     kind: ClassVar[Kind] = "augmenter"
 
@@ -210,18 +201,18 @@ class AugmenterSubject(Subject):
         return self.config.variant_names
 
     def windows(self, ids: int = len(IDS)) -> tuple[np.ndarray, np.ndarray]:
-        """A batch of windows [``[batch, frames, bands]``], dB, and its targets [``[batch, ids]``]."""
-        clips = training_clips(FRAMES, each=4)
+        """Return a batch of windows [``[batch, frames, bands]``], dB, and its targets [``[batch, ids]``]."""
+        clips = training_clips(_AUGMENTED_FRAMES, each=4)
         count = 4 * ids
         targets = np.eye(ids, dtype=np.float32)[np.arange(count) // 4]
         order = np.random.default_rng(4).permutation(count)
         return np.stack(clips.frames[:count])[order], targets[order]
 
     def vary(self, augmenter: Any, sound: np.ndarray, variant: int, *, read_only: bool = False) -> np.ndarray:
-        """One variant of a wave."""
-        given = guarded(sound, read_only)
-        varied: np.ndarray = augmenter.vary(given, SAMPLE_RATE, variant)
-        if read_only and given.tobytes() != sound.tobytes():
+        """Return a variant of a wave."""
+        sound_copy = copy_of(sound, read_only)
+        varied: np.ndarray = augmenter.vary(sound_copy, SAMPLE_RATE, variant)
+        if read_only and sound_copy.tobytes() != sound.tobytes():
             raise Failed("the wave was changed")
         return varied
 
@@ -229,49 +220,52 @@ class AugmenterSubject(Subject):
         self, augmenter: Any, windows: np.ndarray, targets: np.ndarray, variant: int = 0, seed: int = SEED
     ) -> tuple[np.ndarray, np.ndarray]:
         """Transform copies of a batch."""
-        made: tuple[np.ndarray, np.ndarray] = augmenter.transform(
+        batch: tuple[np.ndarray, np.ndarray] = augmenter.transform(
             windows.copy(), targets.copy(), np.random.default_rng(seed), variant
         )
-        return made
+        return batch
 
     def use(self, instance: Any, ctx: CountingContext, *, read_only: bool = False) -> Arrays:
-        """Make each variant once."""
-        made = {}
+        """Compute each variant once."""
+        outputs = {}
         for variant in range(max(1, len(self.variants))):
             if instance.kind == "wave":
-                made[f"{variant}.wave"] = self.vary(instance, wave(1.0), variant, read_only=read_only)
+                outputs[f"{variant}.wave"] = self.vary(instance, wave(1.0), variant, read_only=read_only)
             else:
                 windows, targets = self.transform(instance, *self.windows(), variant)
-                made |= {f"{variant}.windows": windows, f"{variant}.targets": targets}
-        return made
+                outputs |= {f"{variant}.windows": windows, f"{variant}.targets": targets}
+        return outputs
 
-    def fault(self, made: Arrays) -> str:
+    def fault(self, outputs: Arrays) -> str:
         """Waves are as long as announced; batches keep their shapes."""
         windows, targets = self.windows()
         augmenter = self.first_use.instance
         for variant in range(max(1, len(self.variants))):
             if augmenter.kind == "wave":
-                varied = made[f"{variant}.wave"]
                 length = augmenter.samples(len(wave(1.0)), variant)
-                dtype = np.int16 if isinstance(varied, np.ndarray) and varied.dtype == np.int16 else np.float32
-                faults = [shape_fault("vary", varied, dtype, (length,))]
+                faults = [self.wave_fault("vary", outputs[f"{variant}.wave"], length)]
             else:
                 faults = [
-                    shape_fault("transform (windows)", made[f"{variant}.windows"], np.float32, windows.shape),
-                    shape_fault("transform (targets)", made[f"{variant}.targets"], np.float32, targets.shape),
+                    array_fault("transform (windows)", outputs[f"{variant}.windows"], np.float32, windows.shape),
+                    array_fault("transform (targets)", outputs[f"{variant}.targets"], np.float32, targets.shape),
                 ]
             if any(faults):
                 return next(filter(None, faults))
         return ""
 
+    def wave_fault(self, name: str, varied: object, length: int) -> str:
+        """Say why `varied` is no finite int16 or float32 wave of that length; empty where it is."""
+        dtype = np.int16 if isinstance(varied, np.ndarray) and varied.dtype == np.int16 else np.float32
+        return array_fault(name, varied, dtype, (length,))
+
 
 class FuserSubject(Subject):
-    """A fuser of two members, whose scores are of very different size."""
+    """A fuser of two members whose scores have different scales."""
 
     kind: ClassVar[Kind] = "fuser"
 
     def scores(self, seed: int = 5, clips: int = 24, faulty: int = 0) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Clip scores [float64, ``[clips, 2]``] and ids; the first `faulty` clips are more anomalous to both."""
+        """Return clip scores [float64, ``[clips, 2]``] and ids; both members score the first `faulty` clips higher."""
         rng = np.random.default_rng(seed)
         ids = tuple(IDS[i % len(IDS)] for i in range(clips))
         level = np.array([IDS.index(i) for i in ids])[:, None]
@@ -280,7 +274,7 @@ class FuserSubject(Subject):
         return scores, ids
 
     def fit(self, instance: Any = None, *, seed: int = 5) -> Any:
-        """Fit a new instance, or `instance` once more."""
+        """Fit a new instance, or `instance` again; return it."""
         fuser = self.make() if instance is None else instance
         fuser.fit(*self.scores(seed))
         return fuser
@@ -288,20 +282,16 @@ class FuserSubject(Subject):
     def use(self, instance: Any, ctx: CountingContext, *, read_only: bool = False) -> Arrays:
         """Fit and fuse."""
         (train, train_ids), (test, test_ids) = self.scores(), self.scores(6, 12, faulty=6)
-        given = [guarded(train, read_only), guarded(test, read_only)]
-        instance.fit(given[0], train_ids)
-        fused = instance.fuse(given[1], test_ids)
-        if read_only and any(not np.array_equal(a, b) for a, b in zip(given, (train, test), strict=True)):
-            raise Failed("the scores that it was given were changed")
+        train_copy, test_copy = copy_of(train, read_only), copy_of(test, read_only)
+        instance.fit(train_copy, train_ids)
+        fused = instance.fuse(test_copy, test_ids)
+        if read_only and not (np.array_equal(train_copy, train) and np.array_equal(test_copy, test)):
+            raise Failed("its input scores were changed")
         return {"fused": fused}
 
-    def fault(self, made: Arrays) -> str:
-        """Fused scores are float64, one a clip, finite."""
-        return shape_fault("fuse", made["fused"], np.float64, (12,))
-
-    def learnt(self, fuser: Any) -> State:
-        """What a fuser learnt, copied."""
-        return {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in fuser.state().items()}
+    def fault(self, outputs: Arrays) -> str:
+        """Fused scores are float64, one per clip, finite."""
+        return array_fault("fuse", outputs["fused"], np.float64, (12,))
 
 
 SUBJECTS: dict[Kind, type[Subject]] = {

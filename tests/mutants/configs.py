@@ -19,7 +19,7 @@ class NoDefault(DetectorConfig):
 
 
 class NoSchema(sound.SoundConfig):
-    hidden: Callable[[], int] | None = Field(None, description="what no JSON Schema can say")
+    hidden: Callable[[], int] | None = Field(None, description="has no JSON Schema")
 
 
 class NoDescription(sound.SoundConfig):
@@ -27,7 +27,7 @@ class NoDescription(sound.SoundConfig):
 
 
 class Anything(sound.SoundConfig):
-    also: Any = Field(None, description="takes anything")
+    also: Any = Field(None, description="accepts anything")
 
 
 class NoBounds(sound.SoundConfig):
@@ -42,8 +42,8 @@ class Lax(sound.SoundConfig):
     model_config = ConfigDict(extra="ignore")
 
 
-add("defaults_construct", "detector", NoDefault, sound.Detector)
-add("options_are_documented", "detector", NoDescription, sound.Detector)
-add("options_are_documented", "detector", NoSchema, sound.Detector)
+add("detector", "defaults_construct", "options_are_validated", NoDefault, sound.Detector)
+add("detector", "options_are_documented", "options_are_validated", NoDescription, sound.Detector)
+add("detector", "options_are_documented", "options_are_validated", NoSchema, sound.Detector)
 for config in (Anything, NoBounds, WrongDefault, Lax):
-    add("options_are_validated", "detector", config, Detector)
+    add("detector", "options_are_validated", "options_are_documented", config, Detector)

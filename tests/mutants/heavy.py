@@ -9,4 +9,4 @@ class Config(sound.SoundConfig):
     pass
 
 
-add("registering_is_light", "detector", Config, sound.Detector)
+add("detector", "registering_is_light", "runs_without_cuda", Config, sound.Detector)

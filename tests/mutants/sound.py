@@ -1,10 +1,10 @@
-"""A sound plugin of each kind, small and without faults: it passes every check."""
+"""A sound plugin of each kind, small: it passes every check."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from asdkit.api import AugmenterConfig, Config, DetectorConfig, Field, NotFitted, Stopped
+from asdkit.api import AugmenterConfig, Config, DetectorConfig, Entry, Field, NotFitted, Stopped
 
 
 class SoundConfig(DetectorConfig):
@@ -45,6 +45,26 @@ class Detector:
 
     def load(self, state):
         self.mean = state["mean"]
+
+
+class KnownIdsOnly(Detector):
+    """As sound: raises for an id that was not in training, which a run never asks for."""
+
+    def fit(self, training, ctx):
+        super().fit(training, ctx)
+        self.ids = list(training.real_ids)
+
+    def score(self, features, windows, ids, ctx):
+        self.known()
+        assert set(ids) <= set(self.ids)
+        return super().score(features, windows, ids, ctx)
+
+    def state(self):
+        return {**super().state(), "ids": self.ids}
+
+    def load(self, state):
+        super().load(state)
+        self.ids = state["ids"]
 
 
 class FeaturizerConfig(Config):
@@ -143,3 +163,14 @@ class Fuser:
 
     def load(self, state):
         self.mean = state["mean"]
+
+
+ENTRIES = {
+    "detector": Entry("sound", SoundConfig, Detector, summary="Sound."),
+    "detector of known ids": Entry("sound", SoundConfig, KnownIdsOnly, summary="Sound."),
+    "featurizer": Entry("sound", FeaturizerConfig, Featurizer, summary="Sound."),
+    "wave": Entry("sound", WaveConfig, WaveAugmenter, summary="Sound."),
+    "window": Entry("sound", WindowConfig, WindowAugmenter, summary="Sound."),
+    "fuser": Entry("sound", FuserConfig, Fuser, summary="Sound."),
+}
+"""At least one of each kind."""

@@ -73,7 +73,7 @@ def test_every_window_is_equally_likely() -> None:
     counts = np.zeros(10)
     for _ in range(3000):
         counts[sampler.sample(3, 1, 1, rng).starts] += 1
-    # Each of 10 windows is sampled with chance 0.3: its count has a deviation of sqrt(3000 * 0.21) = 25.
+    # Each of 10 windows is sampled with probability 0.3: its count has a deviation of sqrt(3000 * 0.21) = 25.
     np.testing.assert_allclose(counts, 900, atol=4.5 * 25)
 
 

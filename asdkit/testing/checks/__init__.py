@@ -1,9 +1,75 @@
-"""The checks, one subject a file; importing them lists them, in the order that they run in."""
+"""All checks, in the order of reports."""
 
-# ruff: noqa: I001 (the order is that of the reports)
-from asdkit.testing.checks import options
-from asdkit.testing.checks import learning
-from asdkit.testing.checks import scoring
-from asdkit.testing.checks import io
+from asdkit.plugins import Kind
+from asdkit.testing.checks import features, io, learning, options, scoring
+from asdkit.testing.contract import Check
 
-__all__ = ["io", "learning", "options", "scoring"]
+_DETECTOR: tuple[Kind, ...] = ("detector",)
+_FEATURIZER: tuple[Kind, ...] = ("featurizer",)
+_AUGMENTER: tuple[Kind, ...] = ("augmenter",)
+_FUSER: tuple[Kind, ...] = ("fuser",)
+_LEARNERS: tuple[Kind, ...] = ("detector", "fuser")
+
+CHECKS: tuple[Check, ...] = (
+    # Registration and options.
+    Check(options.registering_is_light),
+    Check(options.defaults_construct),
+    Check(options.options_are_documented),
+    Check(options.options_are_validated),
+    # Arrays in and out.
+    Check(io.keeps_its_contract),
+    Check(io.inputs_are_unchanged),
+    # Learning.
+    Check(learning.unfitted_use_raises_not_fitted, _LEARNERS),
+    Check(learning.fit_changes_what_is_learnt, _DETECTOR),
+    Check(learning.scores_are_not_constant, _DETECTOR),
+    Check(learning.faults_score_higher, _DETECTOR),
+    Check(learning.training_pays, _DETECTOR),
+    Check(learning.same_seed_same_result),
+    Check(learning.refit_forgets, _LEARNERS),
+    Check(learning.stops_within_a_batch, _DETECTOR),
+    # Scores of clips.
+    Check(scoring.a_clip_is_scored_on_its_own, _DETECTOR),
+    Check(scoring.unknown_ids_get_the_best, _DETECTOR),
+    # Fused scores.
+    Check(scoring.a_clip_is_fused_on_its_own, _FUSER),
+    Check(scoring.fused_scores_are_not_constant, _FUSER),
+    Check(scoring.what_all_members_find_scores_higher, _FUSER),
+    Check(scoring.fit_changes_what_is_learnt, _FUSER),
+    Check(scoring.an_unknown_id_is_fused, _FUSER),
+    # Frames.
+    Check(features.frames_follow_the_sound, _FEATURIZER),
+    Check(features.whole_numbers_are_scaled, _FEATURIZER),
+    Check(features.frequencies_are_those_of_the_bands, _FEATURIZER),
+    Check(features.threads_do_not_disturb_each_other, _FEATURIZER),
+    # Augmented waves and windows.
+    Check(features.it_changes_something, _AUGMENTER),
+    Check(features.variants_have_names, _AUGMENTER),
+    Check(features.targets_say_what_is_in_a_window, _AUGMENTER),
+    Check(features.randomness_comes_from_rng, _AUGMENTER),
+    # Another process.
+    Check(learning.state_survives_a_new_process, _LEARNERS),
+    Check(learning.runs_without_cuda),
+    # Unusual recordings and invalid numbers.
+    Check(io.silence, _DETECTOR),
+    Check(io.shortest_clip, _DETECTOR),
+    Check(io.ragged_lengths, _DETECTOR),
+    Check(io.one_id, _DETECTOR),
+    Check(io.one_clip, _DETECTOR),
+    Check(io.nan_is_refused, _DETECTOR),
+    Check(io.silent_waves, _FEATURIZER),
+    Check(io.shortest_waves, _FEATURIZER),
+    Check(io.nan_is_not_hidden, _FEATURIZER),
+    Check(io.unusual_inputs, _AUGMENTER),
+    Check(io.unusual_scores, _FUSER),
+    Check(io.nan_scores_are_refused, _FUSER),
+    # Side effects.
+    Check(io.generators_and_threads_are_untouched),
+    Check(io.no_file_is_written),
+    Check(io.nothing_is_printed),
+)
+
+
+def checks_of(kind: Kind) -> list[Check]:
+    """Return the checks for plugins of a kind, in order."""
+    return [check for check in CHECKS if kind in check.kinds]

@@ -1,4 +1,4 @@
-"""Recordings that are unusual and right, and frames that are wrong."""
+"""Checks of what a plugin takes and returns: arrays, unusual recordings, invalid numbers; and of its side effects."""
 
 from __future__ import annotations
 
@@ -7,191 +7,232 @@ from typing import Any
 
 import numpy as np
 
-from asdkit.testing.contract import Failed, Inapplicable, check
-from asdkit.testing.subject import shape_fault, told
+from asdkit.testing.contract import Failed, Inapplicable
+from asdkit.testing.subject import CountingContext, Subject, array_fault, error_text
 from asdkit.testing.subjects import AugmenterSubject, DetectorSubject, FeaturizerSubject, FuserSubject
-from asdkit.testing.synthetic import IDS, SILENCE, Clips, joined, silent_clip, training_clips, wave
+from asdkit.testing.synthetic import IDS, SAMPLE_RATE, SILENCE, Clips, concatenated, silent_clip, wave
 
 
-def attempt(what: str, do: Callable[..., Any], *arguments: Any) -> Any:
-    """Do it; fail with what it raised."""
+def keeps_its_contract(subject: Subject) -> None:
+    """Used as a run uses it, it returns arrays of the promised shapes and dtypes, all finite."""
+    if subject.construction_error:
+        raise Inapplicable("it cannot be constructed: see defaults_construct")
+    use = subject.first_use
+    if use.error is not None:
+        raise Failed(f"it raised {error_text(use.error)}") from use.error
+    if fault := subject.fault(use.outputs):
+        raise Failed(fault)
+
+
+def inputs_are_unchanged(subject: Subject) -> None:
+    """It works on read-only input arrays, and does not change them."""
+    instance = subject.working_use().instance
+    if isinstance(subject, AugmenterSubject) and instance.kind == "window":
+        raise Inapplicable("a window augmenter may change its batch in place")
     try:
-        return do(*arguments)
-    except (Failed, Inapplicable):
+        subject.use(subject.make(), CountingContext(), read_only=True)
+    except Failed:
         raise
     except Exception as error:
-        raise Failed(f"{what}: it raised {told(error)}") from error
+        raise Failed(f"it does not work on read-only arrays: {error_text(error)}") from error
 
 
-def _learns_and_scores(subject: DetectorSubject, what: str, train: Clips, test: Clips) -> None:
-    """Fit and score; the subject sees to it that the scores are finite."""
-    subject.used()
-    detector = attempt(f"fitted on {what}", subject.fit, train)
-    attempt(f"scoring after a fit on {what}", subject.score, detector, test)
-
-
-@check("detector")
 def silence(subject: DetectorSubject) -> None:
-    """A silent clip, in training and to be scored, gives finite scores."""
-    clips = subject.clips()
+    """A silent clip, in training and among the clips to score, gives finite scores."""
+    clips = subject.training_clips()
     silent = silent_clip(subject.rows, IDS[0])
-    attempt("a silent clip to score", subject.score, subject.fitted(), silent)
-    _learns_and_scores(subject, "clips one of which is silent", joined(clips, silent), joined(silent, subject.test()))
+    _attempt("a silent clip to score", subject.score, subject.fitted(), silent)
+    test = concatenated(silent, subject.test_clips())
+    _fit_and_score(subject, "clips one of which is silent", concatenated(clips, silent), test)
 
 
-@check("detector")
 def shortest_clip(subject: DetectorSubject) -> None:
-    """Clips of just one window, in training and to be scored, give finite scores."""
-    rows = subject.least_rows
-    short = training_clips(rows, each=6)
-    short = short.of_id(IDS[0]) if len(set(subject.clips().ids)) == 1 else short
-    attempt("a clip of one window to score", subject.score, subject.fitted(), short.take([0]))
-    _learns_and_scores(subject, "clips of one window", short, short)
+    """Clips of just one window, in training and to score, give finite scores."""
+    short = subject.shortest_clips()
+    _attempt("a clip of one window to score", subject.score, subject.fitted(), short.take([0]))
+    _fit_and_score(subject, "clips of one window", short, short)
 
 
-@check("detector")
 def ragged_lengths(subject: DetectorSubject) -> None:
-    """Clips of different lengths, in training and to be scored, give finite scores."""
-    clips = subject.clips()
+    """Clips of different lengths, in training and to score, give finite scores."""
+    clips = subject.training_clips()
     lengths = [max(subject.least_rows, len(f) - 5 * (i % 7)) for i, f in enumerate(clips.frames)]
     ragged = Clips(tuple(f[:n] for f, n in zip(clips.frames, lengths, strict=True)), clips.ids, clips.faulty)
-    _learns_and_scores(subject, "clips of different lengths", ragged, ragged)
+    _fit_and_score(subject, "clips of different lengths", ragged, ragged)
 
 
-@check("detector")
 def one_id(subject: DetectorSubject) -> None:
-    """Training clips of one id give a detector, or its options refuse one id."""
-    _learns_and_scores(subject, "clips of one id", subject.clips().of_id(IDS[0]), subject.test().of_id(IDS[0]))
+    """It can be fitted on training clips of one id, or its options refuse one id."""
+    train, test = subject.training_clips().of_id(IDS[0]), subject.test_clips().of_id(IDS[0])
+    _fit_and_score(subject, "clips of one id", train, test)
 
 
-@check("detector")
 def one_clip(subject: DetectorSubject) -> None:
-    """One training clip gives a detector, or its options refuse one id."""
+    """It can be fitted on one training clip, or its options refuse one id."""
     try:
         one_id(subject)
     except Failed:
-        raise Inapplicable("one clip is of one id: see one_id") from None
-    _learns_and_scores(subject, "one clip", subject.clips().take([0]), subject.test().of_id(IDS[0]))
+        raise Inapplicable("one clip has one id: see one_id") from None
+    _fit_and_score(subject, "one clip", subject.training_clips().take([0]), subject.test_clips().of_id(IDS[0]))
 
 
-@check("detector")
 def nan_is_refused(subject: DetectorSubject) -> None:
-    """NaN among the frames never comes out as a finite score: it raises, or gives NaN, which a run refuses."""
-    bad = _spoilt(subject.test().take([0]))
+    """NaN among the frames never gives a finite score: it raises, or gives NaN, which a run refuses."""
+    with_nan = _with_nan(subject.test_clips().take([0]))
     detector = subject.fitted()
-    if _finite(lambda: subject.score(detector, bad)):
+    if _is_finite(lambda: subject.score(detector, with_nan)):
         raise Failed("a window with NaN among its frames got a finite score")
-    train = subject.clips()
-    spoilt = joined(_spoilt(train.take([0])), train.take(range(1, len(train))))
-    if _finite(lambda: subject.score(subject.fit(spoilt), subject.test())):
+    clips = subject.training_clips()
+    train = concatenated(_with_nan(clips.take([0])), clips.take(range(1, len(clips))))
+    if _is_finite(lambda: subject.score(subject.fit(train), subject.test_clips())):
         raise Failed("fitted on frames with NaN among them, it gives finite scores")
 
 
-def _spoilt(clip: Clips) -> Clips:
+def silent_waves(subject: FeaturizerSubject) -> None:
+    """Silence gives finite frames."""
+    featurizer = subject.working_use().instance
+    for dtype in (np.float32, np.int16):
+        frames = _attempt("silence", subject.fill, featurizer, np.zeros(SAMPLE_RATE, dtype))
+        if fault := array_fault("fill (silence)", frames, np.float32, frames.shape):
+            raise Failed(fault)
+
+
+def shortest_waves(subject: FeaturizerSubject) -> None:
+    """The shortest wave that has a frame, one a sample shorter, and an empty one raise nothing."""
+    featurizer = subject.working_use().instance
+    least = next((n for n in range(1, SAMPLE_RATE + 1) if featurizer.rows(n) > 0), SAMPLE_RATE)
+    for n in {0, least - 1, least, least + 1}:
+        rows = _attempt(f"rows({n})", featurizer.rows, n)
+        if not isinstance(rows, int) or rows < 0 or rows > featurizer.rows(n + 1):
+            raise Failed(f"rows({n}) is {rows!r}, rows({n + 1}) is {featurizer.rows(n + 1)}; expected counts that grow")
+        if n == 0 or not rows:
+            continue  # the core fills no clip that has no frame
+        frames = _attempt(f"a wave of {n} samples", subject.fill, featurizer, wave(1.0)[:n])
+        if fault := array_fault(f"fill ({n} samples)", frames, np.float32, frames.shape):
+            raise Failed(fault)
+
+
+def nan_is_not_hidden(subject: FeaturizerSubject) -> None:
+    """A wave with NaN raises, or gives NaN frames, never finite ones."""
+    featurizer = subject.working_use().instance
+    sound = wave(1.0)
+    sound[8000] = np.nan
+    if _is_finite(lambda: subject.fill(featurizer, sound)):
+        raise Failed("a wave with NaN in it gave finite frames")
+
+
+def unusual_inputs(subject: AugmenterSubject) -> None:
+    """Silence, the shortest input, int16 samples and a batch of one id keep their shapes and remain finite."""
+    augmenter = subject.working_use().instance
+    vary = _vary_unusual_waves if augmenter.kind == "wave" else _transform_unusual_batches
+    for variant in range(max(1, len(subject.variants))):
+        vary(subject, augmenter, variant)
+
+
+def _vary_unusual_waves(subject: AugmenterSubject, augmenter: Any, variant: int) -> None:
+    for sound in (np.zeros(SAMPLE_RATE, np.float32), wave(0.01), wave(0.5, "int16")):
+        varied = _attempt("an unusual wave", subject.vary, augmenter, sound, variant)
+        length = augmenter.samples(len(sound), variant)
+        if fault := subject.wave_fault(f"vary ({len(sound)} samples)", varied, length):
+            raise Failed(fault)
+
+
+def _transform_unusual_batches(subject: AugmenterSubject, augmenter: Any, variant: int) -> None:
+    windows, targets = subject.windows(ids=1)
+    for batch, shares in (
+        (windows, targets),
+        (windows[:1], targets[:1]),
+        (np.full_like(windows, SILENCE), targets),
+        (windows[:, :1], targets),
+    ):
+        new_batch, new_shares = _attempt("an unusual batch", subject.transform, augmenter, batch, shares, variant)
+        fault = array_fault("transform (windows)", new_batch, np.float32, batch.shape) or array_fault(
+            "transform (targets)", new_shares, np.float32, shares.shape
+        )
+        if fault:
+            raise Failed(fault)
+
+
+def unusual_scores(subject: FuserSubject) -> None:
+    """One training clip, one id, and a member with constant scores give finite fused scores."""
+    subject.working_use()
+    scores, ids = subject.scores()
+    constant = scores.copy()
+    constant[:, 0] = 0.5
+    own = [i for i, id_ in enumerate(ids) if id_ == IDS[0]]
+    for what, (train, train_ids) in {
+        "one clip": (scores[:1], ids[:1]),
+        "one id": (scores[own], [IDS[0]] * len(own)),
+        "a member with constant scores": (constant, ids),
+    }.items():
+        fuser = subject.make()
+        _attempt(f"fitted on {what}", fuser.fit, train, train_ids)
+        fused = _attempt(f"fused after {what}", fuser.fuse, *subject.scores(6, 12))
+        if fault := array_fault(f"fuse after {what}", fused, np.float64, (12,)):
+            raise Failed(fault)
+
+
+def nan_scores_are_refused(subject: FuserSubject) -> None:
+    """A member's NaN never gives a finite fused score: it raises, or gives NaN."""
+    scores, ids = subject.scores(6, 12)
+    scores[0, 0] = np.nan
+    fuser = subject.working_use().instance
+    if _is_finite(lambda: fuser.fuse(scores, ids)[:1]):
+        raise Failed("a clip that one member scores NaN got a finite fused score")
+
+
+def generators_and_threads_are_untouched(subject: Subject) -> None:
+    """Global random generators and thread settings are the same before and after."""
+    _, effects = subject.second_use
+    if effects.settings:
+        raise Failed(
+            f"it changed {', '.join(effects.settings)}; use ctx.rng(name) and ctx.threads, and restore the rest"
+        )
+
+
+def no_file_is_written(subject: Subject) -> None:
+    """It writes, creates and removes no file: the core does all writing."""
+    _, effects = subject.second_use
+    if effects.files:
+        raise Failed(f"it wrote {', '.join(dict.fromkeys(effects.files))}")
+
+
+def nothing_is_printed(subject: Subject) -> None:
+    """It prints nothing to standard output or standard error."""
+    _, effects = subject.second_use
+    if effects.printed.strip():
+        raise Failed(f"it printed {effects.printed.strip().splitlines()[0]!r}; use ctx.progress or AsdkitWarning")
+
+
+def _attempt(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function; fail with the exception that it raises."""
+    try:
+        return function(*arguments)
+    except (Failed, Inapplicable):
+        raise
+    except Exception as error:
+        raise Failed(f"{what}: it raised {error_text(error)}") from error
+
+
+def _fit_and_score(subject: DetectorSubject, what: str, train: Clips, test: Clips) -> None:
+    """Fit and score; `DetectorSubject.score` checks that the scores are finite."""
+    subject.working_use()
+    detector = _attempt(f"fitted on {what}", subject.fit, train)
+    _attempt(f"scoring after a fit on {what}", subject.score, detector, test)
+
+
+def _with_nan(clip: Clips) -> Clips:
+    """Return one clip with a band of NaN."""
     frames = clip.frames[0].copy()
     frames[:, 3] = np.nan
     return Clips((frames,), clip.ids, clip.faulty)
 
 
-def _finite(do: Callable[[], np.ndarray]) -> bool:
+def _is_finite(compute: Callable[[], np.ndarray]) -> bool:
+    """Whether the result is finite; an exception counts as a refusal."""
     try:
-        return bool(np.isfinite(do()).all())
+        return bool(np.isfinite(compute()).all())
     except Inapplicable:
         raise
-    except Exception:  # any refusal will do
+    except Exception:
         return False
-
-
-@check("featurizer")
-def silent_waves(subject: FeaturizerSubject) -> None:
-    """Silence gives finite frames."""
-    featurizer = subject.used().instance
-    for dtype in (np.float32, np.int16):
-        frames = attempt("silence", subject.fill, featurizer, np.zeros(16_000, dtype))
-        if fault := shape_fault("fill (silence)", frames, np.float32, frames.shape):
-            raise Failed(fault)
-
-
-@check("featurizer")
-def shortest_waves(subject: FeaturizerSubject) -> None:
-    """The shortest wave that has a frame, one a sample shorter, and an empty one are no trouble."""
-    featurizer = subject.used().instance
-    least = next((n for n in range(1, 16_001) if featurizer.rows(n) > 0), 16_000)
-    for n in {0, least - 1, least, least + 1}:
-        rows = attempt(f"rows({n})", featurizer.rows, n)
-        if not isinstance(rows, int) or rows < 0 or rows > featurizer.rows(n + 1):
-            raise Failed(f"rows({n}) is {rows!r}, rows({n + 1}) is {featurizer.rows(n + 1)}; expected counts that grow")
-        if n == 0 or not rows:
-            continue  # the core fills no clip that has no frame
-        frames = attempt(f"a wave of {n} samples", subject.fill, featurizer, wave(1.0)[:n])
-        if fault := shape_fault(f"fill ({n} samples)", frames, np.float32, frames.shape):
-            raise Failed(fault)
-
-
-@check("featurizer")
-def nan_is_not_hidden(subject: FeaturizerSubject) -> None:
-    """A wave with NaN raises, or gives NaN frames, never finite ones."""
-    featurizer = subject.used().instance
-    sound = wave(1.0)
-    sound[8000] = np.nan
-    if _finite(lambda: subject.fill(featurizer, sound)):
-        raise Failed("a wave with NaN in it gave finite frames")
-
-
-@check("augmenter")
-def unusual_inputs(subject: AugmenterSubject) -> None:
-    """Silence, the shortest input, whole numbers and a batch of one id keep their shapes and stay finite."""
-    augmenter = subject.used().instance
-    for variant in range(max(1, len(subject.variants))):
-        if augmenter.kind == "wave":
-            for sound in (np.zeros(16_000, np.float32), wave(0.01), wave(0.5, "int16")):
-                made = attempt("an unusual wave", subject.vary, augmenter, sound, variant)
-                dtype = np.int16 if isinstance(made, np.ndarray) and made.dtype == np.int16 else np.float32
-                length = augmenter.samples(len(sound), variant)
-                if fault := shape_fault(f"vary ({len(sound)} samples)", made, dtype, (length,)):
-                    raise Failed(fault)
-            continue
-        windows, targets = subject.windows(ids=1)
-        for batch, share in (
-            (windows, targets),
-            (windows[:1], targets[:1]),
-            (np.full_like(windows, SILENCE), targets),
-            (windows[:, :1], targets),
-        ):
-            made, shares = attempt("an unusual batch", subject.transform, augmenter, batch, share, variant)
-            fault = shape_fault("transform (windows)", made, np.float32, batch.shape) or shape_fault(
-                "transform (targets)", shares, np.float32, share.shape
-            )
-            if fault:
-                raise Failed(fault)
-
-
-@check("fuser")
-def unusual_scores(subject: FuserSubject) -> None:
-    """One training clip, one id, and a member whose scores are all alike give finite fused scores."""
-    subject.used()
-    scores, ids = subject.scores()
-    alike = scores.copy()
-    alike[:, 0] = 0.5
-    own = [i for i, id_ in enumerate(ids) if id_ == IDS[0]]
-    one_id = scores[own], [IDS[0]] * len(own)
-    for what, (train, train_ids) in {
-        "one clip": (scores[:1], ids[:1]),
-        "one id": one_id,
-        "a member whose scores are all alike": (alike, ids),
-    }.items():
-        fuser = subject.make()
-        attempt(f"fitted on {what}", fuser.fit, train, train_ids)
-        fused = attempt(f"fused after {what}", fuser.fuse, *subject.scores(6, 12))
-        if fault := shape_fault(f"fuse after {what}", fused, np.float64, (12,)):
-            raise Failed(fault)
-
-
-@check("fuser")
-def nan_scores_are_refused(subject: FuserSubject) -> None:
-    """A member's NaN never comes out as a finite score: it raises, or gives NaN."""
-    scores, ids = subject.scores(6, 12)
-    scores[0, 0] = np.nan
-    fuser = subject.used().instance
-    if _finite(lambda: fuser.fuse(scores, ids)[:1]):
-        raise Failed("a clip that one member scores NaN got a finite fused score")

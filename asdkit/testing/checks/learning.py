@@ -1,7 +1,4 @@
-"""What detectors and fusers learn.
-
-What was learnt, in another process.
-"""
+"""Checks of what detectors and fusers learn, and of their state in another process."""
 
 from __future__ import annotations
 
@@ -12,198 +9,189 @@ import numpy as np
 
 from asdkit.errors import NotFitted, PluginError, Stopped
 from asdkit.metrics import auc
-from asdkit.testing.child_process import SubprocessResult, importable, use_elsewhere
-from asdkit.testing.contract import Failed, Inapplicable, check
-from asdkit.testing.side_effects import disturb_generators
-from asdkit.testing.subject import CountingContext, Subject, same, state_of, told
+from asdkit.testing.child_process import importable, use_in_subprocess
+from asdkit.testing.contract import Failed, Inapplicable
+from asdkit.testing.side_effects import seed_global_generators
+from asdkit.testing.subject import CountingContext, Subject, SubprocessResult, difference, error_text, state_of
 from asdkit.testing.subjects import DetectorSubject, FuserSubject
 
 Learner = DetectorSubject | FuserSubject
 
 _GOOD_AUC = 0.75  # of a fault of 24 dB in four of 32 bands, after a training of seconds
-_STEP = 0.1
+_LEAST_GAIN = 0.1  # of the AUC by training
 
 
-@check("detector", "fuser")
 def unfitted_use_raises_not_fitted(subject: Learner) -> None:
-    """Before fit and load, to ask for scores or the state raises NotFitted."""
-    fitted = subject.used().instance
+    """Before fit and load, a request for scores or the state raises NotFitted."""
+    fitted = subject.working_use().instance
+    requests: dict[str, Callable[[Any], Any]]
     if isinstance(subject, FuserSubject):
         if not fitted.state():
             raise Inapplicable("it learns nothing")
-        asks: dict[str, Callable[[Any], Any]] = {
+        requests = {
             "fuse": lambda new: new.fuse(*subject.scores()),
             "state": lambda new: new.state(),
         }
     else:
-        features, windows = subject.cut(subject.test())
-        ids = subject.test().ids
-        asks = {
+        features, windows = subject.cut(subject.test_clips())
+        ids = subject.test_clips().ids
+        requests = {
             "score": lambda new: new.score(features, windows, ids, CountingContext()),
             "state": lambda new: new.state(),
         }
-    for name, ask in asks.items():
+    for name, request in requests.items():
         try:
-            ask(subject.make())
+            request(subject.make())
         except NotFitted:
             continue
         except Exception as error:
-            raise Failed(f"{name} before fit raised {told(error)}; expected asdkit.api.NotFitted") from error
+            raise Failed(f"{name} before fit raised {error_text(error)}; expected asdkit.api.NotFitted") from error
         raise Failed(f"{name} before fit raised nothing; expected asdkit.api.NotFitted")
 
 
-@check("detector")
 def fit_changes_what_is_learnt(subject: DetectorSubject) -> None:
-    """Fitted on other recordings with the same seed, most numbers of its state are others."""
-    one, other = subject.learnt(subject.fitted()), subject.learnt(subject.fitted_on_twin())
+    """Fitted on other recordings with the same seed, most numbers of its state are different."""
+    one, other = state_of(subject.fitted()), state_of(subject.fitted_on_twin())
     total = changed = 0
     for key, value in one.items():
         twin = other.get(key)
         if isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating):
-            alike = isinstance(twin, np.ndarray) and twin.shape == value.shape
+            comparable = isinstance(twin, np.ndarray) and twin.shape == value.shape
             total += value.size
-            changed += int(np.count_nonzero(value != twin)) if alike else value.size
+            changed += int(np.count_nonzero(value != twin)) if comparable else value.size
         elif isinstance(value, float):
             total, changed = total + 1, changed + (value != twin)
     if not total:
-        raise Failed("its state holds no decimal number: nothing that could have been learnt")
+        raise Failed("its state holds no decimal number that training could change")
     if 2 * changed < total:
         raise Failed(
-            f"only {changed} of {total} numbers of its state follow from what it was fitted on; "
-            "do its weights move (a backward pass that is missing, parameters that no optimiser has)?"
+            f"only {changed} of {total} numbers of its state follow from the training clips; "
+            "do its weights move (is there a backward pass, and does the optimiser have all parameters)?"
         )
 
 
-@check("detector")
 def scores_are_not_constant(subject: DetectorSubject) -> None:
     """Windows of different clips get different scores."""
-    scores = subject.used().made["scores"]
+    scores = subject.working_use().outputs["scores"]
     if len(np.unique(scores)) < 2:
         raise Failed(f"all {len(scores)} windows got the score {scores[0]}")
 
 
-@check("detector")
 def faults_score_higher(subject: DetectorSubject) -> None:
-    """Clips with a planted fault get higher scores than healthy ones."""
+    """Clips with a planted fault get higher scores than normal ones."""
     value = _auc(subject, subject.fitted())
     if value < _GOOD_AUC:
         raise Failed(
-            f"AUC {value:.2f} of a plain planted fault, expected {_GOOD_AUC} or more; higher is more anomalous"
+            f"AUC {value:.2f} of a simple planted fault, expected {_GOOD_AUC} or more; higher is more anomalous"
         )
 
 
-@check("detector")
 def training_pays(subject: DetectorSubject) -> None:
-    """It tells faults better than when it has not learnt: trained where the planted fault is healthy, it misses it."""
-    trained, untrained = _auc(subject, subject.fitted()), _auc(subject, subject.fitted_on_twin())
+    """Trained on normal clips, it finds the planted fault better than trained where the fault is normal."""
+    trained, on_twin = _auc(subject, subject.fitted()), _auc(subject, subject.fitted_on_twin())
     if trained < _GOOD_AUC:
         raise Inapplicable("it does not find the planted fault: see faults_score_higher")
-    if trained < untrained + _STEP:
+    if trained < on_twin + _LEAST_GAIN:
         raise Failed(
-            f"AUC {trained:.2f} trained on healthy clips, {untrained:.2f} trained where the fault is healthy: "
-            "its scores do not follow from what it was trained on"
+            f"AUC {trained:.2f} trained on normal clips, {on_twin:.2f} trained where the fault is normal: "
+            "its scores do not depend on its training clips"
         )
 
 
 def _auc(subject: DetectorSubject, detector: object) -> float:
-    clips = subject.test()
+    clips = subject.test_clips()
     scores = subject.clip_scores(detector, clips)
     if len(np.unique(scores)) < 2:
         raise Inapplicable("its scores are constant: see scores_are_not_constant")
     return auc(np.array(clips.faulty, np.int64), scores)
 
 
-@check("detector", "featurizer", "augmenter", "fuser")
 def same_seed_same_result(subject: Subject) -> None:
-    """Used again with the same seed, it gives the same bit for bit, whatever the global generators hold."""
+    """Used again with the same seed, the result is the same bit for bit, whatever the global generators' states."""
     second, _ = subject.second_use
-    difference = subject.second_difference()
-    if difference:
-        raise Failed(f"a second use gave something else: {difference}; take randomness from ctx.rng(name) or rng alone")
+    changed = subject.second_difference()
+    if changed:
+        raise Failed(f"a second use gave another result: {changed}; take randomness only from ctx.rng(name) or rng")
     if second.error is not None:
-        raise Failed(f"a second use raised {told(second.error)}") from second.error
+        raise Failed(f"a second use raised {error_text(second.error)}") from second.error
 
 
-@check("detector", "fuser")
 def refit_forgets(subject: Learner) -> None:
-    """Fitted on other recordings first and then on these, it has learnt what it learns from these alone."""
-    subject.used()
+    """Fitted on other recordings first and then on these, its state is that of a fit on these only."""
+    subject.working_use()
     if subject.second_difference():
-        raise Inapplicable("no two fits are alike: see same_seed_same_result")
-    disturb_generators(12)
+        raise Inapplicable("no two fits are the same: see same_seed_same_result")
+    seed_global_generators(12)
     try:
         if isinstance(subject, FuserSubject):
-            again = subject.fit(subject.fit(seed=8))
+            refitted = subject.fit(subject.fit(seed=8))
         else:
-            again = subject.fit(subject.clips(), subject.fitted_on_twin())
+            refitted = subject.fit(subject.training_clips(), subject.fitted_on_twin())
     except Inapplicable:
         raise
     except Exception as error:
-        raise Failed(f"to fit it once more raised {told(error)}") from error
-    difference = same(state_of(subject.used().instance), state_of(again))
-    if difference:
-        raise Failed(f"an earlier fit is not forgotten: {difference}")
+        raise Failed(f"a second fit raised {error_text(error)}") from error
+    changed = difference(state_of(subject.working_use().instance), state_of(refitted))
+    if changed:
+        raise Failed(f"an earlier fit is not forgotten: {changed}")
 
 
-@check("detector")
 def stops_within_a_batch(subject: DetectorSubject) -> None:
-    """Asked to stop while it fits, it raises Stopped at once; it asks within each pass over the clips."""
-    asked = subject.used().asked
-    if not asked:
-        raise Failed("fit never asks ctx.should_stop(); ask once a batch, and raise asdkit.api.Stopped")
+    """When it is to stop during a fit, it raises Stopped at once; it asks within each pass over the clips."""
+    calls = subject.working_use().stop_calls
+    if not calls:
+        raise Failed("fit never calls ctx.should_stop(); call it once a batch, and raise asdkit.api.Stopped")
     epochs = getattr(subject.config, "epochs", 0)
-    if asked <= epochs:
-        raise Failed(f"fit asked {asked} times in {epochs} epochs whether to stop; ask once a batch")
-    ctx = CountingContext(stop_at=max(1, asked // 3))
+    if calls <= epochs:
+        raise Failed(f"fit called ctx.should_stop() {calls} times in {epochs} epochs; call it once a batch")
+    ctx = CountingContext(stop_at=max(1, calls // 3))
     try:
-        subject.fit(subject.clips(), ctx=ctx)
+        subject.fit(subject.training_clips(), ctx=ctx)
     except Stopped:
-        if ctx.asked_after > 2:
-            raise Failed(f"it went on for {ctx.asked_after} questions after it was asked to stop") from None
+        if ctx.calls_after_stop > 2:
+            raise Failed(f"it continued for {ctx.calls_after_stop} calls after should_stop returned True") from None
         return
     except Inapplicable:
         raise
     except Exception as error:
-        raise Failed(f"asked to stop, fit raised {told(error)}; expected asdkit.api.Stopped") from error
-    raise Failed("asked to stop, fit went on to its end; expected asdkit.api.Stopped")
+        raise Failed(f"when it was to stop, fit raised {error_text(error)}; expected asdkit.api.Stopped") from error
+    raise Failed("when it was to stop, fit continued to its end; expected asdkit.api.Stopped")
 
 
-@check("detector", "fuser")
-def state_survives_a_new_process(subject: DetectorSubject | FuserSubject) -> None:
-    """Loaded from a file in a new process, it scores the same bit for bit, and has the same state."""
-    use = subject.used()
-    there = elsewhere(subject)
-    if "load" in there.errors:
-        raise Failed(f"in a new process, load or a score after it raised {there.errors['load']}")
-    difference = same(dict(use.made), dict(there.made))
-    if difference:
-        raise Failed(f"loaded in a new process, it scores otherwise: {difference}")
-    difference = same(dict(use.instance.state()), dict(there.state))
-    if difference:
-        raise Failed(f"loaded in a new process, its state is another: {difference}")
+def state_survives_a_new_process(subject: Learner) -> None:
+    """Loaded from a file in a new process, its scores and its state are the same bit for bit."""
+    use = subject.working_use()
+    result = subprocess_result(subject)
+    if "load" in result.errors:
+        raise Failed(f"in a new process, load or a score after it raised {result.errors['load']}")
+    changed = difference(use.outputs, result.outputs)
+    if changed:
+        raise Failed(f"loaded in a new process, its scores are different: {changed}")
+    changed = difference(use.instance.state(), result.state)
+    if changed:
+        raise Failed(f"loaded in a new process, its state is different: {changed}")
 
 
-@check("detector", "featurizer", "augmenter", "fuser")
 def runs_without_cuda(subject: Subject) -> None:
-    """It works in a new process that sees no GPU."""
-    subject.used()
-    there = elsewhere(subject)
-    if "use" in there.errors:
-        raise Failed(f"in a new process without CUDA it raised {there.errors['use']}")
+    """It works in a new process without a GPU."""
+    subject.working_use()
+    result = subprocess_result(subject)
+    if "use" in result.errors:
+        raise Failed(f"in a new process without CUDA it raised {result.errors['use']}")
 
 
-def elsewhere(subject: Subject) -> SubprocessResult:
-    """What a new process made of the plugin; asked once for both checks."""
-    if subject.elsewhere is None:
+def subprocess_result(subject: Subject) -> SubprocessResult:
+    """Use the plugin in a new process, once for all checks."""
+    if subject.subprocess_result is None:
         if not importable(subject.entry):
-            raise Inapplicable("it is no module's: a new process cannot import it")
+            raise Inapplicable("it is not in a module: a new process cannot import it")
         state = None
         if isinstance(subject, DetectorSubject | FuserSubject):
-            state = subject.used().instance.state()
+            state = subject.working_use().instance.state()
         try:
-            subject.elsewhere = use_elsewhere(subject, state)
+            subject.subprocess_result = use_in_subprocess(subject, state)
         except PluginError as error:
             raise Failed(str(error)) from error
-    if "process" in subject.elsewhere.errors:
-        raise Failed(f"a new process came to nothing: {subject.elsewhere.errors['process']}")
-    return subject.elsewhere
+    if "process" in subject.subprocess_result.errors:
+        raise Failed(f"a new process failed: {subject.subprocess_result.errors['process']}")
+    return subject.subprocess_result
