@@ -4,15 +4,19 @@ WAV (RIFF, RF64, extensible) and FLAC, and other containers if a spec allows the
 64 channels. An unusable file raises `asdkit.errors.BadAudio` with the reason in one line.
 """
 
+from asdkit.audio.channels import Channel, Wave, cancels
 from asdkit.audio.headers import AudioInfo, Container
-from asdkit.audio.io import Channel, Wave, check, inspect, is_silent, read, resample, samples_at
+from asdkit.audio.io import Decoded, check, decode, inspect, is_silent, read, resample, samples_at
 
 __all__ = [
     "AudioInfo",
     "Channel",
     "Container",
+    "Decoded",
     "Wave",
+    "cancels",
     "check",
+    "decode",
     "inspect",
     "is_silent",
     "read",

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import FileIO
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from asdkit.audio.channels import Channel, Wave, mixed_down
 from asdkit.audio.headers import (
     MAX_RATE,
     MIN_RATE,
@@ -28,9 +30,6 @@ from asdkit.errors import DataError, UsageError
 if TYPE_CHECKING:
     from soundfile import LibsndfileError
 
-Wave = npt.NDArray[np.float32] | npt.NDArray[np.int16]
-Channel = int | Literal["mean"]
-
 WAV_OR_FLAC = (".wav", ".flac")
 SUFFIXES: dict[str, tuple[str, ...]] = {
     "aiff": (".aif", ".aiff", ".aifc"),
@@ -44,6 +43,22 @@ MAX_AMPLITUDE = 1e10
 """Full scale is 1, and 32-bit integers stored as floats stay below 2.2e9. Powers of larger values soon overflow."""
 
 _MAX_SAMPLES_PER_BYTE = 4096  # more than any of the containers reaches for silence
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A decoded recording.
+
+    Attributes
+    ----------
+    wave
+        As `read` returns it.
+    cancels
+        Whether the wave is the mean of channels that cancel, so that it says nothing about the sound.
+    """
+
+    wave: Wave
+    cancels: bool
 
 
 def inspect(path: str | os.PathLike[str], *, containers: Collection[str] = ()) -> AudioInfo:
@@ -91,10 +106,19 @@ def read(
         As `inspect`; also if the samples are damaged, fewer than the header states, NaN, infinite or absurdly loud (the
         message has the index of the sample), or if there is no such channel.
     """
+    return decode(path, sample_rate=sample_rate, channel=channel, containers=containers).wave
+
+
+def decode(
+    path: str | os.PathLike[str], *, sample_rate: int, channel: Channel = "mean", containers: Collection[str] = ()
+) -> Decoded:
+    """Decode a recording as `read` does, and tell whether its channels cancel."""
     with recording(path) as file:
         info = read_any_header(file, containers)
-        wave = _decode(file, info, channel)
-    return wave if info.sample_rate == sample_rate else resample(wave, info.sample_rate, sample_rate)
+        wave, cancels = _decode(file, info, channel)
+    if info.sample_rate != sample_rate:
+        wave = resample(wave, info.sample_rate, sample_rate)
+    return Decoded(wave, cancels)
 
 
 def check(path: str | os.PathLike[str], *, channel: Channel = "mean", containers: Collection[str] = ()) -> AudioInfo:
@@ -153,20 +177,6 @@ def resample(wave: Wave, rate: int, sample_rate: int) -> npt.NDArray[np.float32]
 def is_silent(wave: Wave) -> bool:
     """Return whether all samples are the same."""
     return wave.size == 0 or bool(wave.min() == wave.max())
-
-
-def one_channel(frames: npt.NDArray[Any], channel: Channel) -> Wave:
-    """Return one channel, or the mean, of samples [int16 or float32, ``[samples, channels]``]."""
-    wave: Wave
-    if channel != "mean" or frames.shape[1] == 1:
-        wave = np.ascontiguousarray(frames[:, 0 if channel == "mean" else channel])
-        return wave
-    with np.errstate(invalid="ignore", over="ignore"):  # NaN and Inf are reported by the caller
-        wave = frames[:, 0].astype(np.float32)
-        for other in range(1, frames.shape[1]):  # several times faster than np.mean over so short an axis
-            wave += frames[:, other]
-        wave /= frames.shape[1] * (32768 if frames.dtype == np.int16 else 1)
-    return wave
 
 
 def suffixes(containers: Collection[str] = ()) -> tuple[str, ...]:
@@ -267,16 +277,16 @@ def _libsndfile_message(error: LibsndfileError) -> str:
     return str(error.error_string).removeprefix("Error : ").rstrip(".")
 
 
-def _decode(file: FileIO, info: AudioInfo, channel: Channel) -> Wave:
-    """Decode one channel at the file's sample rate."""
+def _decode(file: FileIO, info: AudioInfo, channel: Channel) -> tuple[Wave, bool]:
+    """Decode one channel at the file's sample rate; and whether the channels cancel."""
     _require_channel(info, channel)
     frames = _pcm16_frames(file, info) if _is_pcm16_wav(info) else _soundfile_frames(file, info)
     if len(frames) != info.samples:
         raise UnusableError(f"cut short: its header states {info.samples} samples, {len(frames)} could be read")
-    wave = one_channel(frames, channel)
+    wave, cancels = mixed_down(frames, channel)
     if wave.dtype != np.int16:
         _require_finite(wave)
-    return wave
+    return wave, cancels
 
 
 def _require_channel(info: AudioInfo, channel: Channel) -> None:

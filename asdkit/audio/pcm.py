@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from asdkit.audio.channels import Channel, Wave, one_channel
 from asdkit.audio.headers import (
     STREAMED,
     UnusableError,
@@ -21,7 +22,6 @@ from asdkit.audio.headers import (
     read_format,
     recording,
 )
-from asdkit.audio.io import Channel, Wave, one_channel
 from asdkit.errors import BadAudio
 
 WIDTHS: Final = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4, "f64le": 8}
