@@ -24,8 +24,8 @@ from asdkit.run.plan import Plan, Shard
 from asdkit.run.provenance import provenance, settings_record, signature
 from asdkit.run.records import ShardData, ShardRecord
 from asdkit.run.resources import device_of
-from asdkit.run.results import Results, collect, save_results
-from asdkit.run.store import RunPaths, has_lease, read_lease, remove_results, write_settings, write_shard
+from asdkit.run.results import Results, collect, remove_results, save_results
+from asdkit.run.store import RunPaths, has_lease, read_lease, write_settings, write_shard
 from asdkit.run.workers import opened
 from asdkit.signals import StopRequest, stop_on_signals
 
