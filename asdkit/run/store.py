@@ -177,7 +177,7 @@ def read_scores(
     """
     columns, tables = _read(paths.scores, lambda data: decode_scores(data, names))
     for machine, table in tables.items():
-        table.hold_out(record.held_out.get(machine, ()), record.references.get(machine, {}))
+        table.mark_held(record.held_out.get(machine, ()), record.references.get(machine, {}))
     return columns, tables
 
 
