@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 class Command:
-    """A command that goes on until it is told to stop."""
+    """A command that runs until it is stopped."""
 
     def __init__(self, *arguments: object, **options: object) -> None:
         self.process = subprocess.Popen(
@@ -40,7 +40,7 @@ class Command:
             take(line.rstrip("\n"))
 
     def until(self, true) -> None:
-        """Wait until something is so."""
+        """Wait until `true` of this command returns a true value."""
         deadline = time.monotonic() + 60
         while not true(self):
             assert time.monotonic() < deadline, (self.rows, self.said)
@@ -48,11 +48,11 @@ class Command:
             time.sleep(0.02)
 
     def says(self, text: str) -> None:
-        """Wait until it says something on standard error."""
+        """Wait for a text on standard error."""
         self.until(lambda c: any(text in line for line in c.said))
 
     def end(self, number: int | None = None) -> int:
-        """Send a signal, if any, and wait; the exit code."""
+        """Send a signal, if any, wait, and return the exit code."""
         if number is not None:
             self.process.send_signal(number)
         try:
