@@ -10,7 +10,7 @@ import pytest
 
 from asdkit.plugins import discover
 from asdkit.run import make_plan
-from asdkit.run.fusion import ENOUGH, fuse_members, learns_fuser
+from asdkit.run.fusion import ENOUGH, fuse_members, fuser_clips
 from asdkit.run.jobs import PlannedClip, hold_out
 from asdkit.spec import FuserSettings, load_spec
 from tests.helpers.bundle_room import SPEC, make_room
@@ -98,7 +98,7 @@ def test_a_fuser_learns_from_clips_held_out_where_there_are_enough_else_from_all
     held = np.array([True] * ENOUGH + [False] * 3 + [True] * (ENOUGH - 1) + [False] * (6 - ENOUGH))
     train = ~held
     train[-1] = False  # a test clip
-    learnt = learns_fuser(ids, train, held)
+    learnt = fuser_clips(ids, train, held)
     assert learnt[: ENOUGH + 3].tolist() == [True] * ENOUGH + [False] * 3
     assert learnt[ENOUGH + 3 :].tolist() == [True, True, True, True, False]
 

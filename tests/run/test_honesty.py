@@ -100,15 +100,15 @@ def test_nothing_but_the_metrics_and_the_tables_written_at_the_end_looks_at_a_te
 
 
 def test_a_detector_that_peeks_is_caught(run, monkeypatch) -> None:
-    from asdkit.run.job import _Work
+    from asdkit.run.job import _JobRun
 
-    whole = _Work.run
+    whole = _JobRun.run
 
     def peeking(self):
         whole(self)
         assert sum(p.clip.label for p in self.job.test) > 0
 
-    monkeypatch.setattr(_Work, "run", peeking)
+    monkeypatch.setattr(_JobRun, "run", peeking)
     TOUCHED.clear()
     run("peeked", Tainted)
     assert "asdkit.run.job.run_job" in TOUCHED

@@ -18,7 +18,7 @@ from asdkit.files import write_atomic
 from asdkit.run import locks
 from asdkit.run.locks import Lease
 from asdkit.run.plan import Shard
-from asdkit.run.resources import share
+from asdkit.run.resources import share_cores
 from asdkit.run.store import has_lease, publish, read_lease, read_verified, unchanged, verify
 from asdkit.spec import ComputeSettings
 from tests.robustness.bits import show_store
@@ -175,7 +175,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_temporary(
 def test_workers_times_threads_never_exceeds_the_cores(
     settings: dict[str, object], cores: int, workers: int, threads: int
 ) -> None:
-    found = share(ComputeSettings.model_validate(settings), cores)
+    found = share_cores(ComputeSettings.model_validate(settings), cores)
     assert found[:2] == (workers, threads)
     asked = (settings["workers"], settings.get("threads", threads))
     assert bool(found[2]) == (asked != (workers, threads) and settings.get("backend") != "sequential")
