@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from asdkit.bundle.calibration import NO_REFERENCE, CalibrationScores, Calibrator, ThresholdRule
+from asdkit.bundle.calibration import NOTHING_HELD_OUT, CalibrationScores, Calibrator, ThresholdRule
 
 floats = st.floats(-1e6, 1e6, allow_nan=False)
 references = st.lists(floats, min_size=1, max_size=60).map(lambda values: CalibrationScores(np.sort(np.array(values))))
@@ -70,7 +70,7 @@ def test_ninety_nine_clips_support_one_per_cent_and_ninety_eight_do_not():
 
 def test_without_clips_held_out_nothing_is_decided_and_the_tool_says_what_to_do():
     decision = Calibrator({}, ThresholdRule()).decide(1.0, "00")
-    assert (decision.p_value, decision.anomalous, decision.reason) == (None, None, NO_REFERENCE)
+    assert (decision.p_value, decision.anomalous, decision.reason) == (None, None, NOTHING_HELD_OUT)
 
 
 def test_the_gamma_threshold_is_the_quantile_of_the_fitted_distribution():

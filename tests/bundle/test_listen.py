@@ -18,7 +18,7 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asdkit.bundle.stream import AlarmRule, Listener, WindowResult, _Cutter
+from asdkit.bundle.stream import AlarmRule, Listener, WindowResult, _WindowCutter
 from asdkit.bundle.stream_sources import Gap, Reconnected, Sound
 from asdkit.cli.options import Format
 from asdkit.cli.reporters import ListenReporter
@@ -50,19 +50,19 @@ def stream(clips: dict[str, np.ndarray], kinds: str) -> np.ndarray:
 )
 def test_windows_are_cut_as_from_the_whole_stretch_and_never_reach_across_a_gap(pieces, one, other):
     window, hop = max(one, other), min(one, other)
-    cutter = _Cutter(window / 10, hop / 10)
+    cutter = _WindowCutter(window / 10, hop / 10)
     found, left, begin, expected, expected_left = [], 0.0, 0, [], 0.0
     stretches: list[list[int]] = [[]]
     for piece in pieces:
         if piece is None:
-            left += cutter.drop()
+            left += cutter.clear()
             stretches.append([])
             continue
         wave = np.arange(begin, begin + piece).astype(np.int16)
         begin += piece
         stretches[-1] += wave.tolist()
-        found += [(round(at, 6), w.tolist()) for at, w in cutter.cut(Sound(wave, 10))]
-    left += cutter.drop()
+        found += [(round(at, 6), w.tolist()) for at, w in cutter.add(Sound(wave, 10))]
+    left += cutter.clear()
     for stretch in stretches:
         starts = range(0, len(stretch) - window + 1, hop)
         expected += [(stretch[s] / 10, stretch[s : s + window]) for s in starts]

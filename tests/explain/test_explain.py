@@ -68,7 +68,7 @@ def test_a_blockwise_search_finds_what_one_in_a_single_block_finds(monkeypatch):
     usual = NearestExcerpts(packed(clips))
     runs = [(0, 12), (3, 8)]
     whole = [usual.nearest_of_each(sought, runs, exclude=w) for w in (None, 0, 2)]
-    monkeypatch.setattr("asdkit.explain.nearest._AT_ONCE", 1)
+    monkeypatch.setattr("asdkit.explain.nearest._BLOCK_SIZE", 1)
     for without, expected in zip((None, 0, 2), whole, strict=True):
         found = usual.nearest_of_each(sought, runs, exclude=without)
         assert [(f.clip, f.row) for f in found] == [(f.clip, f.row) for f in expected]
