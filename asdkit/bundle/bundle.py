@@ -26,7 +26,7 @@ from asdkit.feature_extraction import WaveSource, fill_features
 from asdkit.features import Features
 from asdkit.plugins import Registry, discover
 from asdkit.scoring import DoubleArray, pool_scores
-from asdkit.text import plural, printable
+from asdkit.text import printable
 
 _LONG = 100_000_000  # samples: in a wave this long, the rows at its ends do not change the mean hop
 
@@ -235,9 +235,7 @@ class Bundle:
         [True, False]
         """
         if len(waves) != len(ids):
-            raise UsageError(
-                f"{plural(len(waves), 'wave')}, but {plural(len(ids), 'id')}; expected one id (or None) each"
-            )
+            raise UsageError(f"{len(waves)} waves, but {len(ids)} ids; expected one for each, or None")
         only = self.ids[0] if len(self.ids) == 1 else None
         ids = [only if id_ is None else id_ for id_ in ids]
         known = [i for i, id_ in enumerate(ids) if id_ in self.ids]
