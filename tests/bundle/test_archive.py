@@ -216,7 +216,7 @@ FORGERIES = {
     "clips held out without scores": (
         "bundle.json",
         inside("ids", reference=None),
-        "10 clips held out, but no file of",
+        "10 clips held out, but no file",
     ),
     "scores without clips held out": ("bundle.json", inside("ids", held_out=0), "0 clips held out, but a file of"),
     "wrong options": (

@@ -11,9 +11,7 @@ from scipy import stats
 from asdkit.bundle.calibration import NOTHING_HELD_OUT, CalibrationScores, Calibrator, ThresholdRule
 
 floats = st.floats(-1e6, 1e6, allow_nan=False)
-calibrations = st.lists(floats, min_size=1, max_size=60).map(
-    lambda values: CalibrationScores(np.sort(np.array(values)))
-)
+calibrations = st.lists(floats, min_size=1, max_size=60).map(lambda scores: CalibrationScores(np.sort(scores)))
 
 
 @given(calibrations, floats)

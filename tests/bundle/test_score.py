@@ -45,7 +45,7 @@ def test_a_run_folder_scores_as_its_bundle(asdkit, exported, run, recordings):
     assert with_bundle.stdout == with_run.stdout
     refused = asdkit("score", exported, recordings, "--system", "both")
     assert refused.returncode == 2
-    assert "--system and --machine are" in refused.stderr
+    assert "--system and --machine apply to run folders only" in refused.stderr
 
 
 def test_csv_and_table(asdkit, exported, recordings):

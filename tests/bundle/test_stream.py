@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from asdkit.cli.listen_rows import ListenReporter, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asdkit.bundle.stream import AlarmRule, Listener, WindowResult, _WindowCutter
 from asdkit.bundle.stream_sources import Gap, Reconnected, Sound
 from asdkit.cli.options import Format
+from asdkit.cli.reporters import ListenReporter
+from asdkit.cli.rows import WINDOWS, write_rows
 from asdkit.errors import UsageError
 from tests.helpers.commands import Command
 from tests.helpers.rooms import RATE
@@ -103,13 +104,13 @@ def test_each_window_of_another_rate_is_resampled(bundle, clips):
 def test_another_rate_or_length_gives_one_note(bundle, clips, capsys):
     reporter = ListenReporter(Listener(bundle, seconds=2, id_="00"))
     double = np.repeat(stream(clips, "nnnn"), 2)
-    assert len(list(reporter.watched(reporter.listener.score_stream([Sound(double, 2 * RATE)])))) == 2
+    assert len(list(reporter.rows(reporter.listener.score_stream([Sound(double, 2 * RATE)])))) == 2
     assert capsys.readouterr().err.splitlines() == [
         "note: windows are not recorded at 8000 Hz like the healthy ones, but resampled; p-values may not hold",
         "note: windows are longer than the longest healthy one (1 s); p-values may not hold",
     ]
     reporter = ListenReporter(Listener(bundle, id_="00"))
-    assert len(list(reporter.watched(reporter.listener.score_stream([Sound(stream(clips, "nn"), RATE)])))) == 2
+    assert len(list(reporter.rows(reporter.listener.score_stream([Sound(stream(clips, "nn"), RATE)])))) == 2
     assert capsys.readouterr().err == ""
 
 
@@ -206,7 +207,7 @@ def test_one_absurd_sample_spoils_one_window(bundle, clips, value):
 def test_silent_windows_give_one_note(bundle, capsys):
     reporter = ListenReporter(Listener(bundle, id_="00"))
     silence = Sound(np.zeros(3 * RATE, np.int16), RATE)
-    assert len(list(reporter.watched(reporter.listener.score_stream([silence])))) == 3
+    assert len(list(reporter.rows(reporter.listener.score_stream([silence])))) == 3
     assert (
         capsys.readouterr().err.splitlines()[0] == "note: windows are silent; the score says nothing about the machine"
     )
@@ -216,7 +217,7 @@ def test_a_table_has_a_line_for_each_window(bundle, clips, capsys):
     sound = stream(clips, "nan").astype(np.float32) / 32768
     sound[7] = np.nan
     reporter = ListenReporter(Listener(bundle, id_="00", rule=AlarmRule(1, 1)))
-    write(Format.table, reporter.watched(reporter.listener.score_stream([Sound(sound, RATE)])))
+    write_rows(Format.table, WINDOWS, reporter.rows(reporter.listener.score_stream([Sound(sound, RATE)])))
     lines = capsys.readouterr().out.splitlines()
     assert "NaN" in lines[1]
     assert lines[2].startswith(" 0:00:01.0          00 ")

@@ -242,7 +242,7 @@ def test_a_slowly_written_file_is_scored_until_ctrl_c(exported, recordings, tmp_
     shutil.copy(recordings / "normal_id_00_00000000.wav", folder)
     data = (recordings / "anomaly_id_00_00000001.wav").read_bytes()
     with Command("watch", exported, folder, "--settle", "0.2") as command:
-        command.wait_for_message("recordings that are there already: 1 ")
+        command.wait_for_message("existing recordings: 1 ")
         with (folder / "anomaly_id_00_slow.wav").open("wb", buffering=0) as file:
             for piece in range(0, len(data), 2000):
                 file.write(data[piece : piece + 2000])
