@@ -23,7 +23,7 @@ from asdkit.bundle.stream import AlarmRule, Listener, WindowResult, _WindowCutte
 from asdkit.bundle.stream_sources import Gap, Reconnected, Sound
 from asdkit.cli.options import Format
 from asdkit.cli.reporters import ListenReporter
-from asdkit.cli.rows import WINDOWS, write_rows
+from asdkit.cli.rows import WINDOW_COLUMNS, write_rows
 from asdkit.errors import UsageError
 from tests.helpers.commands import Command
 from tests.helpers.rooms import RATE
@@ -217,7 +217,7 @@ def test_a_table_has_a_line_for_each_window(bundle, clips, capsys):
     sound = stream(clips, "nan").astype(np.float32) / 32768
     sound[7] = np.nan
     reporter = ListenReporter(Listener(bundle, id_="00", rule=AlarmRule(1, 1)))
-    write_rows(Format.table, WINDOWS, reporter.rows(reporter.listener.score_stream([Sound(sound, RATE)])))
+    write_rows(Format.table, WINDOW_COLUMNS, reporter.rows(reporter.listener.score_stream([Sound(sound, RATE)])))
     lines = capsys.readouterr().out.splitlines()
     assert "NaN" in lines[1]
     assert lines[2].startswith(" 0:00:01.0          00 ")
