@@ -25,9 +25,7 @@ def score(
     bundle: BundleArgument,
     files: Annotated[
         list[str],
-        typer.Argument(
-            metavar="FILE_COLUMNS...", help="Recordings, folders of them, patterns, or - for paths on stdin."
-        ),
+        typer.Argument(metavar="FILES...", help="Recordings, folders of them, patterns, or - for paths on stdin."),
     ],
     id_: IdOption = None,
     system: SystemOption = None,
