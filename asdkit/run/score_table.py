@@ -122,7 +122,7 @@ def encode_csv(rows: Sequence[Sequence[str]]) -> bytes:
 
 
 def decode_scores(data: bytes, names: Collection[str]) -> tuple[list[str], dict[str, ScoreTable]]:
-    """Decode what `encode_scores` made. Clips held out are not told from other training clips.
+    """Decode what `encode_scores` returned. Clips held out are not distinguished from other training clips.
 
     Parameters
     ----------
