@@ -15,6 +15,7 @@ nox.options.error_on_external_run = True
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PLUGINS = [p.removeprefix("plugins/") for p in PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"][1:]]
+COMPILERS = ("llvmlite==", "numba==", "numpy==")  # what `compat` installs in other versions
 
 
 def install(session: nox.Session, *groups: str, editable: bool = True) -> None:
@@ -45,6 +46,22 @@ def mutants(session: nox.Session) -> None:
     """Run all conformance checks on all broken plugins: only the check that each was made for may catch it; minutes."""
     install(session, "test")
     session.run("python", "-m", "pytest", "tests/mutants/all_checks.py", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("versions", [nox.param(name, id=name) for name in ("oldest", "newest")])
+def compat(session: nox.Session, versions: str) -> None:
+    """Run the tests of kernels and training on the oldest and newest Numba and NumPy that pyproject.toml allows.
+
+    torch stays at 2.13.0, because plain pip installs a CPU build of that version only; others take gigabytes.
+    """
+    bounds = [text for text in PYPROJECT["project"]["dependencies"] if text.startswith(("numba>", "numpy>"))]
+    others = [line for line in Path("constraints.txt").read_text().splitlines() if not line.startswith(COMPILERS)]
+    constraints = Path(session.create_tmp(), "constraints.txt")
+    constraints.write_text("\n".join(others))
+    wanted = [text.replace(">=", "==") for text in bounds] if versions == "oldest" else ["--upgrade", *bounds]
+    session.install("-c", str(constraints), "-e", ".", "hypothesis", "librosa", "pytest", *wanted)
+    session.run("python", "-m", "pytest", "tests/kernels", "tests/training", *session.posargs)
 
 
 @nox.session

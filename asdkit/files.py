@@ -1,4 +1,4 @@
-"""Files written whole or not at all: temporary file, fsync, rename."""
+"""Atomic files: temporary file, fsync, rename; and digests of files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's content."""
+    """Compute the SHA-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -45,17 +45,17 @@ def sync_folder(folder: Path) -> None:
         _sync_one(folder)
 
 
+def sync(paths: Iterable[Path]) -> None:
+    """Sync files and folders in parallel: the file system then commits once (2 ms instead of 24 for one by one)."""
+    list(_syncers().map(_sync_one, [path for path in paths if os.name != "nt" or path.is_file()]))
+
+
 def _sync_one(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def sync(paths: Iterable[Path]) -> None:
-    """Sync files and folders in parallel: the file system then commits once (2 ms instead of 24 for one by one)."""
-    list(_syncers().map(_sync_one, [path for path in paths if os.name != "nt" or path.is_file()]))
 
 
 @cache

@@ -1,11 +1,11 @@
-"""A trained system on its own: take it out of a run, open it, score recordings, decide.
+"""Bundles: take a trained system out of a run, open it, score recordings, decide.
 
-Opened by registered plugin names alone: no code, no pickle, nothing outside the file.
+A bundle names registered plugins. Opening one runs no code from the file and reads no other file.
 """
 
-from asdkit.bundle.bundle import Bundle, ClipScores
+from asdkit.bundle.bundle import Bundle
 from asdkit.bundle.calibration import CalibrationScores, Calibrator, Decision, ThresholdRule
-from asdkit.bundle.result import Verdict, WindowScores
+from asdkit.bundle.result import ClipScores, Verdict, WindowScores
 
 __all__ = [
     "Bundle",

@@ -1,8 +1,7 @@
-"""The file of a bundle: a zip whose every byte is vouched for, and that nothing but itself can be read from.
+"""Bundle file: an uncompressed zip with SHA-256 digests.
 
-Entries are stored as they are, so a bundle is never larger opened than closed. ``manifest.json`` holds the SHA-256
-of each entry; the zip's comment that of all bytes before it, so that no flipped bit goes unnoticed, be it in an entry,
-in a header, or between them. The same content gives the same bytes.
+``manifest.json`` holds the SHA-256 digest of each entry. The zip comment holds the digest of all bytes before it, so
+that any changed bit is detected: in an entry, in a header, or between them. The same content gives the same bytes.
 """
 
 from __future__ import annotations
@@ -22,94 +21,94 @@ from asdkit.text import printable
 
 MANIFEST: Final = "manifest.json"
 MAX_BYTES: Final = 4 << 30
-"""Size beyond which a file is not opened as a bundle."""
-_MAX_FILES = 100_000
+"""Largest size of a file that is opened as a bundle."""
+_MAX_ENTRIES = 100_000
 _SEAL = b"asdkit sha256:"
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:
-    """Write entries, their manifest and the seal."""
+    """Return a bundle file with these entries, their manifest and the digest of the whole."""
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
     manifest = (json.dumps({"sha256": digests}, indent=1) + "\n").encode()
     return seal({**dict(sorted(files.items())), MANIFEST: manifest})
 
 
 def seal(entries: Mapping[str, bytes]) -> bytes:
-    """Write entries as they are given, and the digest of all of it."""
+    """Return a zip of these entries with the digest of the whole; a manifest must be among them."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, data in entries.items():
             info = zipfile.ZipInfo(name, _DATE)
-            info.create_system = 3  # the same bytes whatever system writes them
+            info.create_system = 3  # the same bytes on every operating system
             info.external_attr = 0o644 << 16
             archive.writestr(info, data)
-        archive.comment = bytes(len(_SEAL) + 64)  # its length is among the bytes that the seal is of
-    whole = buffer.getvalue()[: -len(archive.comment)]
-    return whole + _SEAL + hashlib.sha256(whole).hexdigest().encode()
+        archive.comment = bytes(len(_SEAL) + 64)  # the digest covers the length of the comment
+    content = buffer.getvalue()[: -len(archive.comment)]
+    return content + _SEAL + hashlib.sha256(content).hexdigest().encode()
 
 
 def unpack(path: Path) -> dict[str, bytes]:
-    """Read all entries.
+    """Read all entries of a bundle file.
 
     Raises
     ------
     DataError
-        One line: no bundle, cut short, changed, or with something in it that no bundle has.
+        If the file is no bundle, truncated or changed, or has an entry that no bundle has. The message is one line.
     """
     where = printable(str(path))
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a device may have no end
-            raise _refused(where, "a folder or a device, not a file")
-        if status.st_size > MAX_BYTES:
-            raise _refused(where, f"larger than {MAX_BYTES >> 30} GiB, so hardly a bundle")
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{where}: there is no such file") from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
-        raise _refused(where, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    data = _read(where, path)
     _check_seal(where, data)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            infos = [_checked(where, info) for info in _infos(where, archive)]
-            if sum(info.file_size for info in infos) > len(data):
-                raise _refused(where, "its entries claim more bytes than it has")
+            infos = archive.infolist()
+            _check_entries(where, infos, len(data))
             entries = {info.filename: archive.read(info) for info in infos}
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError) as error:
-        raise _refused(where, f"not a sound archive: {printable(str(error))}") from None
+        raise _error(where, f"the zip archive is damaged: {printable(str(error))}") from None
     _check_manifest(where, entries)
     return entries
 
 
+def _read(where: str, path: Path) -> bytes:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a device may never end
+            raise _error(where, "a folder or a device, not a file")
+        if status.st_size > MAX_BYTES:
+            raise _error(where, f"larger than {MAX_BYTES >> 30} GiB, the largest size of a bundle")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise _error(where, "there is no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
+        raise _error(where, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
 def _check_seal(where: str, data: bytes) -> None:
+    """Raise an error if the digest of the whole file is missing or wrong."""
     length = len(_SEAL) + 64
     if not data.startswith(b"PK\x03\x04"):
-        raise _refused(where, "not a bundle")
+        raise _error(where, "not a bundle")
     if not data[-length:].startswith(_SEAL):
-        raise _refused(where, "not a bundle, or cut short or changed at its end")
-    whole = memoryview(data)[:-length]
-    if hashlib.sha256(whole).hexdigest().encode() != data[-64:]:
-        raise _refused(where, "changed since it was written: its SHA-256 is another")
+        raise _error(where, "not a bundle, or truncated or changed at its end")
+    if hashlib.sha256(memoryview(data)[:-length]).hexdigest().encode() != data[-64:]:
+        raise _error(where, "changed since it was written: its SHA-256 digest does not match")
 
 
-def _infos(where: str, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    infos = archive.infolist()
-    names = [info.filename for info in infos]
-    if len(names) > _MAX_FILES or len(set(names)) < len(names):
-        raise _refused(where, "has too many entries, or two of one name")
-    return infos
-
-
-def _checked(where: str, info: zipfile.ZipInfo) -> zipfile.ZipInfo:
-    """The entry, if it is stored as it is under a plain name."""
-    name = printable(info.orig_filename)
-    if not _NAME.fullmatch(info.orig_filename) or ".." in info.orig_filename:
-        raise _refused(where, f"the entry {name!r} leads out of it, or is no plain name")
-    if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or info.flag_bits & 1:
-        raise _refused(where, f"the entry {name!r} is compressed or encrypted; a bundle's are stored as they are")
-    return info
+def _check_entries(where: str, infos: list[zipfile.ZipInfo], size: int) -> None:
+    """Raise an error if an entry is compressed, encrypted, or not inside the archive: before any entry is read."""
+    names = {info.filename for info in infos}
+    if len(infos) > _MAX_ENTRIES or len(names) < len(infos):
+        raise _error(where, "too many entries, or two entries with the same name")
+    for info in infos:
+        name = printable(info.orig_filename)
+        if not _NAME.fullmatch(info.orig_filename) or ".." in info.orig_filename:
+            raise _error(where, f"the entry name {name!r} is not allowed: expected a plain relative path")
+        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or info.flag_bits & 1:
+            raise _error(where, f"the entry {name!r} is compressed or encrypted; entries of a bundle are neither")
+    if sum(info.file_size for info in infos) > size:
+        raise _error(where, "the entries claim more bytes than the file has")
 
 
 def _check_manifest(where: str, entries: dict[str, bytes]) -> None:
@@ -117,12 +116,12 @@ def _check_manifest(where: str, entries: dict[str, bytes]) -> None:
         digests = json.loads(entries[MANIFEST])["sha256"]
         listed = {str(name): str(digest) for name, digest in digests.items()}
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
-        raise _refused(where, f"has no {MANIFEST} that can be read") from None
-    found = {name: hashlib.sha256(data).hexdigest() for name, data in entries.items() if name != MANIFEST}
-    odd = sorted(name for name in {*listed, *found} if listed.get(name) != found.get(name))
-    if odd:
-        raise _refused(where, f"the entry {printable(odd[0])!r} is missing, unlisted, or differs from its digest")
+        raise _error(where, f"{MANIFEST} is missing or cannot be read") from None
+    actual = {name: hashlib.sha256(data).hexdigest() for name, data in entries.items() if name != MANIFEST}
+    wrong = sorted(name for name in {*listed, *actual} if listed.get(name) != actual.get(name))
+    if wrong:
+        raise _error(where, f"the entry {printable(wrong[0])!r} is missing, unlisted, or differs from its digest")
 
 
-def _refused(where: str, reason: str) -> DataError:
+def _error(where: str, reason: str) -> DataError:
     return DataError(f"{where}: {reason}")

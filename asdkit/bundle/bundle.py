@@ -1,13 +1,12 @@
-"""A trained system on its own: open it, score waves, decide."""
+"""`Bundle`: a trained system on one machine that scores waves and decides."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,103 +16,94 @@ from asdkit.audio import Wave
 from asdkit.audio.io import as_rate, as_wave
 from asdkit.bundle.archive import unpack
 from asdkit.bundle.calibration import Calibrator, ThresholdKind, ThresholdRule
-from asdkit.bundle.description import Description, files_of, read_description
-from asdkit.bundle.members import Member, assemble, fuse_guarded
-from asdkit.bundle.result import Verdict, WindowScores
+from asdkit.bundle.description import Description, read_description, referenced_files
+from asdkit.bundle.from_run import take
+from asdkit.bundle.members import fuse_guarded, load_system
+from asdkit.bundle.result import ClipScores, Verdict, WindowScores
 from asdkit.context import Context
 from asdkit.errors import DataError, UsageError
 from asdkit.feature_extraction import WaveSource, fill_features
-from asdkit.features import Features, FloatArray, Windows
-from asdkit.scoring import pool_scores
+from asdkit.features import Features
+from asdkit.plugins import Registry, discover
+from asdkit.scoring import DoubleArray, pool_scores
 from asdkit.text import printable
 
-if TYPE_CHECKING:
-    from asdkit.plugins import Registry
-
-DoubleArray = npt.NDArray[np.float64]
-
-_LONG = 100_000_000  # samples of a wave long enough to tell how many a frame advances by
-
-
-@dataclass(frozen=True)
-class ClipScores:
-    """Scores of several clips.
-
-    Attributes
-    ----------
-    fused
-        [float64, ``[clips]``] Of the system.
-    members
-        [float64, ``[clips, members]``] Clip scores.
-    windows, window_scores
-        Of each member: its windows, and their scores [float32, ``[windows]``].
-    """
-
-    fused: DoubleArray
-    members: DoubleArray
-    windows: list[Windows]
-    window_scores: list[FloatArray]
+_LONG = 100_000_000  # samples: in a wave this long, the rows at its ends do not change the mean hop
 
 
 class Bundle:
-    """A trained system on one machine, with what it takes to decide.
+    """A trained system on one machine, with the calibration scores for its verdicts.
 
-    Opened by `load` or `of_run`.
+    Open one with `load` or `of_run`.
 
     Attributes
     ----------
     description
-        What it is made of: names, ids, sample rate, settings, versions.
+        Names, ids, sample rate, settings, versions.
     files
-        Content of the files that the description names.
+        Content of the files that the description refers to.
     members
-        Its detectors.
+        The detectors of the system.
     featurizers
-        What makes their frames; members share them.
+        The featurizers; members may share one.
     fuser
-        None where there is one member.
-    judge
-        Decides by the rule and the clips held out.
+        None if there is one member.
+    calibrator
+        Decides by the threshold rule and the calibration scores.
+    ids
+        The known machine ids.
     ctx
         Device and threads.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from asdkit import Bundle
+    >>> bundle = Bundle.load("fan.asdkit")
+    >>> wave = np.random.default_rng(0).normal(0, 0.3, 8000)
+    >>> bundle.score(wave, sample_rate=8000, id="00").verdict
+    'anomalous'
     """
 
     def __init__(
         self, where: str, description: Description, files: dict[str, bytes], registry: Registry, ctx: Context
     ) -> None:
         self.where, self.description, self.files, self.ctx = where, description, files, ctx
-        parts = assemble(where, description, files, registry)
-        self.members, self.featurizers, self.fuser = parts.members, parts.featurizers, parts.fuser
+        system = load_system(where, description, files, registry)
+        self.members, self.featurizers, self.fuser = system.members, system.featurizers, system.fuser
         rule = ThresholdRule(description.rule.false_alarm_rate, description.rule.threshold)
-        self.calibrator = Calibrator(parts.references, rule)
+        self.calibrator = Calibrator(system.calibration, rule)
         self.ids = [part.name for part in description.ids]
 
     @classmethod
     def load(cls, path: str | Path, *, registry: Registry | None = None, ctx: Context | None = None) -> Bundle:
-        """Open a bundle's file.
+        """Open a bundle file.
 
         Parameters
         ----------
         path
-            What `asdkit export` wrote.
+            A file that `asdkit export` wrote.
         registry
-            The plugins; default: those installed. No other code is ever loaded.
+            The plugins; default: the installed ones. No other code is loaded.
         ctx
             Device and threads; default: the CPU, one thread.
 
         Raises
         ------
         DataError
-            If the file is no bundle, damaged, or of a newer format.
+            If the file is no bundle, damaged, or in a newer format.
         UsageError, PluginError
-            If it needs a plugin that is unknown, broken, or cannot take up what is stored.
-        """
-        from asdkit.plugins import discover
+            If a plugin is unknown, broken, or cannot load the stored state.
 
+        Examples
+        --------
+        >>> Bundle.load("fan.asdkit", ctx=Context(threads=2)).ids
+        ['00', '02']
+        """
         where, files = printable(str(path)), unpack(Path(path))
         description = read_description(where, files)
-        named = {name: files[name] for name in sorted(files_of(description))}
-        return cls(where, description, named, registry or discover(), ctx or Context())
+        used = {name: files[name] for name in sorted(referenced_files(description))}
+        return cls(where, description, used, registry or discover(), ctx or Context())
 
     @classmethod
     def of_run(
@@ -125,7 +115,7 @@ class Bundle:
         registry: Registry | None = None,
         ctx: Context | None = None,
     ) -> Bundle:
-        """Take a system of a run.
+        """Open a system of a finished run.
 
         Parameters
         ----------
@@ -136,79 +126,92 @@ class Bundle:
         machine
             Default: the only one.
         registry, ctx
-            As `load` has them.
+            See `load`.
 
         Raises
         ------
         UsageError
-            If the run has no such system or machine, or several and none was named.
+            If the run has no such system or machine, or has several and none is named.
         DataError
-            If it is no run, not finished, or damaged.
-        """
-        from asdkit.bundle.from_run import take
-        from asdkit.plugins import discover
+            If it is no run folder, not finished, or damaged.
 
+        Examples
+        --------
+        >>> [member.name for member in Bundle.of_run("runs/fan", system="both").members]
+        ['K', 'I']
+        """
         registry = registry or discover()
         description, files = take(Path(folder), system, machine, registry)
         return cls(printable(str(folder)), description, files, registry, ctx or Context())
 
     @property
     def sample_rate(self) -> int:
-        """Rate [Hz] of the waves that `score_waves` takes."""
+        """Sample rate [Hz] of the waves that `score_waves` takes."""
         return self.description.sample_rate
 
     def deciding(self, false_alarm_rate: float | None = None, threshold: ThresholdKind | None = None) -> Bundle:
-        """The same, deciding by another rule; what is None stays as it is.
+        """Return a copy that decides by another rule; None keeps the current value.
 
         Raises
         ------
         UsageError
             If the rate is not between 0 and 1, or there is no such threshold.
+
+        Examples
+        --------
+        >>> Bundle.load("fan.asdkit").deciding(false_alarm_rate=0.01).calibrator.shortfall("00")
+        '10 held-out clips of id 00 support no rate below 1 in 11 (9.1 %); 1 % was requested'
         """
-        asked = self.calibrator.rule.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
-        if not 0 < asked < 1:
-            raise UsageError(f"a false-alarm rate of {asked:g}; expected a share between 0 and 1, such as 0.05")
+        rule = self.calibrator.rule
+        rate = rule.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
+        if not 0 < rate < 1:
+            raise UsageError(f"a false-alarm rate of {rate:g}; expected a share between 0 and 1, such as 0.05")
         if threshold not in (None, *get_args(ThresholdKind)):
             raise UsageError(f"no threshold {threshold!r}; expected one of {', '.join(get_args(ThresholdKind))}")
         other = copy.copy(self)
-        other.calibrator = Calibrator(
-            self.calibrator.scores, ThresholdRule(asked, threshold or self.calibrator.rule.threshold)
-        )
+        other.calibrator = Calibrator(self.calibrator.scores, ThresholdRule(rate, threshold or rule.threshold))
         return other
 
-    def score(self, wave: npt.ArrayLike, sample_rate: int, id: str | None = None) -> Verdict:  # noqa: A002 (what it is)
-        """Score one recording and decide.
+    def score(self, wave: npt.ArrayLike, sample_rate: int, id: str | None = None) -> Verdict:  # noqa: A002 (public)
+        """Score one recording and decide; see the example of `Bundle`.
 
         Parameters
         ----------
         wave
             [float, full scale 1, or int16, ``[samples]``] Mono.
         sample_rate
-            Hz; another rate than the bundle's is resampled.
+            Hz; the wave is resampled if the bundle has another rate.
         id
-            Which machine; None, or one that the bundle does not know: the id that the clip fits best (where the
-            bundle has one id: that one).
+            The machine id. If None or unknown, the clip is scored as the id that it fits best; None is the only id of
+            a bundle with one id.
 
         Raises
         ------
         DataError
-            If the wave cannot be scored: too short for a window, or not finite.
+            If the wave is shorter than a window, or not finite.
         UsageError
-            If it is not mono, or of another type; or the rate is none.
+            If the wave is not mono or of another type, or the rate is not valid.
         """
         return self.score_waves([self.prepare(wave, sample_rate)], [id])[0]
 
     def prepare(self, wave: npt.ArrayLike, sample_rate: int) -> Wave:
-        """Check a wave and bring it to the bundle's rate [int16 or float32, ``[samples]``]; raises as `score`."""
-        given, rate = as_wave(wave), as_rate(sample_rate)
-        made = given if rate == self.sample_rate else audio.resample(given, rate, self.sample_rate)
-        reason = self.too_short(len(made))
+        """Check a wave and resample it to the bundle's rate [int16 or float32, ``[samples]``]; raises as `score`.
+
+        Examples
+        --------
+        >>> Bundle.load("fan.asdkit").prepare(np.zeros(16000), sample_rate=16000).shape
+        (8000,)
+        """
+        checked, rate = as_wave(wave), as_rate(sample_rate)
+        if rate != self.sample_rate:
+            checked = audio.resample(checked, rate, self.sample_rate)
+        reason = self.too_short(len(checked))
         if reason:
             raise DataError(f"the wave is {reason}")
-        return made
+        return checked
 
     def too_short(self, samples: int) -> str:
-        """Why a wave of so many samples at the bundle's rate cannot be scored; empty where it can."""
+        """Return why a wave with this many samples at the bundle's rate cannot be scored; empty if it can."""
         for member in self.members:
             rows = self.featurizers[member.featurizer].rows(samples)
             frames = 1 if member.frames == "clip" else member.frames
@@ -218,68 +221,65 @@ class Bundle:
         return ""
 
     def read(self, path: Path) -> Wave:
-        """Read a recording as this bundle hears it: at its rate, its channel, in the containers that its run took.
-
-        Raises
-        ------
-        BadAudio
-            As `asdkit.audio.read`.
-        """
-        heard = self.description
-        return audio.read(path, sample_rate=self.sample_rate, channel=heard.channel, containers=heard.containers)
+        """Read a recording at the bundle's rate, with its channel and containers; raises as `asdkit.audio.read`."""
+        channel, containers = self.description.channel, self.description.containers
+        return audio.read(path, sample_rate=self.sample_rate, channel=channel, containers=containers)
 
     def score_waves(self, waves: Sequence[Wave], ids: Sequence[str | None]) -> list[Verdict]:
-        """Score several recordings at the bundle's rate at once; see `score`. Each must be long enough."""
+        """Score several recordings at the bundle's rate; see `score`. Each must be as long as a window.
+
+        Examples
+        --------
+        >>> waves = [np.zeros(8000, np.int16), np.full(8000, 0.1, np.float32)]
+        >>> [verdict.id_known for verdict in Bundle.load("fan.asdkit").score_waves(waves, ["02", None])]
+        [True, False]
+        """
         if len(waves) != len(ids):
             raise UsageError(f"{len(waves)} waves, but {len(ids)} ids; expected one for each, or None")
         only = self.ids[0] if len(self.ids) == 1 else None
-        named = [only if id_ is None else id_ for id_ in ids]
-        known = [i for i, id_ in enumerate(named) if id_ in self.ids]
-        strange = [i for i, id_ in enumerate(named) if id_ not in self.ids]
-        made: dict[int, Verdict] = {}
+        ids = [only if id_ is None else id_ for id_ in ids]
+        known = [i for i, id_ in enumerate(ids) if id_ in self.ids]
+        unknown = [i for i, id_ in enumerate(ids) if id_ not in self.ids]
+        verdicts: dict[int, Verdict] = {}
         if known:
             features = self.featurise([waves[i] for i in known])
-            made |= zip(known, self.judge_features(features, [str(named[i]) for i in known]), strict=True)
-        if strange:
-            # A run keeps the lowest score over the known ids, window by window (`score_windows`). A verdict needs one
-            # id for its threshold and windows: whole clips are scored under each, and the highest p-value decides.
-            features = self.featurise([waves[i] for i in strange])
-            under = [self.judge_features(features, [id_] * len(strange), id_known=False) for id_ in self.ids]
-            made |= zip(strange, (max(each, key=_fit) for each in zip(*under, strict=True)), strict=True)
-        return [made[i] for i in range(len(waves))]
+            verdicts |= zip(known, self.judge_features(features, [str(ids[i]) for i in known]), strict=True)
+        if unknown:
+            # A run keeps the lowest window scores over the known ids (`score_windows`). A verdict needs one id for its
+            # threshold: the clips are scored under each, and the highest p-value decides.
+            features = self.featurise([waves[i] for i in unknown])
+            per_id = [self.judge_features(features, [id_] * len(unknown), id_known=False) for id_ in self.ids]
+            verdicts |= zip(unknown, (max(each, key=_fit) for each in zip(*per_id, strict=True)), strict=True)
+        return [verdicts[i] for i in range(len(waves))]
 
     def featurise(self, waves: Sequence[Wave]) -> list[Features]:
-        """Features of recordings at the bundle's rate, by each of `featurizers`."""
-        sources = [WaveSource(f"wave {i}", len(wave), partial(_itself, wave)) for i, wave in enumerate(waves)]
+        """Return the features of recordings at the bundle's rate, from each of `featurizers`."""
+        sources = [WaveSource(f"wave {i}", len(wave), partial(np.asarray, wave)) for i, wave in enumerate(waves)]
         return [fill_features(f, sources, self.sample_rate, threads=self.ctx.threads) for f in self.featurizers]
 
     def score_features(self, features: Sequence[Features], ids: Sequence[str]) -> ClipScores:
-        """Score clips of known ids by their features, as `featurise` gives them."""
-        windows, window_scores, clip_scores = [], [], []
+        """Score clips of known ids from the features that `featurise` returns."""
+        all_windows, window_scores, clip_scores = [], [], []
         for member in self.members:
-            its = features[member.featurizer]
-            cut = member.windows(its)
-            scores = member.score(its, cut, ids, self.ctx)
-            windows.append(cut)
+            windows = member.windows(features[member.featurizer])
+            scores = member.score(features[member.featurizer], windows, ids, self.ctx)
+            all_windows.append(windows)
             window_scores.append(scores)
-            clip_scores.append(pool_scores(scores, cut.offsets, member.pool))
+            clip_scores.append(pool_scores(scores, windows.offsets, member.pool))
         members = np.stack(clip_scores, axis=1)
-        return ClipScores(self.fused(members, ids), members, windows, window_scores)
+        return ClipScores(self.fused(members, ids), members, all_windows, window_scores)
 
     def judge_features(
         self, features: Sequence[Features], ids: Sequence[str], *, id_known: bool = True
     ) -> list[Verdict]:
-        """Score clips of known ids by their features, and decide."""
-        scored = self.score_features(features, ids)
+        """Score clips of known ids from the features that `featurise` returns, and decide."""
+        scores = self.score_features(features, ids)
         verdicts = []
         for clip, id_ in enumerate(ids):
-            windows = {
-                member.name: self._windows(member, features[member.featurizer], scored, place, clip)
-                for place, member in enumerate(self.members)
-            }
-            score = float(scored.fused[clip])
+            windows = {m.name: self._window_scores(scores, features, i, clip) for i, m in enumerate(self.members)}
+            score = float(scores.fused[clip])
             decision = self.calibrator.decide(score, id_)
-            reference = self.calibrator.scores.get(id_)
+            calibration = self.calibrator.scores.get(id_)
             verdicts.append(
                 Verdict(
                     score=score,
@@ -288,64 +288,62 @@ class Bundle:
                     p_value=decision.p_value,
                     anomalous=decision.anomalous,
                     reason=decision.reason,
-                    supported_rate=None if reference is None else reference.supported_rate,
-                    worst_seconds=self._worst(list(windows.values()), id_),
-                    members={m.name: float(scored.members[clip, i]) for i, m in enumerate(self.members)},
+                    supported_rate=None if calibration is None else calibration.supported_rate,
+                    worst_seconds=self._worst_seconds(list(windows.values()), id_),
+                    members={m.name: float(scores.members[clip, i]) for i, m in enumerate(self.members)},
                     windows=windows,
                 )
             )
         return verdicts
 
     def seconds_per_frame(self, featurizer: int) -> float:
-        """Time from one frame of a featurizer to the next [s]."""
+        """Return the time from one frame of a featurizer to the next [s]."""
         rows = self.featurizers[featurizer].rows
         return _LONG / (rows(2 * _LONG) - rows(_LONG)) / self.sample_rate
 
     def fused(self, members: DoubleArray, ids: Sequence[str], some: Sequence[int] | None = None) -> DoubleArray:
-        """Scores of the system [float64, ``[clips]``] of its members' [float64, ``[clips, members]``], or of `some`.
+        """Fuse member scores [float64, ``[clips, members]``], those of all members or of `some`, to ``[clips]``.
 
         Raises
         ------
         PluginError
-            If the fuser gives anything but one finite score a clip, or fails.
+            If the fuser fails, or does not return one finite score per clip.
         """
         if self.fuser is None or self.description.fuser is None:
             return members[:, 0]
         return fuse_guarded(self.fuser, self.description.fuser.use, members, ids, some)
 
-    def _windows(self, member: Member, features: Features, scored: ClipScores, place: int, clip: int) -> WindowScores:
-        cut = scored.windows[place]
-        its = slice(cut.offsets[clip], cut.offsets[clip + 1])
-        rows = int(features.offsets[clip + 1] - features.offsets[clip])
-        length = rows if member.frames == "clip" else member.frames
-        middles = cut.starts[its] - features.offsets[clip] + (length - 1) / 2
-        return WindowScores(middles * self.seconds_per_frame(member.featurizer), scored.window_scores[place][its])
-
     def over_time(self, windows: Sequence[WindowScores], id_: str) -> WindowScores:
-        """Score of the system over time: members' window scores are fused as clip scores are, moment by moment.
+        """Fuse the members' window scores of one clip at each time, in the same way as clip scores.
 
-        Members that judge whole clips say nothing of when: the fuser leaves them out, if it can fuse some alone.
+        Members whose windows are whole clips have no time information. They are left out if the fuser can fuse a
+        subset (``fuse_some``).
         """
-        moments = max((w.seconds for w in windows), key=len)
-        heard = np.stack([np.interp(moments, w.seconds, w.scores) for w in windows], axis=1).astype(np.float64)
-        ids = [id_] * len(moments)
-        cut = [place for place, member in enumerate(self.members) if member.frames != "clip"]
-        alone = bool(cut) and hasattr(self.fuser, "fuse_some")
-        fused = self.fused(heard[:, cut], ids, cut) if alone else self.fused(heard, ids)
-        return WindowScores(moments, np.asarray(fused, np.float32))
+        seconds = max((w.seconds for w in windows), key=len)
+        members = np.stack([np.interp(seconds, w.seconds, w.scores) for w in windows], axis=1).astype(np.float64)
+        ids = [id_] * len(seconds)
+        timed = [index for index, member in enumerate(self.members) if member.frames != "clip"]
+        subset = bool(timed) and hasattr(self.fuser, "fuse_some")
+        fused = self.fused(members[:, timed], ids, timed) if subset else self.fused(members, ids)
+        return WindowScores(seconds, np.asarray(fused, np.float32))
 
-    def _worst(self, windows: Sequence[WindowScores], id_: str) -> float | None:
-        """When the clip is at its worst; no member may know, if all judge whole clips."""
+    def _window_scores(self, scores: ClipScores, features: Sequence[Features], index: int, clip: int) -> WindowScores:
+        """Return the window scores of one clip by the member at this index."""
+        member, windows = self.members[index], scores.windows[index]
+        offsets = features[member.featurizer].offsets
+        own = slice(windows.offsets[clip], windows.offsets[clip + 1])
+        frames = int(offsets[clip + 1] - offsets[clip]) if member.frames == "clip" else member.frames
+        middles = windows.starts[own] - offsets[clip] + (frames - 1) / 2
+        return WindowScores(middles * self.seconds_per_frame(member.featurizer), scores.window_scores[index][own])
+
+    def _worst_seconds(self, windows: Sequence[WindowScores], id_: str) -> float | None:
+        """Return the time of the highest score; None if all windows are whole clips."""
         if all(member.frames == "clip" for member in self.members):
             return None
-        heard = self.over_time(windows, id_)
-        return float(heard.seconds[np.argmax(heard.scores)])
+        over_time = self.over_time(windows, id_)
+        return float(over_time.seconds[np.argmax(over_time.scores)])
 
 
 def _fit(verdict: Verdict) -> tuple[float, float]:
-    """How well a clip fits the id that it was scored as: its p-value; where there is none or it is equal, its score."""
+    """Sort key for how well a clip fits the id it was scored as: p-value (if there is one), then lower score."""
     return (-1.0 if verdict.p_value is None else verdict.p_value, -verdict.score)
-
-
-def _itself(wave: Wave) -> Wave:
-    return wave

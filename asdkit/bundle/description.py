@@ -1,4 +1,4 @@
-"""``bundle.json``: what a bundle is made of, in words and numbers. Everything else in it is arrays."""
+"""``bundle.json``: what a bundle consists of, and its settings. The other files of a bundle are arrays and graphs."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ from asdkit.spec.positions import dotted
 from asdkit.text import printable
 
 FORMAT: Final = 1
-"""Version of the bundle format that this asdkit reads and writes."""
+"""Version of the bundle format that this version of asdkit reads and writes."""
 DESCRIPTION: Final = "bundle.json"
 CARD: Final = "README.md"
-ANEW: Final = "; export it anew from its run"
+EXPORT_AGAIN: Final = "; export it again from its run"
 
 Count = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(ge=1, le=(1 << 31) - 1)]
 
 
 class Graph(Config):
-    """A network as ONNX: raw windows [float32, ``[batch, frames, bands]``] to scores, ``[batch]`` or ``[batch, ids]``.
+    """ONNX graph of a network.
 
-    `ids` are the ids of its columns.
+    Its input is unstandardised windows [float32, ``[batch, frames, bands]``], its output scores, ``[batch]`` or
+    ``[batch, ids]``; `ids` are the ids of the columns.
     """
 
     file: str
@@ -39,7 +40,7 @@ class Graph(Config):
 
 
 class PluginPart(Config):
-    """A registered plugin, by name, its options, and the distribution that brought it."""
+    """A registered plugin: its name, its options, and the distribution that provides it."""
 
     use: str
     config: dict[str, Any]
@@ -47,15 +48,16 @@ class PluginPart(Config):
 
 
 class FuserPart(PluginPart):
-    """How members become one score; `state` is the file of what it learnt."""
+    """The fuser of a system; `state` names the file of its fitted state."""
 
     state: str
 
 
 class MemberPart(PluginPart):
-    """One detector as it was trained.
+    """A trained detector.
 
-    `featurizer` is an index; `states` and `graphs` are by id, under ``""`` where all ids share one.
+    `featurizer` is an index into the featurizers. `states` and `graphs` map ids to file names; the key is ``""`` if
+    all ids share one detector.
     """
 
     name: str
@@ -68,7 +70,10 @@ class MemberPart(PluginPart):
 
 
 class IdPart(Config):
-    """One machine id: clips learnt from, clips held out, and the file with the scores of those."""
+    """One machine id.
+
+    `learnt` and `held_out` count its training clips; `reference` names the file of its calibration scores.
+    """
 
     name: str
     learnt: Count
@@ -77,7 +82,7 @@ class IdPart(Config):
 
 
 class RecordedPart(Config):
-    """How the healthy recordings of all ids were made: their own sample rates [Hz], the shortest, the longest [s]."""
+    """Format of the healthy recordings of all ids: sample rates [Hz], shortest and longest duration [s]."""
 
     rates: tuple[int, ...] = Field(min_length=1)
     shortest: float = Field(gt=0)
@@ -85,17 +90,17 @@ class RecordedPart(Config):
 
 
 class RulePart(Config):
-    """What is decided unless something else is asked."""
+    """Default rule of the verdicts."""
 
     false_alarm_rate: float = Field(gt=0, lt=1)
     threshold: Literal["conformal", "gamma"]
 
 
 class Description(Config):
-    """All of ``bundle.json``.
+    """Content of ``bundle.json``.
 
-    `clip_seconds` is the median length of the clips learnt from; it and `recorded` are None in bundles of runs that did
-    not note that.
+    `clip_seconds` is the median duration of the training clips. It and `recorded` are None if the run has no record
+    of them.
     """
 
     format: Literal[1]
@@ -116,73 +121,73 @@ class Description(Config):
 
 
 def read_description(where: str, files: Mapping[str, bytes]) -> Description:
-    """Read ``bundle.json``, and see that it fits what else there is.
+    """Read ``bundle.json`` and check it against the other files.
 
     Parameters
     ----------
     where
-        What messages call the bundle.
+        Name of the bundle in messages.
     files
-        All that is in it.
+        All files of the bundle.
 
     Raises
     ------
     DataError
-        If it is of a newer format, no description, or contradicts itself or the files; one line.
+        If its format is newer, it is not valid, or it contradicts itself or the files. The message is one line.
     """
-    unreadable = DataError(f"{where}: {DESCRIPTION} cannot be read{ANEW}")
+    unreadable = DataError(f"{where}: {DESCRIPTION} cannot be read{EXPORT_AGAIN}")
     try:
-        found = json.loads(files.get(DESCRIPTION, b""))
-        version = found["format"]
+        values = json.loads(files.get(DESCRIPTION, b""))
+        version = values["format"]
         if isinstance(version, int) and version > FORMAT:
             raise DataError(f"{where}: its format is {version}; this asdkit reads {FORMAT}: update asdkit")
-        made, faults = validate(Description, found, option_names(Description))
+        description, faults = validate(Description, values, option_names(Description))
     except (ValueError, RecursionError, KeyError, TypeError):
         raise unreadable from None
-    if made is None:
+    if description is None:
         path, text = faults[0].path, faults[0].text
         if not path:
             raise unreadable
-        raise DataError(f"{where}: {DESCRIPTION}: {dotted(path)}: {text}{ANEW}")
-    fault = _contradiction(made) or _misfit(made, files)
+        raise DataError(f"{where}: {DESCRIPTION}: {dotted(path)}: {text}{EXPORT_AGAIN}")
+    fault = _contradiction(description) or _file_mismatch(description, files)
     if fault:
-        raise DataError(f"{where}: {fault}{ANEW}")
-    return made
+        raise DataError(f"{where}: {fault}{EXPORT_AGAIN}")
+    return description
 
 
-def _contradiction(made: Description) -> str:
-    """What in a description cannot be true at once; empty where it all can."""
-    ids = [part.name for part in made.ids]
-    for what, names in (("ids", ids), ("members", [member.name for member in made.members])):
-        twice = [name for name, count in Counter(names).items() if count > 1]
-        if twice:
-            return f"{DESCRIPTION}: {what}: {printable(twice[0])!r} is there twice"
-    for part in made.ids:
-        if (part.reference is None) != (part.held_out == 0):
-            scores = "no scores" if part.reference is None else "scores"
-            return f"{DESCRIPTION}: id {printable(part.name)}: {part.held_out} clips held out, but {scores} of such"
-    for member in made.members:
-        if set(member.states) not in ({""}, set(ids)) or not set(member.graphs) <= set(member.states):
-            return f"{DESCRIPTION}: member {printable(member.name)}: its states or graphs are not of the bundle's ids"
-    if any(m.featurizer >= len(made.featurizers) for m in made.members) or (
-        made.fuser is None and len(made.members) > 1
-    ):
-        return f"{DESCRIPTION} names a featurizer or fuser that it does not have"
-    return ""
-
-
-def _misfit(made: Description, files: Mapping[str, bytes]) -> str:
-    """A file that is missing, or that nothing names; empty where there is none."""
-    named = files_of(made)
-    missing, strange = named - files.keys(), files.keys() - named - {DESCRIPTION, CARD, MANIFEST}
-    if missing:
-        return f"{printable(min(missing))} is missing"
-    return f"{printable(min(strange))} is no part of a bundle" if strange else ""
-
-
-def files_of(description: Description) -> set[str]:
-    """Names of the files with what was learnt."""
+def referenced_files(description: Description) -> set[str]:
+    """Return the names of the files with trained states, graphs and calibration scores."""
     references = [part.reference for part in description.ids if part.reference is not None]
     states = [name for member in description.members for name in member.states.values()]
     graphs = [graph.file for member in description.members for graph in member.graphs.values()]
     return {*references, *states, *graphs, *([description.fuser.state] if description.fuser else [])}
+
+
+def _contradiction(description: Description) -> str:
+    """Return the first contradiction within a description; empty if there is none."""
+    ids = [part.name for part in description.ids]
+    for what, names in (("ids", ids), ("members", [member.name for member in description.members])):
+        duplicates = [name for name, count in Counter(names).items() if count > 1]
+        if duplicates:
+            return f"{DESCRIPTION}: {what}: {printable(duplicates[0])!r} is there twice"
+    for part in description.ids:
+        if (part.reference is None) != (part.held_out == 0):
+            scores = "no file of their scores" if part.reference is None else "a file of their scores"
+            return f"{DESCRIPTION}: id {printable(part.name)}: {part.held_out} clips held out, but {scores}"
+    for member in description.members:
+        if set(member.states) not in ({""}, set(ids)) or not set(member.graphs) <= set(member.states):
+            return f"{DESCRIPTION}: member {printable(member.name)}: its states or graphs do not match the bundle's ids"
+    if any(m.featurizer >= len(description.featurizers) for m in description.members) or (
+        description.fuser is None and len(description.members) > 1
+    ):
+        return f"{DESCRIPTION} refers to a featurizer or fuser that it does not list"
+    return ""
+
+
+def _file_mismatch(description: Description, files: Mapping[str, bytes]) -> str:
+    """Return which file is missing, or not part of the bundle; empty if all files match."""
+    expected = referenced_files(description)
+    missing, unexpected = expected - files.keys(), files.keys() - expected - {DESCRIPTION, CARD, MANIFEST}
+    if missing:
+        return f"{printable(min(missing))} is missing"
+    return f"{printable(min(unexpected))} is not part of a bundle" if unexpected else ""

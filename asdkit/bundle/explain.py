@@ -1,4 +1,4 @@
-"""What raised a clip's score by a whole system: the members' occluded scores, fused as the system fuses."""
+"""Heat map of one clip for a whole system: the members' scores of occluded copies, fused by the system's fuser."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from asdkit.scoring import pool_scores
 
 
 def explain_clip(
-    bundle: Bundle, features: Sequence[Features], id_: str, usual: Sequence[NearestExcerpts], grid: Grid | None = None
+    bundle: Bundle, features: Sequence[Features], id_: str, nearest: Sequence[NearestExcerpts], grid: Grid | None = None
 ) -> Explanation:
     """Explain the score of one clip.
 
@@ -22,21 +22,23 @@ def explain_clip(
     bundle
         The system.
     features
-        Of the clip alone, by each of the bundle's featurizers, as `Bundle.featurise` gives them.
+        Features of this clip alone, as `Bundle.featurise` returns them.
     id_
-        One of the bundle's ids.
-    usual
-        Healthy clips of that id, by each featurizer; a bundle holds none, so they are the caller's.
+        A known id of the bundle.
+    nearest
+        For each featurizer, the search in healthy clips of that id. A bundle holds no clips, so the caller gives them.
     grid
         Resolution; see `asdkit.explain.explain`.
     """
-    parts = [_part(bundle, m, features[m.featurizer], usual[m.featurizer], id_) for m in bundle.members]
-    return explain(parts, lambda members: bundle.fused(members, [id_] * len(members)), grid)
+    inputs = [_member_input(bundle, m, features[m.featurizer], nearest[m.featurizer], id_) for m in bundle.members]
+    return explain(inputs, lambda members: bundle.fused(members, [id_] * len(members)), grid)
 
 
-def _part(bundle: Bundle, member: Member, features: Features, usual: NearestExcerpts, id_: str) -> MemberInput:
+def _member_input(
+    bundle: Bundle, member: Member, features: Features, nearest: NearestExcerpts, id_: str
+) -> MemberInput:
     def score(copies: Features, windows: Windows) -> FloatArray:
         return member.score(copies, windows, [id_] * copies.clips, bundle.ctx)
 
     pool = partial(pool_scores, pool=member.pool)
-    return MemberInput(features.frames, usual, Scorer(score, pool, member.frames, member.hop))
+    return MemberInput(features.frames, nearest, Scorer(score, pool, member.frames, member.hop))

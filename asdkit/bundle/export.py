@@ -1,6 +1,6 @@
-"""Networks written down as ONNX graphs, each checked against torch.
+"""Write a bundle file: description, model card, trained states, calibration scores and, on request, ONNX graphs.
 
-From an open bundle to its file: description, model card, weights, references, graphs.
+Each graph is compared with torch while it is written.
 """
 
 from __future__ import annotations
@@ -10,61 +10,101 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 import numpy as np
 
 from asdkit.bundle.archive import pack
 from asdkit.bundle.bundle import Bundle
-from asdkit.bundle.calibration import NO_REFERENCE, percent
+from asdkit.bundle.calibration import NOTHING_HELD_OUT, percent
 from asdkit.bundle.description import CARD, DESCRIPTION, Description, Graph, PluginPart
-from asdkit.bundle.onnx_runtime import session_of
+from asdkit.bundle.members import Member
+from asdkit.bundle.onnx_runtime import open_session
 from asdkit.errors import AsdkitError, AsdkitWarning, UsageError
 from asdkit.interfaces import PROJECT
 
-if TYPE_CHECKING:
-    from asdkit.bundle.members import Member
+ONNX_PACKAGES: Final = ("onnx", "onnxruntime", "onnxscript")
+TOLERANCE: Final = 1e-4
+"""Largest relative difference of a graph's score from torch's."""
+_EXPORTED, _COMPARED = 3, 7  # batch sizes
+_ABSOLUTE = 1e-6  # tolerance for scores near zero
 
 
-NEEDED = ("onnx", "onnxruntime", "onnxscript")
-TOLERANCE = 1e-4
-"""Largest difference of a graph's score from torch's, relative."""
-_TRACED, _CHECKED = 3, 7  # batch sizes
-_ABSOLUTE = 1e-6  # of a score next to zero
+def export(bundle: Bundle, *, onnx: bool = False) -> bytes:
+    """Return the content of a bundle file; the same system gives the same bytes.
 
-
-def graphs_of(member: Member, bands: int) -> dict[str, tuple[bytes, list[str]]]:
-    """Graphs of a member's networks, by id, each with the ids of its columns.
-
-    A detector that is no `asdkit.api.NetworkDetector` has none and is opened by its plugin; the caller is warned where
-    that would need torch all the same.
+    Parameters
+    ----------
+    bundle
+        The system.
+    onnx
+        Add an ONNX graph of each network, compared with torch.
 
     Raises
     ------
     UsageError
-        If what writes graphs is not installed.
+        If graphs are requested and the packages that write them are not installed.
     AsdkitError
-        If a network cannot be written down, or the graph scores otherwise than torch.
+        If a network cannot be written as a graph, or the graph's scores differ from torch's.
+
+    Warns
+    -----
+    AsdkitWarning
+        For a member that is not a network.
+
+    Examples
+    --------
+    >>> bundle = Bundle.of_run("runs/fan", system="both")
+    >>> export(bundle) == export(Bundle.load("fan.asdkit"))
+    True
     """
-    missing = [name for name in NEEDED if find_spec(name) is None]
+    description, files = bundle.description, dict(bundle.files)
+    if onnx:
+        description = _add_graphs(bundle, files)
+    files[DESCRIPTION] = (description.model_dump_json(indent=1) + "\n").encode()
+    files[CARD] = model_card(bundle, description).encode()
+    return pack(files)
+
+
+def _add_graphs(bundle: Bundle, files: dict[str, bytes]) -> Description:
+    """Add the graphs of all networks to `files`; return the description that refers to them."""
+    members = []
+    for number, (member, part) in enumerate(zip(bundle.members, bundle.description.members, strict=True)):
+        graphs = {}
+        bands = bundle.featurizers[member.featurizer].bands
+        for index, (id_, (data, ids)) in enumerate(graphs_of(member, bands).items()):
+            graphs[id_] = Graph(file=f"members/{number}/{index}.onnx", ids=tuple(ids))
+            files[graphs[id_].file] = data
+        members.append(part.model_copy(update={"graphs": graphs}))
+    return bundle.description.model_copy(update={"members": tuple(members)})
+
+
+def graphs_of(member: Member, bands: int) -> dict[str, tuple[bytes, list[str]]]:
+    """Return the ONNX graphs of a member by id, each with the ids of its columns.
+
+    A detector that is not an `asdkit.api.NetworkDetector` has no graph; its plugin loads it. Raises and warns as
+    `export`.
+    """
+    missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
     if missing:
         raise UsageError(
             f"ONNX graphs need {', '.join(missing)}, not installed here", hint="pip install 'asdkit[onnx]'"
         )
     from asdkit.training import NetworkDetector
 
-    made = {}
+    graphs = {}
     for id_, detector in member.detectors.items():
         if not isinstance(detector, NetworkDetector):
-            text = f"{member.name} ({member.use}) is no network of asdkit's kind: no graph; its plugin opens it"
+            text = f"{member.name} ({member.use}) is not a NetworkDetector: no graph; its plugin loads it"
             warnings.warn(text, AsdkitWarning, stacklevel=2)
             return {}
-        assert isinstance(member.frames, int)  # a network has windows of one size
-        made[id_] = _graph(member.name, detector.scoring_module(), member.frames, bands)
-    return made
+        assert isinstance(member.frames, int)  # the windows of a network have one size
+        graphs[id_] = _graph(member.name, detector.scoring_module(), member.frames, bands)
+    return graphs
 
 
 def _graph(name: str, module: Any, frames: int, bands: int) -> tuple[bytes, list[str]]:
+    """Return the graph of a scoring module and the ids of its columns."""
     import torch
 
     rng = np.random.default_rng(0)
@@ -74,11 +114,28 @@ def _graph(name: str, module: Any, frames: int, bands: int) -> tuple[bytes, list
         noise = rng.standard_normal((count, frames, bands), np.float32)
         return torch.from_numpy((noise / scale + mean).astype(np.float32))
 
+    graph = _without_metadata(_export_module(name, module, windows(_EXPORTED)))
+    batch = windows(_COMPARED)
+    with torch.inference_mode():
+        expected = module(batch).numpy()
+    [scores] = open_session(graph, 1).run(None, {"windows": batch.numpy()})
+    if scores.shape != expected.shape or not np.allclose(scores, expected, rtol=TOLERANCE, atol=_ABSOLUTE):
+        raise AsdkitError(
+            f"{name}: the scores of its ONNX graph differ from torch's",
+            hint="Export without --onnx, and report this as a bug of asdkit.",
+        )
+    return graph, list(module.ids) if scores.ndim == 2 else []
+
+
+def _export_module(name: str, module: Any, windows: Any) -> Any:
+    """Return the ONNX model of a torch module for batches of any size."""
+    import torch
+
     try:
-        with _quiet():
+        with _silent_exporter():
             program = torch.onnx.export(
                 module,
-                (windows(_TRACED),),
+                (windows,),
                 dynamo=True,
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
                 input_names=["windows"],
@@ -89,21 +146,14 @@ def _graph(name: str, module: Any, frames: int, bands: int) -> tuple[bytes, list
         cause = " ".join(str(error).split())[:300]
         raise AsdkitError(
             f"{name}: its network cannot be written as an ONNX graph: {type(error).__name__}: {cause}",
-            hint="Leave out --onnx: its plugin opens it with torch.",
+            hint="Export without --onnx: its plugin loads it with torch.",
         ) from None
     assert program is not None
-    graph = _plain(program.model_proto)
-    batch = windows(_CHECKED)
-    with torch.inference_mode():
-        expected = module(batch).numpy()
-    [found] = session_of(graph, 1).run(None, {"windows": batch.numpy()})
-    if found.shape != expected.shape or not np.allclose(found, expected, rtol=TOLERANCE, atol=_ABSOLUTE):
-        raise AsdkitError(f"{name}: its ONNX graph scores otherwise than torch; tell the project, and leave out --onnx")
-    return graph, list(module.ids) if found.ndim == 2 else []
+    return program.model_proto
 
 
-def _plain(model: Any) -> bytes:
-    """The graph without notes of where it came from: source paths have no place in a bundle."""
+def _without_metadata(model: Any) -> bytes:
+    """Serialize a model without metadata: it holds source paths of the computer that exported it."""
     for part in (model, model.graph, *model.graph.node, *model.graph.initializer, *model.functions):
         del part.metadata_props[:]
         part.doc_string = ""
@@ -114,8 +164,8 @@ def _plain(model: Any) -> bytes:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Torch's exporter talks of itself, by warnings and by its logger."""
+def _silent_exporter() -> Iterator[None]:
+    """Suppress warnings and log messages of torch's exporter."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -127,92 +177,36 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def export(bundle: Bundle, *, onnx: bool = False) -> bytes:
-    """Write a bundle; the same system gives the same bytes.
-
-    Parameters
-    ----------
-    bundle
-        Of a run.
-    onnx
-        Add ONNX graphs of its networks, checked against torch.
-
-    Raises
-    ------
-    UsageError, AsdkitError
-        If graphs were asked for and cannot be made.
-
-    Warns
-    -----
-    AsdkitWarning
-        For a member that no graph can be made of.
-    """
-    description, files = bundle.description, dict(bundle.files)
-    if onnx:
-        description = _with_graphs(bundle, files)
-    files[DESCRIPTION] = (description.model_dump_json(indent=1) + "\n").encode()
-    files[CARD] = card(bundle, description).encode()
-    return pack(files)
-
-
-def _with_graphs(bundle: Bundle, files: dict[str, bytes]) -> Description:
-
-    members = []
-    for number, (member, part) in enumerate(zip(bundle.members, bundle.description.members, strict=True)):
-        graphs = {}
-        bands = bundle.featurizers[member.featurizer].bands
-        for place, (id_, (data, ids)) in enumerate(graphs_of(member, bands).items()):
-            graphs[id_] = Graph(file=f"members/{number}/{place}.onnx", ids=tuple(ids))
-            files[graphs[id_].file] = data
-        members.append(part.model_copy(update={"graphs": graphs}))
-    return bundle.description.model_copy(update={"members": tuple(members)})
-
-
-def card(bundle: Bundle, description: Description) -> str:
-    """Write the model card: what it is, what it learnt from, what it supports, what it cannot do."""
-    fuser = description.fuser
+def model_card(bundle: Bundle, description: Description) -> str:
+    """Return the model card: what the system consists of, its training data, its guarantees and limits."""
     lines = [
         f"# {description.system} on {description.machine}",
         "",
         f"Anomalous sound detection, from the run `{description.name}` of asdkit {description.versions['asdkit']}.",
-        "It was trained on recordings of healthy machines alone and tells how unlike them a new recording is.",
+        "It was trained on recordings of healthy machines only and scores how much a new recording differs from them.",
         "",
         "    asdkit score THIS_FILE RECORDINGS...",
         "",
-        "## What it is made of",
+        "## Parts",
         "",
-        f"- recordings at {description.sample_rate} Hz (others are resampled), channel {description.channel}",
-        *(f"- featurizer `{f.use}`{_source(f)}: {_options(f.config)}" for f in description.featurizers),
-        *(
-            f"- member {m.name}: detector `{m.use}`{_source(m)}, windows of {m.frames} frames, "
-            f"pooled by {_pool(m.pool)}" + (", with an ONNX graph" if m.graphs else "")
-            for m in description.members
-        ),
-        f"- members combined by `{fuser.use}`{_source(fuser)}: {_options(fuser.config)}"
-        if fuser
-        else "- one member: its score is the score",
+        *_card_parts(description),
         "",
-        "## What it learnt from, and what that supports",
+        "## Training data and supported false-alarm rates",
         "",
-        "| id | clips learnt from | clips held out | least supported false-alarm rate |",
+        "| id | training clips | clips held out | lowest supported false-alarm rate |",
         "|---|---|---|---|",
-    ]
-    for part in description.ids:
-        reference = bundle.calibrator.scores.get(part.name)
-        rate = "none" if reference is None else f"1 in {part.held_out + 1} ({percent(reference.supported_rate)})"
-        lines.append(f"| {part.name} | {part.learnt} | {part.held_out} | {rate} |")
-    lines += [
+        *_card_ids(bundle, description),
         "",
         f"Verdicts are at a false-alarm rate of {percent(description.rule.false_alarm_rate)} by the "
-        f"{description.rule.threshold} threshold unless another is asked for.",
+        f"{description.rule.threshold} threshold unless another one is requested.",
         *(f"\n{text}." for text in _shortfalls(bundle)),
         "",
         "## Limits",
         "",
-        "- A p-value is the share of healthy recordings that score so high, as far as new recordings are made as the",
-        "  clips held out were: same microphone, place and load. A change of any of them is heard as an anomaly.",
-        "- Below the least supported rate p-values are extrapolated: they order recordings and promise nothing.",
-        "- What the anomaly is, it does not say.",
+        "- A p-value is the share of healthy recordings that score as high, or higher, if new recordings are made like",
+        "  the clips held out: same microphone, position and load. A change of any of them raises the scores.",
+        "- Below the lowest supported rate p-values are extrapolated: they order recordings, without a guarantee.",
+        "- The kind of anomaly is not identified.",
         "",
         "## Versions",
         "",
@@ -222,10 +216,35 @@ def card(bundle: Bundle, description: Description) -> str:
     return "\n".join(lines)
 
 
+def _card_parts(description: Description) -> list[str]:
+    fuser = description.fuser
+    return [
+        f"- recordings at {description.sample_rate} Hz (others are resampled), channel {description.channel}",
+        *(f"- featurizer `{f.use}`{_source(f)}: {_options(f.config)}" for f in description.featurizers),
+        *(
+            f"- member {m.name}: detector `{m.use}`{_source(m)}, windows of {m.frames} frames, "
+            f"pooled by {_pool(m.pool)}" + (", with an ONNX graph" if m.graphs else "")
+            for m in description.members
+        ),
+        f"- members combined by `{fuser.use}`{_source(fuser)}: {_options(fuser.config)}"
+        if fuser
+        else "- one member: its score is the score of the system",
+    ]
+
+
+def _card_ids(bundle: Bundle, description: Description) -> list[str]:
+    rows = []
+    for part in description.ids:
+        calibration = bundle.calibrator.scores.get(part.name)
+        rate = "none" if calibration is None else f"1 in {part.held_out + 1} ({percent(calibration.supported_rate)})"
+        rows.append(f"| {part.name} | {part.learnt} | {part.held_out} | {rate} |")
+    return rows
+
+
 def _shortfalls(bundle: Bundle) -> list[str]:
-    """What the clips held out cannot support, each said once."""
-    said = dict.fromkeys(bundle.calibrator.shortfall(id_) for id_ in bundle.ids)
-    return [text[0].upper() + text[1:] if text == NO_REFERENCE else text for text in said if text]
+    """Return what the clips held out do not support, each text once."""
+    texts = dict.fromkeys(bundle.calibrator.shortfall(id_) for id_ in bundle.ids)
+    return [text[0].upper() + text[1:] if text == NOTHING_HELD_OUT else text for text in texts if text]
 
 
 def _source(part: PluginPart) -> str:

@@ -1,4 +1,4 @@
-"""What is said of one clip."""
+"""Scores of clips, and the verdict on one clip."""
 
 from __future__ import annotations
 
@@ -6,51 +6,70 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
-from asdkit.features import FloatArray
+from asdkit.features import FloatArray, Windows
+from asdkit.scoring import DoubleArray
 
 
 @dataclass(frozen=True)
 class WindowScores:
-    """A clip's windows as one member heard them.
+    """Window scores of one clip by one member.
 
     Attributes
     ----------
     seconds
-        [float64, ``[windows]``] Middle of each, from the clip's start.
+        [float64, ``[windows]``] Middle of each window, from the start of the clip.
     scores
         [float32, ``[windows]``] Higher is more anomalous.
     """
 
-    seconds: npt.NDArray[np.float64]
+    seconds: DoubleArray
     scores: FloatArray
 
 
 @dataclass(frozen=True)
+class ClipScores:
+    """Scores of several clips.
+
+    Attributes
+    ----------
+    fused
+        [float64, ``[clips]``] Scores of the system.
+    members
+        [float64, ``[clips, members]``] Clip scores of its members.
+    windows, window_scores
+        For each member: its windows, and their scores [float32, ``[windows]``].
+    """
+
+    fused: DoubleArray
+    members: DoubleArray
+    windows: list[Windows]
+    window_scores: list[FloatArray]
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """What is said of one clip.
+    """Score, p-value and decision for one clip.
 
     Attributes
     ----------
     score
-        Of the system; higher is more anomalous.
+        Score of the system; higher is more anomalous.
     id
-        The machine id that it was scored as.
+        The machine id that the clip was scored as.
     id_known
-        False where no id of the bundle was given: then `id` is the one that the clip fits best.
+        False if no id of the bundle was given; then `id` is the one that the clip fits best.
     p_value
-        Share of healthy clips of that id that score so high or higher; below `supported_rate` it is extrapolated and
-        supports no promise. None where no clips were held out.
+        Share of healthy clips of that id that are expected to score as high, or higher. Below `supported_rate` it is
+        extrapolated and has no guarantee. None if no clips were held out.
     anomalous
-        None where the clips held out cannot tell at the rate asked.
+        None if the clips held out do not support a decision at the given rate.
     reason
-        Why they cannot, or that they promise nothing of what was decided; else empty.
+        Why there is no decision, or why it has no guarantee; else empty.
     supported_rate
-        Least false-alarm rate that the clips held out of that id support.
+        Lowest false-alarm rate that the clips held out of that id support.
     worst_seconds
-        Middle of the window that raised the score most, from the clip's start; None where windows are whole clips.
+        Middle of the window that raised the score most, from the start of the clip; None if each window is a whole
+        clip.
     members
         Clip score of each member.
     windows
@@ -70,12 +89,12 @@ class Verdict:
 
     @property
     def extrapolated(self) -> bool:
-        """Whether the clip scores above all that were held out, so that no clips support its p-value."""
+        """Whether the score is above all calibration scores, so that the p-value has no guarantee."""
         return self.p_value is not None and self.p_value <= (self.supported_rate or 0)
 
     @property
     def verdict(self) -> Literal["normal", "anomalous", "undecided"]:
-        """The same in one word."""
+        """`anomalous` as a word."""
         if self.anomalous is None:
             return "undecided"
         return "anomalous" if self.anomalous else "normal"

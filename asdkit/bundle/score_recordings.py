@@ -1,7 +1,4 @@
-"""Whether a recording is made as the healthy ones were: where it is not, what is promised of p-values does not hold.
-
-From what a person names to recordings, and from recordings to rows, a block at a time.
-"""
+"""Find recordings (files, folders, patterns, standard input) and score them block by block."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from asdkit import audio
 from asdkit.audio import AudioInfo, Wave
@@ -24,51 +22,23 @@ from asdkit.bundle.result import Verdict
 from asdkit.data.layouts.base import is_recording
 from asdkit.errors import BadAudio, DataError
 
-SILENT = "silent; the score says nothing of the machine"
-_MUCH = 0.1  # part of a length that makes no difference worth telling
-
-
-def differences(description: Description, sample_rate: int, seconds: float) -> list[str]:
-    """How a recording differs from the healthy ones, in words that are the same for all that differ so.
-
-    Parameters
-    ----------
-    description
-        Of the bundle.
-    sample_rate
-        The recording's own [Hz].
-    seconds
-        Its length.
-    """
-    made = description.recorded
-    if made is None:
-        return []
-    told = []
-    if sample_rate not in made.rates:
-        rates = " or ".join(map(str, made.rates))
-        told.append(f"not recorded at {rates} Hz as the healthy ones were, but resampled; p-values may not hold")
-    if seconds < made.shortest * (1 - _MUCH):
-        told.append(f"shorter than the shortest healthy one ({made.shortest:.3g} s); p-values may not hold")
-    if seconds > made.longest * (1 + _MUCH):
-        told.append(f"longer than the longest healthy one ({made.longest:.3g} s); p-values may not hold")
-    return told
-
-
+SILENT: Final = "silent; the score says nothing about the machine"
+_LENGTH_TOLERANCE = 0.1  # share of a length
 _ID = re.compile(r"(?:^|_)(?:id|section)_([0-9A-Za-z]+)(?=[_.]|$)", re.IGNORECASE)
-_CLIPS, _SAMPLES = 64, 1 << 25  # of a block, at most: memory is bounded however many and long files are
 _MAGIC = re.compile(r"[*?[]")
+_BLOCK_CLIPS, _BLOCK_SAMPLES = 64, 1 << 25  # largest block: memory is bounded for many files and for long ones
 
 
 @dataclass(frozen=True)
 class FileResult:
-    """What became of one file: a verdict, or the reason why there is none.
+    """Result for one file: a verdict, or the reason why there is none.
 
     Attributes
     ----------
     path
         As it was found.
     notes
-        What a person should know of the verdict, in words that are the same for all files that it is true of.
+        Remarks on the verdict. The text is the same for all files with the same remark.
     """
 
     path: str
@@ -78,132 +48,159 @@ class FileResult:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """A file that may be a recording, and its header."""
+class _Recording:
+    """A file with an audio header."""
 
     path: str
     info: AudioInfo
 
 
-def find_recordings(named: Sequence[str], containers: Collection[str] = ()) -> Iterator[str | FileResult]:
-    """Recordings that files, folders, patterns and ``-`` (paths on standard input) stand for, in order.
+def find_recordings(names: Sequence[str], containers: Collection[str] = ()) -> Iterator[str | FileResult]:
+    """Yield the paths of the recordings in files, folders, patterns and ``-`` (paths on standard input), in order.
 
-    A named file is taken whatever its ending is; in folders (searched through) and by patterns WAV, FLAC and these
-    containers are. Where nothing is found, a `FileResult` says so.
+    A named file is taken with any extension. Folders are searched recursively; from folders and patterns, WAV, FLAC
+    and `containers` are taken. A name without recordings gives a `FileResult` with the reason.
     """
     endings = suffixes(containers)
-    for name in named:
+    for name in names:
         if name == "-":
-            yield from _from_stdin()
+            yield from _paths_from_stdin()
         elif os.path.isdir(name):
-            yield from _some(_below(name, endings), name, "no recording in this folder")
+            yield from _or_reason(_recordings_below(name, endings), name, "no recording in this folder")
         elif os.path.lexists(name) or not _MAGIC.search(name):
             yield name
         else:
             paths = (path for path in sorted(glob.glob(name, recursive=True)) if is_recording(path, endings))
-            yield from _some(filter(os.path.isfile, paths), name, "no recording fits this pattern")
+            yield from _or_reason(filter(os.path.isfile, paths), name, "no recording matches this pattern")
 
 
-def _from_stdin() -> Iterator[str | FileResult]:
-    for line in sys.stdin.buffer:
-        path = os.fsdecode(line.rstrip(b"\r\n"))
-        if "\0" in path:
-            yield FileResult(path, None, "not a path, for it holds a NUL byte; expected one path a line")
-        elif path.strip():
-            yield path
+def score_files(bundle: Bundle, paths: Iterable[str | FileResult], id_: str | None = None) -> Iterator[FileResult]:
+    """Score recordings in order.
 
+    Recordings are read and scored in blocks. The first blocks are small, so that the first results come early.
 
-def _below(folder: str, endings: tuple[str, ...]) -> Iterator[str]:
-    for path, folders, files in os.walk(folder):
-        folders.sort()
-        found = (name for name in sorted(files) if is_recording(name, endings) and name[0] != ".")
-        yield from (os.path.join(path, name) for name in found)
-
-
-def _some(found: Iterator[str], name: str, reason: str) -> Iterator[str | FileResult]:
-    first = next(found, None)
-    if first is None:
-        yield FileResult(name, None, reason)
-        return
-    yield first
-    yield from found
+    Parameters
+    ----------
+    bundle
+        The system.
+    paths
+        As `find_recordings` yields them; `FileResult` items pass through.
+    id_
+        Id of all recordings; None: the id in each path.
+    """
+    size = 1
+    block: list[_Recording | FileResult] = []
+    samples = 0
+    for path in paths:
+        item = path if isinstance(path, FileResult) else _inspect(path, bundle.description.containers)
+        block.append(item)
+        samples += 0 if isinstance(item, FileResult) else audio.samples_at(item.info, bundle.sample_rate)
+        if len(block) >= size or samples >= _BLOCK_SAMPLES:
+            yield from _score_block(bundle, block, id_)
+            block, samples, size = [], 0, min(2 * size, _BLOCK_CLIPS)
+    if block:
+        yield from _score_block(bundle, block, id_)
 
 
 def id_from_path(path: str, known: Iterable[str]) -> str | None:
-    """The machine id that a file's name says (``id_00``, ``section_00``), or else the folder that it lies in.
+    """Return the machine id in a file name (``id_00``, ``section_00``), else the name of its folder, else None.
 
-    A folder counts where it is called as an id of `known` is, plain or with ``id_`` before it.
+    The folder counts if its name, without a leading ``id_``, is one of the `known` ids.
     """
     match = _ID.search(os.path.basename(path))
     if match:
         return match[1]
     folder = os.path.basename(os.path.dirname(os.path.abspath(path)))
     match = _ID.fullmatch(folder)
-    plain = match[1] if match else folder
-    return plain if plain in known else None
+    id_ = match[1] if match else folder
+    return id_ if id_ in known else None
 
 
-def score_files(bundle: Bundle, paths: Iterable[str | FileResult], id_: str | None = None) -> Iterator[FileResult]:
-    """Score recordings in order.
-
-    Blocks are read and scored one after the other; the first ones are small, so that the first rows come soon.
+def differences(description: Description, sample_rate: int, seconds: float) -> list[str]:
+    """Return how a recording differs from the healthy ones, in which case the guarantee of p-values may not hold.
 
     Parameters
     ----------
-    bundle
-        What scores them.
-    paths
-        As `find_recordings` gives them; its rows pass through.
-    id_
-        Id of all of them; None: what each name says.
+    description
+        Description of the bundle.
+    sample_rate
+        Sample rate of the recording before resampling [Hz].
+    seconds
+        Its duration.
     """
-    size = 1
-    block: list[_Found | FileResult] = []
-    samples = 0
-    for path in paths:
-        found = path if isinstance(path, FileResult) else _look(path, bundle.description.containers)
-        block.append(found)
-        samples += 0 if isinstance(found, FileResult) else audio.samples_at(found.info, bundle.sample_rate)
-        if len(block) >= size or samples >= _SAMPLES:
-            yield from _score_block(bundle, block, id_)
-            block, samples, size = [], 0, min(2 * size, _CLIPS)
-    if block:
-        yield from _score_block(bundle, block, id_)
+    healthy = description.recorded
+    if healthy is None:
+        return []
+    texts = []
+    if sample_rate not in healthy.rates:
+        rates = " or ".join(map(str, healthy.rates))
+        texts.append(f"not recorded at {rates} Hz like the healthy ones, but resampled; p-values may not hold")
+    if seconds < healthy.shortest * (1 - _LENGTH_TOLERANCE):
+        texts.append(f"shorter than the shortest healthy one ({healthy.shortest:.3g} s); p-values may not hold")
+    if seconds > healthy.longest * (1 + _LENGTH_TOLERANCE):
+        texts.append(f"longer than the longest healthy one ({healthy.longest:.3g} s); p-values may not hold")
+    return texts
 
 
-def _look(path: str, containers: Collection[str]) -> _Found | FileResult:
+def _paths_from_stdin() -> Iterator[str | FileResult]:
+    for line in sys.stdin.buffer:
+        path = os.fsdecode(line.rstrip(b"\r\n"))
+        if "\0" in path:
+            yield FileResult(path, None, "not a path: it has a NUL byte; expected one path a line")
+        elif path.strip():
+            yield path
+
+
+def _recordings_below(folder: str, endings: tuple[str, ...]) -> Iterator[str]:
+    for path, folders, files in os.walk(folder):
+        folders.sort()
+        names = (name for name in sorted(files) if is_recording(name, endings) and name[0] != ".")
+        yield from (os.path.join(path, name) for name in names)
+
+
+def _or_reason(paths: Iterator[str], name: str, reason: str) -> Iterator[str | FileResult]:
+    """Yield the paths; if there are none, yield the reason."""
+    first = next(paths, None)
+    if first is None:
+        yield FileResult(name, None, reason)
+        return
+    yield first
+    yield from paths
+
+
+def _inspect(path: str, containers: Collection[str]) -> _Recording | FileResult:
     try:
-        return _Found(path, audio.inspect(path, containers=containers))
+        return _Recording(path, audio.inspect(path, containers=containers))
     except BadAudio as error:
         return FileResult(path, None, error.reason)
 
 
-def _score_block(bundle: Bundle, block: Sequence[_Found | FileResult], id_: str | None) -> Iterator[FileResult]:
+def _score_block(bundle: Bundle, block: Sequence[_Recording | FileResult], id_: str | None) -> Iterator[FileResult]:
     threads = max(1, bundle.ctx.threads)
     with ThreadPoolExecutor(threads) as pool:
-        read = list(pool.map(partial(_read, bundle), block))
-    rows = {i: found for i, found in enumerate(read) if isinstance(found, FileResult)}
-    waves = {i: found for i, found in enumerate(read) if not isinstance(found, FileResult)}
+        waves_or_results = list(pool.map(partial(_read, bundle), block))
+    results = {i: result for i, result in enumerate(waves_or_results) if isinstance(result, FileResult)}
+    waves = {i: wave for i, wave in enumerate(waves_or_results) if not isinstance(wave, FileResult)}
     ids = {i: id_ or id_from_path(block[i].path, bundle.ids) for i in waves}
-    for i, made in _verdicts(bundle, waves, ids).items():
-        found = block[i]
-        assert isinstance(found, _Found)  # it has a wave
-        if isinstance(made, str):
-            rows[i] = FileResult(found.path, None, made)
+    for i, verdict in _verdicts(bundle, waves, ids).items():
+        recording = block[i]
+        assert isinstance(recording, _Recording)  # it has a wave
+        if isinstance(verdict, str):
+            results[i] = FileResult(recording.path, None, verdict)
         else:
-            rows[i] = FileResult(found.path, made, notes=_notes(bundle, found.info, waves[i]))
-    yield from (rows[i] for i in range(len(block)))
+            results[i] = FileResult(recording.path, verdict, notes=_notes(bundle, recording.info, waves[i]))
+    yield from (results[i] for i in range(len(block)))
 
 
-def _read(bundle: Bundle, found: _Found | FileResult) -> Wave | FileResult:
-    if isinstance(found, FileResult):
-        return found
+def _read(bundle: Bundle, item: _Recording | FileResult) -> Wave | FileResult:
+    if isinstance(item, FileResult):
+        return item
     try:
-        wave = bundle.read(Path(found.path))
+        wave = bundle.read(Path(item.path))
     except BadAudio as error:
-        return FileResult(found.path, None, error.reason)
+        return FileResult(item.path, None, error.reason)
     reason = bundle.too_short(len(wave))
-    return FileResult(found.path, None, reason) if reason else wave
+    return FileResult(item.path, None, reason) if reason else wave
 
 
 def _notes(bundle: Bundle, info: AudioInfo, wave: Wave) -> tuple[str, ...]:
@@ -212,7 +209,7 @@ def _notes(bundle: Bundle, info: AudioInfo, wave: Wave) -> tuple[str, ...]:
 
 
 def _verdicts(bundle: Bundle, waves: dict[int, Wave], ids: dict[int, str | None]) -> dict[int, Verdict | str]:
-    """Score waves together; where that fails for one of them, each alone, and the reason for that one."""
+    """Score waves together; if one of them cannot be scored, score each alone and return the reason for that one."""
     if not waves:
         return {}
     try:
@@ -220,7 +217,7 @@ def _verdicts(bundle: Bundle, waves: dict[int, Wave], ids: dict[int, str | None]
     except DataError as error:
         if len(waves) == 1:
             return dict.fromkeys(waves, error.message)
-    made: dict[int, Verdict | str] = {}
+    verdicts: dict[int, Verdict | str] = {}
     for i in waves:
-        made |= _verdicts(bundle, {i: waves[i]}, {i: ids[i]})
-    return made
+        verdicts |= _verdicts(bundle, {i: waves[i]}, {i: ids[i]})
+    return verdicts

@@ -1,7 +1,4 @@
-"""From the verdicts of a stream's windows to an alarm: on at once when it matters, off only when it is quiet.
-
-A stream, window by window: what `Bundle.score` says of each, and whether there is an alarm.
-"""
+"""Score a stream window by window, and derive an alarm from the verdicts."""
 
 from __future__ import annotations
 
@@ -19,6 +16,10 @@ from asdkit.bundle.score_recordings import SILENT, differences
 from asdkit.bundle.stream_sources import Gap, Reconnected, Sound, StreamEvent, Waiting
 from asdkit.errors import DataError, UsageError
 
+_MAX_SECONDS = 3600  # longest window; one window is kept in memory
+_MAX_OVERLAP = 1000  # most windows over the same sample: a smaller hop is a mistake and would take hours
+_MAX_LEVEL = 1e3  # times full scale; larger samples are no sound
+
 
 @dataclass(frozen=True)
 class AlarmRule:
@@ -27,13 +28,13 @@ class AlarmRule:
     Attributes
     ----------
     needed, recent
-        It begins when `needed` of the last `of` windows are anomalous; windows before the last alarm's end do not
-        count.
+        It begins when `needed` of the last `recent` windows are anomalous. Windows before the end of the previous
+        alarm do not count.
     quiet
-        It ends after so many normal windows in a row: what hovers around the threshold does not switch it off and on
+        It ends after this many normal windows in a row, so that scores near the threshold do not switch it off and on
         (hysteresis).
     latch
-        Whether it never ends by itself.
+        Whether it stays on.
     """
 
     needed: int = 3
@@ -43,13 +44,15 @@ class AlarmRule:
 
     def __post_init__(self) -> None:
         if not 1 <= self.needed <= self.recent:
-            raise UsageError(f"an alarm at {self.needed} of {self.recent} windows; expected at least 1, of no fewer")
+            raise UsageError(
+                f"an alarm at {self.needed} of {self.recent} windows; expected at least 1, and no more than the second"
+            )
         if self.quiet < 1:
-            raise UsageError(f"an alarm that ends after {self.quiet} quiet windows; expected at least 1")
+            raise UsageError(f"an alarm that ends after {self.quiet} normal windows; expected at least 1")
 
 
 class Alarm:
-    """The state of an alarm, window by window.
+    """State of an alarm.
 
     Parameters
     ----------
@@ -64,9 +67,15 @@ class Alarm:
         self._quiet = 0
 
     def update(self, anomalous: bool | None) -> bool:
-        """Take in a window's verdict, and say whether the alarm is on.
+        """Add the decision on a window; return whether the alarm is on.
 
-        A window that could not be judged (None) is neither anomalous nor quiet.
+        None (no decision) counts neither as anomalous nor as normal.
+
+        Examples
+        --------
+        >>> alarm = Alarm(AlarmRule(needed=2, recent=3, quiet=1))
+        >>> [alarm.update(anomalous) for anomalous in (True, None, True, False)]
+        [False, False, True, False]
         """
         self._recent.append(anomalous is True)
         self._quiet = self._quiet + 1 if anomalous is False else 0
@@ -78,27 +87,22 @@ class Alarm:
         return self.on
 
 
-_LONGEST = 3600  # seconds of a window, which is kept in memory
-_LOUDEST = 1e3  # times full scale: no sound is so loud
-_MOST_OVERLAPPING = 1000  # windows that hold the same moment: more is a slip of the pen, and never ends
-
-
 @dataclass(frozen=True)
 class WindowResult:
-    """What is said of one window of a stream.
+    """Result for one window of a stream.
 
     Attributes
     ----------
     begin
-        Where it begins: seconds of sound heard before it.
+        Seconds of sound before the window.
     seconds
-        How long it is.
+        Its duration.
     verdict
-        None where it could not be scored; `reason` says why.
+        None if the window could not be scored; `reason` says why.
     alarm, changed
-        Whether the alarm is on after it, and whether it was otherwise before.
+        Whether the alarm is on after the window, and whether the window changed that.
     notes
-        What a person should know of the verdict, in words that are the same for all windows that it is true of.
+        Remarks on the verdict. The text is the same for all windows with the same remark.
     """
 
     begin: float
@@ -111,33 +115,33 @@ class WindowResult:
 
 
 class Listener:
-    """Cuts a stream into windows and judges them.
+    """Cuts a stream into windows and scores them.
 
     Parameters
     ----------
     bundle
-        What scores them.
+        The system.
     seconds
-        Length of a window; None: that of the clips that the bundle learnt from.
+        Duration of a window; None: that of the bundle's training clips.
     hop
-        Seconds from one window's begin to the next; None: `seconds`.
+        Seconds from the start of one window to the start of the next; None: `seconds`.
     id_
-        Id of the machine; None: the bundle's, or where it has several, that which each window fits best.
+        Id of the machine; None: the only id of the bundle, or the one that each window fits best.
     rule
         When an alarm begins and ends.
 
     Attributes
     ----------
     gaps, reconnects
-        How many so far.
+        Number so far.
     left_over
-        Seconds of sound that no window holds: before gaps, and at the end.
+        Seconds of sound that are in no window: before gaps, and at the end.
 
     Raises
     ------
     UsageError
-        If windows are too short or too long, or their length is not known, or `hop` is not between a thousandth of it
-        and it.
+        If windows are too short or too long, or their duration is not known, or `hop` is longer than a window or
+        shorter than a thousandth of it.
     """
 
     def __init__(
@@ -151,15 +155,15 @@ class Listener:
     ) -> None:
         length = bundle.description.clip_seconds if seconds is None else seconds
         if length is None:
-            raise UsageError("this bundle does not say how long the clips were that it learnt from; set --window")
-        if not 0 < length <= _LONGEST:
-            raise UsageError(f"windows of {length:g} s; expected more than 0 s and at most {_LONGEST} s")
+            raise UsageError("this bundle has no record of the duration of its training clips; set --window")
+        if not 0 < length <= _MAX_SECONDS:
+            raise UsageError(f"windows of {length:g} s; expected more than 0 s and at most {_MAX_SECONDS} s")
         reason = bundle.too_short(round(length * bundle.sample_rate))
         if reason:
             raise UsageError(f"windows are {reason}")
         self.bundle, self.seconds, self.id, self.rule = bundle, length, id_, rule
         self.hop = length if hop is None else hop
-        if not length / _MOST_OVERLAPPING <= self.hop <= length:
+        if not length / _MAX_OVERLAP <= self.hop <= length:
             raise UsageError(
                 f"windows of {length:g} s every {self.hop:g} s; expected no more than their length, and no less than "
                 f"a thousandth of it"
@@ -167,74 +171,74 @@ class Listener:
         self.gaps = self.reconnects = 0
         self.left_over = 0.0
         self._alarm = Alarm(rule)
-        self._cutter = _Cutter(self.seconds, self.hop)
+        self._cutter = _WindowCutter(self.seconds, self.hop)
 
-    def score_stream(self, pieces: Iterable[StreamEvent]) -> Iterator[WindowResult | Gap | Waiting | Reconnected]:
-        """Hear a stream to its end; whatever is no sound passes through."""
-        for piece in pieces:
-            if isinstance(piece, Sound):
-                for begin, wave in self._cutter.cut(piece):
-                    yield self._judge(begin, wave, piece.sample_rate)
+    def score_stream(self, events: Iterable[StreamEvent]) -> Iterator[WindowResult | Gap | Waiting | Reconnected]:
+        """Score a stream to its end; events other than `Sound` pass through."""
+        for event in events:
+            if isinstance(event, Sound):
+                for begin, wave in self._cutter.add(event):
+                    yield self._score_window(begin, wave, event.sample_rate)
                 continue
-            if isinstance(piece, Gap):
+            if isinstance(event, Gap):
                 self.gaps += 1
-                self.left_over += self._cutter.drop()
-            self.reconnects += isinstance(piece, Reconnected)
-            yield piece
-        self.left_over += self._cutter.drop()
+                self.left_over += self._cutter.clear()
+            self.reconnects += isinstance(event, Reconnected)
+            yield event
+        self.left_over += self._cutter.clear()
 
-    def _judge(self, begin: float, wave: Wave, sample_rate: int) -> WindowResult:
-        verdict, reason = None, _nonsense(wave)
+    def _score_window(self, begin: float, wave: Wave, sample_rate: int) -> WindowResult:
+        verdict, reason = None, _implausible(wave)
         try:
             verdict = None if reason else self.bundle.score(wave, sample_rate, self.id)
         except DataError as error:
             reason = error.message
         before = self._alarm.on
-        now = self._alarm.update(None if verdict is None else verdict.anomalous)
+        alarm = self._alarm.update(None if verdict is None else verdict.anomalous)
         seconds = len(wave) / sample_rate
         notes = [SILENT] if verdict and audio.is_silent(wave) else []
         notes += differences(self.bundle.description, sample_rate, seconds) if verdict else []
-        return WindowResult(begin, seconds, verdict, reason, now, now != before, tuple(notes))
+        return WindowResult(begin, seconds, verdict, reason, alarm, alarm != before, tuple(notes))
 
 
-def _nonsense(wave: Wave) -> str:
-    """Why a window is no sound; empty where it may be one. Bytes of another format make such numbers."""
-    highest = float(np.abs(wave).max(initial=0)) if wave.dtype != np.int16 else 0.0
-    if highest < _LOUDEST:
-        return ""
-    what = f"samples up to {highest:.2g}" if np.isfinite(highest) else "NaN or infinite samples"
-    return f"{what}, where full scale is 1; is it in the format that it is read as (--samples)?"
-
-
-class _Cutter:
-    """Holds the sound of the window that is not complete yet."""
+class _WindowCutter:
+    """Cuts sound into windows; keeps the sound of the next, incomplete window."""
 
     def __init__(self, seconds: float, hop: float) -> None:
         self._seconds, self._hop = seconds, hop
-        self._held: Wave | None = None
+        self._buffer: Wave | None = None
         self._rate = 0
-        self._fresh = 0  # samples held that no window has had
-        self._begin = 0.0  # s heard before what is held
+        self._unused = 0  # samples of the buffer that were in no window yet
+        self._begin = 0.0  # seconds of sound before the buffer
 
-    def cut(self, sound: Sound) -> Iterator[tuple[float, Wave]]:
-        """Take in a piece; give each window that is complete, and where it begins [s]."""
-        held: Wave = sound.wave if self._held is None else np.concatenate([self._held, sound.wave])
+    def add(self, sound: Sound) -> Iterator[tuple[float, Wave]]:
+        """Add sound; yield each window that it completes, with its start [s]."""
+        buffer: Wave = sound.wave if self._buffer is None else np.concatenate([self._buffer, sound.wave])
         self._rate = rate = sound.sample_rate
-        self._fresh += len(sound.wave)
+        self._unused += len(sound.wave)
         window, hop = round(self._seconds * rate), max(1, round(self._hop * rate))
         first = 0
-        while first + window <= len(held):
-            self._fresh = len(held) - first - window
-            yield self._begin + first / rate, held[first : first + window]
+        while first + window <= len(buffer):
+            self._unused = len(buffer) - first - window
+            yield self._begin + first / rate, buffer[first : first + window]
             first += hop
         self._begin += first / rate
-        self._held = held[first:].copy()
+        self._buffer = buffer[first:].copy()
 
-    def drop(self) -> float:
-        """Forget what is held; the seconds of it that no window has had."""
-        if self._held is None:
+    def clear(self) -> float:
+        """Drop the buffer; return the seconds of it that were in no window."""
+        if self._buffer is None:
             return 0.0
-        left = self._fresh / self._rate
-        self._begin += len(self._held) / self._rate
-        self._held, self._fresh = None, 0
-        return left
+        unused = self._unused / self._rate
+        self._begin += len(self._buffer) / self._rate
+        self._buffer, self._unused = None, 0
+        return unused
+
+
+def _implausible(wave: Wave) -> str:
+    """Return why a window is no sound, such as bytes read in another sample format; empty if it may be sound."""
+    highest = float(np.abs(wave).max(initial=0)) if wave.dtype != np.int16 else 0.0
+    if highest < _MAX_LEVEL:
+        return ""
+    what = f"samples up to {highest:.2g}" if np.isfinite(highest) else "NaN or infinite samples"
+    return f"{what}, where full scale is 1; is --samples the format of the stream?"

@@ -1,4 +1,4 @@
-"""New recordings in a folder: each is given once nobody writes it any more, and scored once."""
+"""Watch a folder: score each new recording once, when it is complete."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from asdkit.data.layouts.base import is_recording
 from asdkit.errors import BadAudio
 from asdkit.text import printable
 
-_PATIENCE = 10  # times the settle time that a file whose header is not right may stay as it is, before it is bad
-_SHARE = 10  # looking takes no more than one part in so many of the time
-_PAUSE = 0.5  # s between two looks, at most, and half the settle time where that is less
-_SLICE = 0.1  # s that a wish to stop may wait
+_BAD_AFTER = 10  # times `settle`: then a file with a wrong header is returned as it is
+_IDLE_FACTOR = 10  # seconds between two polls per second that the last one took
+_PAUSE = 0.5  # longest pause between polls [s]; half of `settle` if that is shorter
+_STOP_CHECK = 0.1  # longest time between two checks of `should_stop` [s]
 
-State = tuple[int, int]  # size and time of change [ns]: a file is another one where these differ
+State = tuple[int, int]  # size, time of change [ns]; a file with another state is another file
 
 
 @dataclass
@@ -31,27 +31,27 @@ class _Pending:
 
 
 class FolderWatch:
-    """Finds recordings (WAV, FLAC; hidden ones left out) in a folder and below that are new and whole.
+    """Finds new, complete recordings (WAV, FLAC; not hidden ones) in a folder and its subfolders.
 
-    A file is whole when its size and time of change have stayed for `settle` seconds and its header keeps what it
-    promises; one whose header does not is given all the same after ten times as long, for the reason to be told.
-    Every file is given once, and again only if it is written again. What is kept is one entry for each file there, or
-    that was there before the folder, or one below it, went out of sight.
+    A file is complete when its size and time of change have not changed for `settle` seconds and it has as much audio
+    as its header says. A file that does not is returned after ten times as long, so that it is reported as bad. Each
+    file is returned once, and again if it is written again. Memory: one entry per file that is there, or was there
+    before its folder became unavailable.
 
     Parameters
     ----------
     folder
-        Where to look. It may vanish and come back.
+        The folder. It may become unavailable and return.
     settle
-        Seconds that a file must stay as it is.
+        Seconds without a change after which a file is complete.
     containers
-        Taken beyond WAV and FLAC.
+        Containers to take in addition to WAV and FLAC.
     existing
-        Whether the files that are there at the first look are new.
-    tell
-        Told, in one line, what a person should know, once.
+        Whether files that are there at the first poll are new.
+    notify
+        Called with one line for each change that a user should know of.
     clock
-        Seconds.
+        Returns the time [s].
     """
 
     def __init__(
@@ -68,158 +68,158 @@ class FolderWatch:
         self._notify, self._clock, self._endings = notify, clock, suffixes(containers)
         self._done: dict[str, State] = {}
         self._pending: dict[str, _Pending] = {}
-        self._away = False
-        self._device: int | None = None  # file system that the folder is on
-        self._unlisted: set[str] = set()  # what could not be looked at the last time
+        self._unavailable = False
+        self._device: int | None = None  # file system of the folder
+        self._unlisted: set[str] = set()  # subfolders and files that the last poll could not read
         if not existing:
             self._done = self._list() or {}
 
     @property
     def done_count(self) -> int:
-        """Files that need no more attention."""
+        """Number of files that were returned, or were there before and are not new."""
         return len(self._done)
 
     def poll(self) -> list[str]:
-        """Paths of the files that have become whole since the last look, folder by folder, by name."""
-        found = self._list()
-        if found is None:
+        """Return the paths of the files completed since the last poll, folder by folder, sorted by name."""
+        files = self._list()
+        if files is None:
             return []
         now = self._clock()
-        for path in [path for path in self._pending if path not in found]:
+        for path in [path for path in self._pending if path not in files]:
             del self._pending[path]
             if not self._is_unlisted(path):
-                self._notify(f"{printable(path)}: gone before it was whole")
-        self._done = {path: state for path, state in self._done.items() if path in found or self._is_unlisted(path)}
-        ready = [path for path, state in found.items() if self._is_ready(path, state, now)]
-        for path in ready:
+                self._notify(f"{printable(path)}: deleted before it was complete")
+        self._done = {path: state for path, state in self._done.items() if path in files or self._is_unlisted(path)}
+        complete = [path for path, state in files.items() if self._is_complete(path, state, now)]
+        for path in complete:
             del self._pending[path]
-            self._done[path] = found[path]
-        return ready
+            self._done[path] = files[path]
+        return complete
 
-    def _is_ready(self, path: str, state: State, now: float) -> bool:
+    def _is_complete(self, path: str, state: State, now: float) -> bool:
         if self._done.get(path) == state:
             return False
         pending = self._pending.get(path)
         if pending is None or pending.state != state:
             self._pending[path] = _Pending(state, now)
             return False
-        stayed = now - pending.since
-        return stayed >= self.settle * _PATIENCE or (
-            stayed >= self.settle and _keeps_its_promise(path, self.containers)
+        unchanged = now - pending.since
+        return unchanged >= self.settle * _BAD_AFTER or (
+            unchanged >= self.settle and _has_all_audio(path, self.containers)
         )
 
     def _list(self) -> dict[str, State] | None:
-        """Every recording and its state; None where the folder is away."""
+        """Return the state of each recording; None if the folder is unavailable."""
         try:
-            found, unlisted = self._walk()
-            device = os.stat(self.folder).st_dev  # raises where the folder went during the walk
+            files, unlisted = self._walk()
+            device = os.stat(self.folder).st_dev  # raises an error if the folder was removed during the walk
         except OSError as error:
-            self._is_away(_refusal(error))
+            self._set_unavailable(_cause(error))
             return None
-        if not found and self._done and device != self._device:
-            self._is_away("empty, on another file system than before")  # a mount point without its share
+        if not files and self._done and device != self._device:
+            self._set_unavailable("empty, on another file system than before")  # a mount point without its share
             return None
         for path in unlisted.keys() - self._unlisted:
             self._notify(f"{printable(path)}: {unlisted[path]}")
-        if self._away:
-            self._notify(f"{printable(self.folder)}: there again")
-        self._away, self._device, self._unlisted = False, device, set(unlisted)
-        return found
+        if self._unavailable:
+            self._notify(f"{printable(self.folder)}: available again")
+        self._unavailable, self._device, self._unlisted = False, device, set(unlisted)
+        return files
 
-    def _is_away(self, why: str) -> None:
-        if not self._away:
-            self._notify(f"{printable(self.folder)}: {why}; waiting for it")
-        self._away = True
+    def _set_unavailable(self, cause: str) -> None:
+        if not self._unavailable:
+            self._notify(f"{printable(self.folder)}: {cause}; waiting for it")
+        self._unavailable = True
 
     def _is_unlisted(self, path: str) -> bool:
-        """Whether a file may still be there, in a folder that could not be listed."""
+        """Return whether a file may still exist, in a folder that could not be listed."""
         return any(path == other or path.startswith(other + os.sep) for other in self._unlisted)
 
     def _walk(self) -> tuple[dict[str, State], dict[str, str]]:
-        """Find every recording and its state; and what could not be looked at, and why."""
-        found: dict[str, State] = {}
+        """Return the state of each recording, and what could not be read with the cause."""
+        files: dict[str, State] = {}
         unlisted: dict[str, str] = {}
-        folders = [self.folder]
+        folders = [self.folder]  # a stack: recursion would limit the depth
         while folders:
             folder = folders.pop()
-            below: list[str] = []
+            subfolders: list[str] = []
             try:
-                entries = _entries(folder)
+                entries = _visible_entries(folder)
             except OSError as error:
                 if folder == self.folder:
                     raise
-                _note(unlisted, folder, error)
+                _add_cause(unlisted, folder, error)
                 continue
             for entry in entries:
                 try:
                     if entry.is_dir(follow_symlinks=False):
-                        below.append(entry.path)
+                        subfolders.append(entry.path)
                     elif is_recording(entry.name, self._endings):
-                        found[entry.path] = _state(entry)
+                        files[entry.path] = _state(entry)
                 except OSError as error:
-                    _note(unlisted, entry.path, error)
-            folders += reversed(below)
-        return found, unlisted
+                    _add_cause(unlisted, entry.path, error)
+            folders += reversed(subfolders)
+        return files, unlisted
 
 
 def watch(
     bundle: Bundle, folder: FolderWatch, should_stop: Callable[[], bool], id_: str | None = None
 ) -> Iterator[FileResult]:
-    """Score recordings as they come into a folder, until `should_stop`.
+    """Score recordings as they appear in a folder, until `should_stop` returns True.
 
     Parameters
     ----------
     bundle
-        What scores them.
+        The system.
     folder
-        Finds them.
+        The folder.
     should_stop
-        Asked some ten times a second, and before each block of recordings.
+        Called about ten times a second, and before each block of recordings.
     id_
-        Id of all of them; None: what each name says.
+        Id of all recordings; None: the id in each path.
     """
     while not should_stop():
         begin = time.monotonic()
-        ready = folder.poll()
-        took = time.monotonic() - begin
-        yield from score_files(bundle, takewhile(lambda _: not should_stop(), ready), id_)
-        pause(max(min(_PAUSE, folder.settle / 2), _SHARE * took), should_stop)
+        paths = folder.poll()
+        duration = time.monotonic() - begin
+        yield from score_files(bundle, takewhile(lambda _: not should_stop(), paths), id_)
+        pause(max(min(_PAUSE, folder.settle / 2), _IDLE_FACTOR * duration), should_stop)
 
 
 def pause(seconds: float, should_stop: Callable[[], bool]) -> None:
-    """Wait so long, or until `should_stop`."""
-    until = time.monotonic() + seconds
-    while not should_stop() and (left := until - time.monotonic()) > 0:
-        time.sleep(min(left, _SLICE))
+    """Wait for this time, or until `should_stop` returns True."""
+    end = time.monotonic() + seconds
+    while not should_stop() and (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, _STOP_CHECK))
 
 
-def _entries(folder: str) -> list[os.DirEntry[str]]:
-    """What lies in a folder, by name; nothing hidden."""
+def _visible_entries(folder: str) -> list[os.DirEntry[str]]:
+    """Return the entries of a folder that are not hidden, sorted by name."""
     with os.scandir(folder) as listing:
         return sorted((e for e in listing if not e.name.startswith(".")), key=lambda e: e.name)
 
 
-def _note(unlisted: dict[str, str], path: str, error: OSError) -> None:
+def _add_cause(unlisted: dict[str, str], path: str, error: OSError) -> None:
     if not isinstance(error, FileNotFoundError):  # deleted since it was listed
-        unlisted[path] = _refusal(error)
+        unlisted[path] = _cause(error)
 
 
 def _state(entry: os.DirEntry[str]) -> State:
     try:
         status = entry.stat()
     except OSError:
-        status = entry.stat(follow_symlinks=False)  # a link that leads nowhere is told as a bad file
+        status = entry.stat(follow_symlinks=False)  # a broken link is later reported as a bad file
     return status.st_size, status.st_mtime_ns
 
 
-def _keeps_its_promise(path: str, containers: Collection[str]) -> bool:
+def _has_all_audio(path: str, containers: Collection[str]) -> bool:
     try:
         if audio.inspect(path, containers=containers).container not in ("WAV", "RF64"):
-            audio.check(path, containers=containers)  # its header cannot tell how many bytes there should be
+            audio.check(path, containers=containers)  # only decoding shows whether such a file is complete
     except BadAudio:
         return False
     return True
 
 
-def _refusal(error: OSError) -> str:
+def _cause(error: OSError) -> str:
     return "not there" if isinstance(error, FileNotFoundError) else f"cannot be listed: {error.strerror}"

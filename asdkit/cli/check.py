@@ -14,7 +14,7 @@ def check(spec: SpecArgument, out: OutOption = None, machine: MachineOption = No
     """Check a spec and its recordings, and print the plan: finished and remaining jobs. Nothing is trained."""
     from asdkit.plugins import discover
     from asdkit.run import make_plan
-    from asdkit.run.check_recordings import windows_of
+    from asdkit.run.check_recordings import count_windows
     from asdkit.spec import load_spec
 
     registry = discover()
@@ -24,7 +24,7 @@ def check(spec: SpecArgument, out: OutOption = None, machine: MachineOption = No
     for job in plan.jobs:
         featurizer = registry.entry("featurizer", job.settings.featurizer.use).load()(job.settings.featurizer.config)
         train_windows, test_windows = (
-            windows_of(job.settings, featurizer, [plan.checked.samples[c.clip.name] for c in clips])
+            count_windows(job.settings, featurizer, [plan.checked.samples[c.clip.name] for c in clips])
             for clips in (job.train, job.test)
         )
         rows.append(

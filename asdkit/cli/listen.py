@@ -22,7 +22,7 @@ from asdkit.cli.options import (
     open_bundle,
 )
 from asdkit.cli.reporters import ListenReporter
-from asdkit.cli.rows import WINDOWS, write_rows
+from asdkit.cli.rows import WINDOW_COLUMNS, write_rows
 from asdkit.errors import DataError, UsageError
 from asdkit.signals import stop_on_signals
 
@@ -114,7 +114,7 @@ def listen(
         events = _source_events(source, opened, pcm, lambda: bool(stop) or stdout_closed())
         reporter = ListenReporter(listener)
         reporter.start()
-        write_rows(format_, WINDOWS, reporter.rows(listener.score_stream(events)))
+        write_rows(format_, WINDOW_COLUMNS, reporter.rows(listener.score_stream(events)))
         reporter.summary()
     if stop:
         raise typer.Exit(stop.exit_code)

@@ -133,9 +133,9 @@ def open_bundle(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from asdkit.bundle import Bundle
     from asdkit.context import Context
-    from asdkit.run.resources import cores
+    from asdkit.run.resources import core_count
 
-    ctx = Context(threads=cores())
+    ctx = Context(threads=core_count())
     if path.is_dir():
         bundle = Bundle.of_run(path, system, machine, ctx=ctx)
     elif system is not None or machine is not None:

@@ -28,34 +28,34 @@ _MIN_PATH_WIDTH = 20
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Columns of a kind of rows.
+class Columns:
+    """Columns of the rows of files or windows.
 
     Attributes
     ----------
-    columns
-        Of CSV; JSON has ``members`` too.
+    names
+        Columns of CSV; JSON has ``members`` too.
     heading
         Of the table's first column.
     right
         Whether that column is aligned to the right.
     width
-        Of that column; 0: what the others leave of the terminal.
+        Of that column; 0: the rest of the terminal's width.
     """
 
-    columns: tuple[str, ...]
+    names: tuple[str, ...]
     heading: str
     right: bool
     width: int
 
 
-FILES = Layout(
+FILE_COLUMNS = Columns(
     (
         "path", "id", "id_known", "score", "p_value", "verdict", "worst_seconds", "supported_rate", "reason", "note",
     ),
     "path", right=False, width=0,
 )  # fmt: skip
-WINDOWS = Layout(
+WINDOW_COLUMNS = Columns(
     (
         "time", "begin", "seconds", "id", "id_known", "score", "p_value", "verdict", "alarm", "worst_seconds",
         "supported_rate", "gaps", "reconnects", "reason",
@@ -118,7 +118,7 @@ def window_row(result: WindowResult, gaps: int, reconnects: int) -> Row:
         "reconnects": reconnects,
         "reason": (verdict.reason if verdict else result.reason) or None,
     }
-    values = {column: values[column] for column in WINDOWS.columns}
+    values = {column: values[column] for column in WINDOW_COLUMNS.names}
     remark = ("  ALARM" if result.alarm else "") + ("" if verdict else f"  {values['reason']}")
     members = dict(verdict.members) if verdict else None
     return Row(values, members, clock(values["begin"]), figures["worst_seconds"], remark)
@@ -138,30 +138,30 @@ def _figures(verdict: Verdict | None) -> dict[str, Any]:
     }
 
 
-def write_rows(format_: Format | None, layout: Layout, rows: Iterable[Row]) -> None:
+def write_rows(format_: Format | None, columns: Columns, rows: Iterable[Row]) -> None:
     """Write rows in a format; None: a table on a terminal, JSON lines elsewhere."""
     chosen = format_ or (Format.table if sys.stdout.isatty() else Format.jsonl)
     begin = {Format.table: _begin_table, Format.jsonl: _begin_jsonl, Format.csv: _begin_csv}[chosen]
-    write = begin(layout)
+    write = begin(columns)
     for row in rows:
         write(row)
         sys.stdout.flush()
 
 
-def _begin_jsonl(layout: Layout) -> Callable[[Row], None]:
+def _begin_jsonl(columns: Columns) -> Callable[[Row], None]:
     def write(row: Row) -> None:
         sys.stdout.write(json.dumps({**row.values, "members": row.members}, allow_nan=False) + "\n")
 
     return write
 
 
-def _begin_csv(layout: Layout) -> Callable[[Row], None]:
+def _begin_csv(columns: Columns) -> Callable[[Row], None]:
     """Write a header; bytes of a path that are not UTF-8 are written as they are."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(layout.columns)
-    return lambda row: writer.writerow([_cell(row.values[column]) for column in layout.columns])
+    writer.writerow(columns.names)
+    return lambda row: writer.writerow([_cell(row.values[column]) for column in columns.names])
 
 
 def _cell(value: object) -> str:
@@ -170,14 +170,14 @@ def _cell(value: object) -> str:
     return spreadsheet_cell(value) if isinstance(value, str) else str(value)
 
 
-def _begin_table(layout: Layout) -> Callable[[Row], None]:
+def _begin_table(columns: Columns) -> Callable[[Row], None]:
     """Write a header of columns of fixed width; verdicts are coloured on a terminal."""
     colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    width = layout.width
+    width = columns.width
     if not width:
         width = max(_MIN_PATH_WIDTH, shutil.get_terminal_size((120, 24)).columns - len(_FIGURES) - 3)
-    align = str.rjust if layout.right else str.ljust
-    sys.stdout.write(f"{align(layout.heading, width)}  {_FIGURES}\n")
+    align = str.rjust if columns.right else str.ljust
+    sys.stdout.write(f"{align(columns.heading, width)}  {_FIGURES}\n")
 
     def write(row: Row) -> None:
         first = row.first if len(row.first) <= width else f"…{row.first[1 - width :]}"

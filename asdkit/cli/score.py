@@ -17,7 +17,7 @@ from asdkit.cli.options import (
     open_bundle,
 )
 from asdkit.cli.reporters import ScoreReporter
-from asdkit.cli.rows import FILES, write_rows
+from asdkit.cli.rows import FILE_COLUMNS, write_rows
 from asdkit.errors import DataError, ExitCode
 
 
@@ -47,7 +47,7 @@ def score(
     opened = open_bundle(bundle, system, machine, id_=id_, false_alarm_rate=false_alarm_rate, threshold=threshold)
     reporter = ScoreReporter(opened.calibrator)
     results = score_files(opened, find_recordings(files, opened.description.containers), id_)
-    write_rows(format_, FILES, reporter.rows(results))
+    write_rows(format_, FILE_COLUMNS, reporter.rows(results))
     reporter.summary()
     bad = reporter.counts["bad"]
     if not (reporter.scored or bad):

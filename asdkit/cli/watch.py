@@ -19,7 +19,7 @@ from asdkit.cli.options import (
     open_bundle,
 )
 from asdkit.cli.reporters import ScoreReporter
-from asdkit.cli.rows import FILES, write_rows
+from asdkit.cli.rows import FILE_COLUMNS, write_rows
 from asdkit.errors import DataError
 from asdkit.signals import stop_on_signals
 from asdkit.text import printable
@@ -68,7 +68,7 @@ def watch(
         message(f"watching {printable(str(folder))}{skipped}")
         reporter = ScoreReporter(opened.calibrator, progress=False)
         results = score_new(opened, watched, lambda: bool(stop) or stdout_closed(), id_)
-        write_rows(format_, FILES, reporter.rows(results))
+        write_rows(format_, FILE_COLUMNS, reporter.rows(results))
         reporter.summary()
     if stop:
         raise typer.Exit(stop.exit_code)

@@ -1,4 +1,4 @@
-"""What raised a clip's score: numbers in, numbers out, for any detector and without its help."""
+"""Explain a clip's score: occlusion heat maps and nearest training excerpts, for the scores of any detector."""
 
 from asdkit.explain.nearest import Excerpt, NearestExcerpts
 from asdkit.explain.occlusion import Explanation, Grid, MemberInput, Scorer, explain

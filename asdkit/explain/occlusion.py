@@ -1,7 +1,7 @@
-"""Occlusion: what happens to a clip's score where a patch of it is replaced by what is usual.
+"""Occlusion heat map: how the score of a clip changes if a patch is replaced by the nearest training frames.
 
 Zeiler and Fergus, "Visualizing and understanding convolutional networks", ECCV 2014, slide a grey square over an
-image. Grey would itself be an anomaly to a model of healthy sound, so a patch is replaced by the same bands of the
+image. A grey square would be an anomaly for a model of healthy sound. So a patch is replaced by the same bands of the
 training excerpt that is nearest to its frames.
 """
 
@@ -22,13 +22,13 @@ DoubleArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Grid:
-    """Into how many parts a clip's time and its bands are cut; both are as many as it has where that is fewer."""
+    """Number of cells along time and bands; fewer if the clip has fewer frames or bands."""
 
     times: int = 16
     bands: int = 16
 
     def edges(self, rows: int, bands: int) -> tuple[list[int], list[int]]:
-        """First frame of each time and first band of each group of bands, and the end of the last one."""
+        """Return the first frame of each column and the first band of each row of cells, with the ends."""
         return _edges(rows, self.times), _edges(bands, self.bands)
 
 
@@ -39,9 +39,9 @@ class Scorer:
     Attributes
     ----------
     score
-        Window scores [float32, ``[windows]``] of clips of that id.
+        Returns the window scores [float32, ``[windows]``] of clips of that id.
     pool
-        Clip scores [float64, ``[clips]``] of window scores and where each clip's begin.
+        Returns the clip scores [float64, ``[clips]``] from window scores and the offsets of the clips.
     frames, hop
         How clips are cut into windows.
     """
@@ -54,34 +54,36 @@ class Scorer:
 
 @dataclass(frozen=True)
 class MemberInput:
-    """A clip as one member of a system hears it.
+    """A clip as input of one member of a system.
 
     Attributes
     ----------
     frames
-        Of the clip [float32, ``[rows, bands]``].
-    usual
-        Training clips of its id, by the same featurizer.
+        Frames of the clip [float32, ``[rows, bands]``].
+    nearest
+        Search in training clips of its id, with the same featurizer.
+    scorer
+        How the member scores.
     """
 
     frames: FloatArray
-    usual: NearestExcerpts
+    nearest: NearestExcerpts
     scorer: Scorer
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What raised a clip's score, where.
+    """Heat map of a clip.
 
     Attributes
     ----------
     score
-        The clip's.
+        Score of the clip.
     heat
-        [float64, ``[times, bands]``] How much the score falls where that part of the clip is replaced by what is
-        usual; below 0 where it rises.
+        [float64, ``[times, bands]``] How much the score falls if that part of the clip is replaced; negative if it
+        rises.
     windows
-        Of each member [float32, ``[windows]``]: scores of the clip's windows.
+        For each member, the window scores of the clip [float32, ``[windows]``].
     """
 
     score: float
@@ -90,95 +92,98 @@ class Explanation:
 
     @property
     def hottest(self) -> tuple[int, int]:
-        """Time and band of the grid with most heat."""
+        """Time and band of the cell with the highest heat."""
         time, band = np.unravel_index(int(self.heat.argmax()), self.heat.shape)
         return int(time), int(band)
 
 
 def explain(
-    parts: Sequence[MemberInput],
+    members: Sequence[MemberInput],
     fuse: Callable[[DoubleArray], DoubleArray] | None = None,
     grid: Grid | None = None,
     *,
     exclude: int | None = None,
 ) -> Explanation:
-    """Find what raised a clip's score.
+    """Compute the heat map of a clip.
 
-    Patches of two by two cells of the grid overlap by half, and a cell's heat is the mean of those over it: what lies
-    across an edge of the grid is not split in two. Only windows that a patch reaches into are scored again.
+    Patches of two by two cells overlap by half. The heat of a cell is the mean over its patches, so that sound on an
+    edge of the grid is not split. Only windows that overlap a patch are scored again.
 
     Parameters
     ----------
-    parts
-        The clip as each member hears it; one for a lone detector. All have the same grid: the n-th of so many bands
-        of one featurizer counts as the n-th of another's.
+    members
+        The clip as input of each member; one for a single detector. All have the same grid: cell n of one featurizer's
+        bands corresponds to cell n of another's.
     fuse
-        Fused scores [float64, ``[clips]``] of members' clip scores [float64, ``[clips, members]``]; None: one member.
+        Returns fused scores [float64, ``[clips]``] of clip scores [float64, ``[clips, members]``]; None: one member.
     grid
         Resolution; default 16 times by 16 groups of bands.
     exclude
-        Which of the training clips this one is, if it is: a clip is no pattern for its own replacement.
+        Index of the training clip that this clip is, if it is one: a clip does not replace its own frames.
     """
     grid = grid or Grid()
-    shape = [min(n, *(part.frames.shape[axis] for part in parts)) for axis, n in enumerate((grid.times, grid.bands))]
+    shape = [min(n, *(m.frames.shape[axis] for m in members)) for axis, n in enumerate((grid.times, grid.bands))]
     grid = Grid(*shape)
-    scored = [_occluded(part, grid, exclude) for part in parts]
-    members = np.stack([np.concatenate([[whole], patches.ravel()]) for whole, patches, _ in scored], axis=1)
-    values = members[:, 0] if fuse is None else np.asarray(fuse(members), dtype=np.float64)
-    falls = (values[0] - values[1:]).reshape(scored[0][1].shape)
-    return Explanation(float(values[0]), _spread(falls), tuple(windows for *_, windows in scored))
+    scores = [_occluded_scores(member, grid, exclude) for member in members]
+    clip_scores = np.stack([np.concatenate([[whole], patches.ravel()]) for whole, patches, _ in scores], axis=1)
+    fused = clip_scores[:, 0] if fuse is None else np.asarray(fuse(clip_scores), dtype=np.float64)
+    falls = (fused[0] - fused[1:]).reshape(scores[0][1].shape)
+    return Explanation(float(fused[0]), _cell_means(falls), tuple(windows for *_, windows in scores))
 
 
-def _occluded(part: MemberInput, grid: Grid, exclude: int | None) -> tuple[float, DoubleArray, FloatArray]:
-    """Score a clip, each copy with one patch replaced [``[times + 1, bands + 1]``], and the clip's windows."""
-    frames, scorer = np.ascontiguousarray(part.frames), part.scorer
-    times, groups = (_overlapping(edges) for edges in grid.edges(*frames.shape))
-    usual = _replacements(part, times, exclude)
-    own = cut_windows(np.array([0, len(frames)], dtype=np.int64), scorer.frames, scorer.hop)
-    windows = _score(part, frames[None])[0]
-    patched = np.empty((len(times), len(groups), len(windows)), np.float32)
-    patched[:] = windows
-    for place, (first, last) in enumerate(times):
-        reached = _reached(own, first, last)
-        if reached.stop == reached.start:
+def _occluded_scores(member: MemberInput, grid: Grid, exclude: int | None) -> tuple[float, DoubleArray, FloatArray]:
+    """Return the clip score, that of each occluded copy [``[times + 1, bands + 1]``], and the clip's window scores."""
+    frames, scorer = np.ascontiguousarray(member.frames), member.scorer
+    times, bands = (_overlapping(edges) for edges in grid.edges(*frames.shape))
+    replacements = _replacements(member, times, exclude)
+    windows = cut_windows(np.array([0, len(frames)], dtype=np.int64), scorer.frames, scorer.hop)
+    scores = _window_scores(member, frames[None])[0]
+    occluded = np.empty((len(times), len(bands), len(scores)), np.float32)
+    occluded[:] = scores
+    for index, (first, last) in enumerate(times):
+        overlapping = _windows_over(windows, first, last)
+        if overlapping.stop == overlapping.start:
             continue  # between two windows
-        begin, end = 0, len(frames)
-        if own.frames != "clip":
-            begin, end = int(own.starts[reached.start]), int(own.starts[reached.stop - 1]) + own.frames
-        copies = np.repeat(frames[None, begin:end], len(groups), axis=0)
+        begin, end = 0, len(frames)  # the frames of the windows to score again
+        if windows.frames != "clip":
+            begin = int(windows.starts[overlapping.start])
+            end = int(windows.starts[overlapping.stop - 1]) + windows.frames
+        copies = np.repeat(frames[None, begin:end], len(bands), axis=0)
         inside = slice(max(first, begin), min(last, end))
-        for copy, (low, high) in zip(copies, groups, strict=True):
-            copy[inside.start - begin : inside.stop - begin, low:high] = usual[place][
+        for copy, (low, high) in zip(copies, bands, strict=True):
+            copy[inside.start - begin : inside.stop - begin, low:high] = replacements[index][
                 inside.start - first : inside.stop - first, low:high
             ]
-        patched[place, :, reached] = _score(part, copies)
-    ends = np.arange(len(times) * len(groups) + 1, dtype=np.int64) * len(windows)
-    whole = scorer.pool(windows, np.array([0, len(windows)], dtype=np.int64))
-    return float(whole[0]), scorer.pool(patched.ravel(), ends).reshape(patched.shape[:2]), windows
+        occluded[index, :, overlapping] = _window_scores(member, copies)
+    offsets = np.arange(len(times) * len(bands) + 1, dtype=np.int64) * len(scores)
+    clip_score = scorer.pool(scores, np.array([0, len(scores)], dtype=np.int64))
+    return float(clip_score[0]), scorer.pool(occluded.ravel(), offsets).reshape(occluded.shape[:2]), scores
 
 
-def _score(part: MemberInput, copies: FloatArray) -> FloatArray:
-    """Window scores [float32, ``[copies, windows]``] of copies of a run of frames [``[copies, rows, bands]``]."""
+def _window_scores(member: MemberInput, copies: FloatArray) -> FloatArray:
+    """Return window scores [float32, ``[copies, windows]``] of copies of some frames [``[copies, rows, bands]``]."""
     offsets = np.arange(len(copies) + 1, dtype=np.int64) * copies.shape[1]
-    features = Features(copies.reshape(-1, copies.shape[2]), offsets, part.usual.features.scale)
-    windows = cut_windows(offsets, part.scorer.frames, part.scorer.hop)
-    return part.scorer.score(features, windows).reshape(len(copies), -1)
+    features = Features(copies.reshape(-1, copies.shape[2]), offsets, member.nearest.features.scale)
+    windows = cut_windows(offsets, member.scorer.frames, member.scorer.hop)
+    return member.scorer.score(features, windows).reshape(len(copies), -1)
 
 
-def _reached(windows: Windows, first: int, last: int) -> slice:
-    """Windows of a clip that have frames from `first` up to `last`."""
+def _windows_over(windows: Windows, first: int, last: int) -> slice:
+    """Return the windows of a clip that overlap the frames from `first` up to `last`."""
     if windows.frames == "clip":
         return slice(0, 1)
     begin = int(np.searchsorted(windows.starts + windows.frames, first, "right"))
     return slice(begin, max(begin, int(np.searchsorted(windows.starts, last, "left"))))
 
 
-def _replacements(part: MemberInput, times: Sequence[tuple[int, int]], exclude: int | None) -> list[FloatArray]:
-    """What is usual in place of each run of frames: as much of the nearest training clip as that has, then another."""
-    longest = part.usual.longest
-    pieces = [[(i, min(i + longest, last)) for i in range(first, last, longest)] for first, last in times]
-    excerpts = iter(part.usual.nearest_of_each(part.frames, [p for run in pieces for p in run], exclude=exclude))
-    return [np.concatenate([part.usual.frames_of(next(excerpts), end - begin) for begin, end in run]) for run in pieces]
+def _replacements(member: MemberInput, times: Sequence[tuple[int, int]], exclude: int | None) -> list[FloatArray]:
+    """Return the nearest training frames for each run of frames; from several clips if the run is too long for one."""
+    nearest = member.nearest
+    pieces = [
+        [(i, min(i + nearest.longest, last)) for i in range(first, last, nearest.longest)] for first, last in times
+    ]
+    excerpts = iter(nearest.nearest_of_each(member.frames, [p for run in pieces for p in run], exclude=exclude))
+    return [np.concatenate([nearest.frames_of(next(excerpts), end - begin) for begin, end in run]) for run in pieces]
 
 
 def _edges(count: int, parts: int) -> list[int]:
@@ -186,12 +191,12 @@ def _edges(count: int, parts: int) -> list[int]:
 
 
 def _overlapping(edges: Sequence[int]) -> list[tuple[int, int]]:
-    """Runs of two neighbouring cells each, beginning at every cell; at either end of one."""
+    """Return runs of two neighbouring cells, one beginning at each cell, and of one cell at either end."""
     last = len(edges) - 1
     return [(edges[max(0, i - 1)], edges[min(last, i + 1)]) for i in range(last + 1)]
 
 
-def _spread(falls: DoubleArray) -> DoubleArray:
-    """Heat of cells: each is under four patches."""
-    heat: DoubleArray = (falls[:-1, :-1] + falls[1:, :-1] + falls[:-1, 1:] + falls[1:, 1:]) / 4
-    return heat
+def _cell_means(falls: DoubleArray) -> DoubleArray:
+    """Return the mean over the four patches of each cell."""
+    means: DoubleArray = (falls[:-1, :-1] + falls[1:, :-1] + falls[:-1, 1:] + falls[1:, 1:]) / 4
+    return means

@@ -41,6 +41,7 @@ def weighted_areas(
     >>> out = np.empty((1, 2))
     >>> weighted_areas(np.array([0, 1]), np.array([1, 0]), np.ones((1, 2)), np.ones((1, 2)), 0.1, out)
     >>> out
+    array([[0.65625, 0.1    ]])
     """
     counts, shares = _pieces(ranks, labels)
     for b in range(len(out)):

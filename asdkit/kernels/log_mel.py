@@ -159,8 +159,8 @@ def power_to_db(power: FloatArray) -> FloatArray:
     --------
     >>> import numpy as np
     >>> from asdkit.kernels import power_to_db
-    >>> power_to_db(np.array([0, 1, 100], np.float32)).tolist()
-    [-100.0, 0.0, 20.0]
+    >>> power_to_db(np.array([0, 1, 100], np.float32)).round(3)
+    array([-100.,    0.,   20.], dtype=float32)
     """
     return np.asarray(select_kernel("power_to_db")(power))
 

@@ -20,10 +20,8 @@ from asdkit.report.plots import MAX_CURVES, Drawing, Plot, draw_plot, plan_plots
 from asdkit.report.rankings import agreement, disagreements, ranked_lists
 from asdkit.report.run_data import Run, read_run
 from asdkit.run.records import SystemRecord
+from asdkit.run.store import RunPaths
 from asdkit.version import __version__
-
-PAGE = "report.html"
-PLOTS = "plots"
 
 DASH = "–"  # noqa: RUF001  a cell without a figure
 _MAX_COLUMNS = 12  # of figures; a table with more is transposed
@@ -50,23 +48,23 @@ def write_report(folder: Path) -> Path:
         If the report cannot be written. An older report is removed first, since it may show other results.
     """
     run = read_run(folder)
-    page = folder / PAGE
-    page.unlink(missing_ok=True)
-    if (folder / PLOTS).is_symlink():
-        (folder / PLOTS).unlink()
-    elif (folder / PLOTS).exists():
-        shutil.rmtree(folder / PLOTS)
+    paths = RunPaths(folder)
+    paths.report.unlink(missing_ok=True)
+    if paths.plots.is_symlink():
+        paths.plots.unlink()
+    elif paths.plots.exists():
+        shutil.rmtree(paths.plots)
     plots, plots_left_out = plan_plots(run)
     drawings = {plot: draw_plot(run, plot) for plot in plots}
     sections, clips_left_out = clip_sections(run)
     drawings |= {plot: drawing for section in sections for plot, drawing in section.drawings.items()}
     text = render(run, drawings, sections, [*_plots_left_out(plots_left_out), *clips_left_out])
     with tempfile.TemporaryDirectory(prefix=".plots.", dir=folder) as temporary:
-        write_plots(Path(temporary) / PLOTS, drawings)
+        write_plots(Path(temporary) / paths.plots.name, drawings)
         if drawings:
-            os.replace(Path(temporary) / PLOTS, folder / PLOTS)
-    write_atomic(page, text.encode("utf-8", "backslashreplace"))
-    return page
+            os.replace(Path(temporary) / paths.plots.name, paths.plots)
+    write_atomic(paths.report, text.encode("utf-8", "backslashreplace"))
+    return paths.report
 
 
 def _plots_left_out(plots: Sequence[Plot]) -> list[str]:

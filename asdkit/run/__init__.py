@@ -1,4 +1,4 @@
-"""Plan, jobs, store: what is done, what is left, where it lies."""
+"""Run a spec: plan the jobs, run them on a backend, store the results in the run folder."""
 
 from asdkit.run.fit import FittedArrays, fit_arrays
 from asdkit.run.locks import require_free

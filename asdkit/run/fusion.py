@@ -1,4 +1,4 @@
-"""One system on one machine: its fuser fitted, its clip scores, and what healthy clips that nothing saw score."""
+"""One system on one machine: fit its fuser, fuse its clip scores, and score the clips held out by cross-fitting."""
 
 from __future__ import annotations
 
@@ -6,25 +6,21 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from asdkit.errors import AsdkitWarning
-from asdkit.scoring import fuse_scores
+from asdkit.interfaces import Fuser
+from asdkit.plugins import Registry
+from asdkit.scoring import DoubleArray, fuse_scores
+from asdkit.spec import FuserSettings
 
-if TYPE_CHECKING:
-    from asdkit.interfaces import Fuser
-    from asdkit.plugins import Registry
-    from asdkit.spec import FuserSettings
-
-
-DoubleArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 ENOUGH: Final = 2
-"""Clips held out of an id from which on its fuser learns from them alone."""
+"""If at least so many clips of an id are held out, its fuser is fitted on these alone."""
 _FOLDS = 20
 
 
@@ -35,31 +31,18 @@ class Fused:
     Attributes
     ----------
     scores
-        [float64, ``[clips]``] Of all clips, by the fuser fitted on all that it may learn from.
+        [float64, ``[clips]``] Of all clips, by the fuser fitted on all clips that it may be fitted on.
     reference
-        Of each id, scores of the clips held out [float64, ``[held out]``], sorted, each by a fuser that was fitted
-        without it: how a new healthy clip may be expected to score. Where a machine has two such clips in all, by the
-        fuser fitted on both. Ids without such clips are left out.
+        By id: scores of the clips held out [float64, ``[held out]``], sorted, each by a fuser fitted without that clip.
+        They show how new healthy clips will score. If a machine has only two such clips, the fuser is fitted on both.
+        Ids without such clips are left out.
     fuser
-        None where the system is one member.
+        None for a system of one member.
     """
 
     scores: DoubleArray
     reference: dict[str, DoubleArray]
     fuser: Fuser | None
-
-
-def learns_fuser(ids: Sequence[str], train: BoolArray, held: BoolArray) -> BoolArray:
-    """Which clips a fuser learns from [bool, ``[clips]``].
-
-    Detectors score the clips that they learnt from lower than others and more alike, some of them much: beside those
-    clips a network's score of any new one is far off. So of an id with `ENOUGH` clips held out it is those; of another
-    one all its training clips, those held out included.
-    """
-    counts = Counter(id_ for id_, kept in zip(ids, held, strict=True) if kept)
-    few = np.array([counts[id_] < ENOUGH for id_ in ids], dtype=bool)
-    learnt: BoolArray = np.logical_or(held, train & few)
-    return learnt
 
 
 def fuse_members(
@@ -75,64 +58,78 @@ def fuse_members(
     Parameters
     ----------
     fuser
-        None: the system is its one member.
+        None for a system of one member.
     members
         [float64, ``[clips, members]``] Clip scores.
     ids
         Machine id of each clip.
     train, held
-        [bool, ``[clips]``] Clips that the detectors learnt from, and training clips that they did not see.
+        [bool, ``[clips]``] Clips that the detectors were trained on, and training clips held out.
     registry
-        Where the fuser is found.
+        The plugins.
 
     Raises
     ------
     ValueError
-        If the fuser gives anything but one finite score a clip.
+        If the fuser returns anything but one finite score per clip.
     """
     if fuser is None:
-        return Fused(members[:, 0], _by_id(members[held, 0], ids, held), None)
-    learnt = learns_fuser(ids, train, held)
-    made = _fitted(fuser, members, ids, learnt, registry)
-    scores = fuse_scores(made.fuse, fuser.use, members, ids)
-    apart = np.empty(len(ids))
+        return Fused(members[:, 0], _sorted_by_id(members[held, 0], ids, held), None)
+    fit_clips = fuser_clips(ids, train, held)
+    fitted = _fit(fuser, members, ids, fit_clips, registry)
+    scores = fuse_scores(fitted.fuse, fuser.use, members, ids)
+    cross_fitted = np.empty(len(ids))
     for fold in _folds(ids, held):
-        rest = learnt & ~fold
+        rest = fit_clips & ~fold
         if rest.sum() < ENOUGH:
-            rest = learnt  # of one clip no fuser can learn how scores are spread
+            rest = fit_clips  # one clip does not show how scores are spread
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", AsdkitWarning)  # said already, of the fuser itself
-            without = _fitted(fuser, members, ids, rest, registry)
-            apart[fold] = fuse_scores(without.fuse, fuser.use, members[fold], _where(ids, fold))
-    return Fused(scores, _by_id(apart[held], ids, held), made)
+            warnings.simplefilter("ignore", AsdkitWarning)  # reported for the fuser itself
+            without = _fit(fuser, members, ids, rest, registry)
+            cross_fitted[fold] = fuse_scores(without.fuse, fuser.use, members[fold], _select(ids, fold))
+    return Fused(scores, _sorted_by_id(cross_fitted[held], ids, held), fitted)
+
+
+def fuser_clips(ids: Sequence[str], train: BoolArray, held: BoolArray) -> BoolArray:
+    """Select the clips that a fuser is fitted on [bool, ``[clips]``].
+
+    Detectors score their own training clips lower than others and more alike, some detectors by far: compared with
+    those clips a network's score of any new clip is extreme. For an id with `ENOUGH` clips held out it is these clips;
+    for another id all its training clips, those held out included.
+    """
+    counts = Counter(id_ for id_, is_held in zip(ids, held, strict=True) if is_held)
+    few = np.array([counts[id_] < ENOUGH for id_ in ids], dtype=bool)
+    selected: BoolArray = np.logical_or(held, train & few)
+    return selected
 
 
 def _folds(ids: Sequence[str], held: BoolArray) -> list[BoolArray]:
-    """Part the clips held out of each id into folds, one clip each where there are few.
+    """Divide the clips held out of each id into folds, of one clip each if there are few.
 
-    Ids have folds of their own: a fuser may learn of few clips of one id by those of the others.
+    Each id has its own folds: for an id with few clips a fuser may depend on the clips of the other ids.
     """
-    place: Counter[str] = Counter()
+    count: Counter[str] = Counter()
     folds: dict[tuple[str, int], BoolArray] = {}
     for index, id_ in enumerate(ids):
-        if not held[index]:
-            continue
-        fold = folds.setdefault((id_, place[id_] % _FOLDS), np.zeros(len(ids), dtype=bool))
-        fold[index] = True
-        place[id_] += 1
+        if held[index]:
+            fold = folds.setdefault((id_, count[id_] % _FOLDS), np.zeros(len(ids), dtype=bool))
+            fold[index] = True
+            count[id_] += 1
     return list(folds.values())
 
 
-def _fitted(fuser: FuserSettings, members: DoubleArray, ids: Sequence[str], of: BoolArray, registry: Registry) -> Fuser:
-    made: Fuser = registry.entry("fuser", fuser.use).load()(fuser.config)
-    made.fit(members[of], _where(ids, of))
-    return made
+def _fit(
+    settings: FuserSettings, members: DoubleArray, ids: Sequence[str], clips: BoolArray, registry: Registry
+) -> Fuser:
+    fuser: Fuser = registry.entry("fuser", settings.use).load()(settings.config)
+    fuser.fit(members[clips], _select(ids, clips))
+    return fuser
 
 
-def _where(ids: Sequence[str], chosen: BoolArray) -> list[str]:
-    return [id_ for id_, wanted in zip(ids, chosen, strict=True) if wanted]
+def _select(ids: Sequence[str], clips: BoolArray) -> list[str]:
+    return [id_ for id_, selected in zip(ids, clips, strict=True) if selected]
 
 
-def _by_id(scores: DoubleArray, ids: Sequence[str], held: BoolArray) -> dict[str, DoubleArray]:
-    names = np.array(_where(ids, held))
+def _sorted_by_id(scores: DoubleArray, ids: Sequence[str], held: BoolArray) -> dict[str, DoubleArray]:
+    names = np.array(_select(ids, held))
     return {str(name): np.sort(scores[names == name]) for name in np.unique(names)}

@@ -1,4 +1,4 @@
-"""One job from its clips to its scores: read, featurise, fit, score, publish."""
+"""One job: read recordings, extract features, fit detectors, score clips, publish the result."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,19 +21,18 @@ from asdkit.errors import AsdkitError, AsdkitWarning, Stopped
 from asdkit.feature_extraction import fill_features
 from asdkit.features import Features, FloatArray, cut_windows
 from asdkit.interfaces import Detector, Featurizer
+from asdkit.plugins import Plugin
 from asdkit.run.job_context import JobContext
+from asdkit.run.jobs import Job, PlannedClip
 from asdkit.run.records import ClipRecord, JobRecord
 from asdkit.run.state import encode_state
 from asdkit.run.store import RunPaths, publish, state_name, write_job
-from asdkit.run.training_data import Reader, WaveVariant, make_augmenters, make_training, recordings_of
+from asdkit.run.training_data import RecordingReader, WaveVariant, load_augmenters, make_training, wave_variants
 from asdkit.scoring import pool_scores, score_windows
 from asdkit.text import error_line
 from asdkit.version import __version__
 
-if TYPE_CHECKING:
-    from asdkit.run.jobs import Job, PlannedClip
-
-_BLOCK = 256  # clips to score featured at a time: bounded memory however many there are
+_BLOCK = 256  # clips whose features are in memory at a time while clips are scored
 
 
 @dataclass(frozen=True)
@@ -46,93 +45,85 @@ class Outcome:
     seconds: float = 0.0
 
 
-def run_job(job: Job, place: RunPaths, device: str, threads: int) -> Outcome:
-    """Run one job; whatever goes wrong in it is told in the outcome and kept in the job's log.
+def run_job(job: Job, paths: RunPaths, device: str, threads: int) -> Outcome:
+    """Run one job. An error is reported in the outcome and written to the job's log.
 
     Parameters
     ----------
     job
-        What to do.
-    place
-        Where to work and where to publish.
+        The job.
+    paths
+        The run.
     device
         ``"cpu"`` or ``"cuda"``.
     threads
         Threads it may use.
     """
     begin = time.perf_counter()
-    work = place.work(job)
+    work = paths.work(job)
     try:
         with redirect_stdout(sys.stderr):  # standard output is for results
-            _Work(job, place, device, threads).run()
+            _JobRun(job, paths, device, threads).run()
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except Stopped:
         return Outcome(job.key, "stopped", seconds=time.perf_counter() - begin)
     except BaseException as error:  # a plugin may raise anything, SystemExit included; the run goes on
-        return Outcome(job.key, "failed", _told(error, work / "log.txt"), time.perf_counter() - begin)
+        return Outcome(job.key, "failed", _log_error(error, work / "log.txt"), time.perf_counter() - begin)
     shutil.rmtree(work, ignore_errors=True)
     return Outcome(job.key, "done", seconds=time.perf_counter() - begin)
 
 
-def _told(error: BaseException, log: Path) -> str:
-    """What went wrong, in a line; the traceback goes to the job's log."""
+def _log_error(error: BaseException, log: Path) -> str:
+    """Write the traceback to the job's log; return the error as one line."""
     where = f" (traceback in {log})"
     try:
         log.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
-    except OSError:  # a full disk may be what went wrong
+    except OSError:  # perhaps the error is a full disk
         where = ""
-    if isinstance(error, AsdkitError):
-        return error.message
-    return error_line(error) + where
+    return error.message if isinstance(error, AsdkitError) else error_line(error) + where
 
 
 @dataclass
-class _Work:
-    """The steps of one job, with what they share."""
+class _JobRun:
+    """The steps of one job and what they share.
+
+    Attributes
+    ----------
+    scores
+        Window scores [float32, ``[windows]``] by clip name.
+    clip_facts
+        By clip name: digest, silence, length, sample rate, number of windows.
+    """
 
     job: Job
-    place: RunPaths
+    paths: RunPaths
     device: str
     threads: int
-    timings: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    known: dict[str, dict[str, Any]] = field(default_factory=dict)  # clip name -> digest, silence, windows
+    scores: dict[str, FloatArray] = field(default_factory=dict)
+    clip_facts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def run(self) -> None:
-        job, work = self.job, self.place.work(self.job)
-        result = work / "result"
+        """Do all steps; the result appears under its final name complete or not at all."""
+        result = self.paths.work(self.job) / "result"
         shutil.rmtree(result, ignore_errors=True)
         result.mkdir()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", AsdkitWarning)
-            featurizer = self._featurizer()
-            groups = self._groups()
-            scores: dict[str, FloatArray] = {}
+            featurizer: Featurizer = _load(self.job.plugins[1])(self.job.settings.featurizer.config)
             detectors: dict[str, Detector] = {}
-            for part, clips in groups.items():
-                detectors[part] = self._fit(part, clips, featurizer, scores)
-                state = encode_state(detectors[part].state())
-                (result / state_name(part)).write_bytes(state)
-            self._score_others(detectors, featurizer, scores)
-        self._collect(caught)
-        self._write(result, scores)
-        publish(result, self.place.done(job))
+            for id_, clips in self._training_groups().items():
+                detectors[id_] = self._fit(id_, clips, featurizer)
+                (result / state_name(id_)).write_bytes(encode_state(detectors[id_].state()))
+            self._score_remaining(detectors, featurizer)
+        self._collect_notes(caught)
+        self._write(result)
+        publish(result, self.paths.done(self.job))
 
-    def _featurizer(self) -> Featurizer:
-        entry = self.job.plugins[1].entry
-        assert entry is not None
-        featurizer: Featurizer = entry.load()(self.job.settings.featurizer.config)
-        return featurizer
-
-    def _detector(self) -> Detector:
-        entry = self.job.plugins[0].entry
-        assert entry is not None
-        detector: Detector = entry.load()(self.job.settings.config)
-        return detector
-
-    def _groups(self) -> dict[str, list[PlannedClip]]:
-        """Training clips of each detector to be made: one for the machine, or one for each id."""
+    def _training_groups(self) -> dict[str, list[PlannedClip]]:
+        """Training clips of each detector: by id, or all of them under ``""`` if the ids share one detector."""
         if self.job.settings.scope == "machine":
             return {"": list(self.job.train)}
         groups: dict[str, list[PlannedClip]] = {}
@@ -140,42 +131,66 @@ class _Work:
             groups.setdefault(clip.clip.id, []).append(clip)
         return groups
 
-    def _context(self, part: str, digest: str = "") -> JobContext:
-        seed = Context(seed=self.job.seed).seed_for(f"{self.job.machine}/{part}")
+    def _context(self, id_: str, digest: str = "") -> JobContext:
         return JobContext(
             device=self.device,
-            seed=seed,
+            seed=Context(seed=self.job.seed).seed_for(f"{self.job.machine}/{id_}"),
             threads=self.threads,
-            work=self.place.work(self.job),
-            stop_file=self.place.stop_file,
-            part=part,
+            work=self.paths.work(self.job),
+            stop_file=self.paths.stop_file,
+            id_=id_,
             digest=digest,
         )
 
-    def _read(
+    def _fit(self, id_: str, clips: list[PlannedClip], featurizer: Featurizer) -> Detector:
+        """Fit one detector and score its own training clips."""
+        settings = self.job.settings
+        entries = [plugin.entry for plugin in self.job.plugins[2:] if plugin.entry is not None]
+        augmenters = load_augmenters(settings.augmenters, entries)
+        memmap = self.paths.work(self.job) / "features.f32" if settings.featurizer.store == "memmap" else None
+        variants = wave_variants(clips, augmenters)
+        features, digest = self._extract(clips, variants, featurizer, self._context(id_), memmap)
+        training = make_training(settings, [c.clip.id for c in clips], features, augmenters)
+        detector: Detector = _load(self.job.plugins[0])(settings.config)
+        with self._timed("fit"):
+            detector.fit(training, self._context(id_, digest))
+        self._score({id_: detector}, features.select(0, len(clips)), clips)
+        if memmap:
+            memmap.unlink()  # this file stays mapped; the next detector gets a new one
+        return detector
+
+    def _score_remaining(self, detectors: dict[str, Detector], featurizer: Featurizer) -> None:
+        """Score clips held out and test clips, both in the same way."""
+        remaining = (*self.job.held, *self.job.test)
+        ctx = self._context("")
+        for first in range(0, len(remaining), _BLOCK):
+            clips = remaining[first : first + _BLOCK]
+            features, _ = self._extract(clips, wave_variants(clips, []), featurizer, ctx)
+            self._score(detectors, features, clips)
+
+    def _extract(
         self,
         clips: Sequence[PlannedClip],
-        recordings: Sequence[WaveVariant],
+        variants: Sequence[WaveVariant],
         featurizer: Featurizer,
         ctx: JobContext,
         memmap: Path | None = None,
     ) -> tuple[Features, str]:
-        """Features of recordings, the first of which are `clips` as they are; and the digest of their content."""
-        begin = time.perf_counter()
-        reader = Reader(recordings, self.job.sample_rate, self.job.channel, self.job.containers)
-        sources = reader.sources()
-        features = fill_features(
-            featurizer,
-            sources,
-            self.job.sample_rate,
-            threads=self.threads,
-            path=memmap,
-            progress=lambda done, of: ctx.progress(stage="features", clips=done, of=of),
-            should_stop=ctx.should_stop,
-        )
-        self._count("features", begin)
+        """Extract features of `variants`, the first of which are `clips`; return them and a digest of the content."""
+        reader = RecordingReader(variants, self.job.sample_rate, self.job.channel, self.job.containers)
+        with self._timed("features"):
+            sources = reader.sources()
+            features = fill_features(
+                featurizer,
+                sources,
+                self.job.sample_rate,
+                threads=self.threads,
+                path=memmap,
+                progress=lambda done, total: ctx.progress(stage="features", clips=done, of=total),
+                should_stop=ctx.should_stop,
+            )
         for index, clip in enumerate(clips):
-            self.known[clip.clip.name] = {
+            self.clip_facts[clip.clip.name] = {
                 "sha256": reader.digests[index].hex(),
                 "silent": reader.silent[index],
                 "samples": sources[index].samples,
@@ -183,77 +198,42 @@ class _Work:
             }
         return features, reader.digest()
 
-    def _fit(
-        self, part: str, clips: list[PlannedClip], featurizer: Featurizer, scores: dict[str, FloatArray]
-    ) -> Detector:
-        """Fit one detector and score its own training clips."""
-        entries = [plugin.entry for plugin in self.job.plugins[2:] if plugin.entry is not None]
-        augmenters = make_augmenters(self.job.settings.augmenters, entries)
-        memmap = self.place.work(self.job) / "features.f32" if self.job.settings.featurizer.store == "memmap" else None
-        recordings = recordings_of(clips, augmenters)
-        features, digest = self._read(clips, recordings, featurizer, self._context(part), memmap)
-        training = make_training(self.job.settings, [c.clip.id for c in clips], features, augmenters)
-        ctx = self._context(part, digest)
-        begin = time.perf_counter()
-        detector = self._detector()
-        detector.fit(training, ctx)
-        self._count("fit", begin)
-        self._score({part: detector}, features.select(0, len(clips)), clips, scores)
-        if memmap:
-            memmap.unlink()  # the next part gets a file of its own: this one is still mapped
-        return detector
-
-    def _score_others(
-        self, detectors: dict[str, Detector], featurizer: Featurizer, scores: dict[str, FloatArray]
-    ) -> None:
-        """Score what nothing was learnt from: clips held out and test clips, in one way."""
-        others = (*self.job.held, *self.job.test)
-        ctx = self._context("")
-        for first in range(0, len(others), _BLOCK):
-            clips = others[first : first + _BLOCK]
-            features, _ = self._read(clips, recordings_of(clips, []), featurizer, ctx)
-            self._score(detectors, features, clips, scores)
-
-    def _score(
-        self,
-        detectors: dict[str, Detector],
-        features: Features,
-        clips: Sequence[PlannedClip],
-        scores: dict[str, FloatArray],
-    ) -> None:
-        """Score clips into `scores`, each by the detector of its id; by all, the best taken, if none is its own."""
-        begin = time.perf_counter()
-        windows = cut_windows(features.offsets, self.job.settings.frames, self.job.settings.hop)
+    def _score(self, detectors: dict[str, Detector], features: Features, clips: Sequence[PlannedClip]) -> None:
+        """Score clips and keep their window scores."""
+        settings = self.job.settings
         ids, known_ids = [c.clip.id for c in clips], sorted({c.clip.id for c in self.job.train})
-        values = score_windows(detectors, self.job.settings.use, features, windows, ids, known_ids, self._context(""))
+        with self._timed("score"):
+            windows = cut_windows(features.offsets, settings.frames, settings.hop)
+            scores = score_windows(detectors, settings.use, features, windows, ids, known_ids, self._context(""))
         for index, clip in enumerate(clips):
             first, last = int(windows.offsets[index]), int(windows.offsets[index + 1])
-            scores[clip.clip.name] = values[first:last]
-            self.known[clip.clip.name]["windows"] = last - first
-        self._count("score", begin)
+            self.scores[clip.clip.name] = scores[first:last]
+            self.clip_facts[clip.clip.name]["windows"] = last - first
 
-    def _count(self, step: str, begin: float) -> None:
-        self.timings[step] = self.timings.get(step, 0.0) + time.perf_counter() - begin
+    @contextmanager
+    def _timed(self, step: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - begin
 
-    def _collect(self, caught: Sequence[warnings.WarningMessage]) -> None:
+    def _collect_notes(self, caught: Sequence[warnings.WarningMessage]) -> None:
+        """Keep warnings that are meant for the user as notes of the result; pass the others on."""
         for warning in caught:
             if issubclass(warning.category, AsdkitWarning):
                 self.notes.append(str(warning.message))
             else:
                 warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-        trained = {c.clip.id for c in self.job.train}
-        unseen = sorted({c.clip.id for c in self.job.test} - trained)
-        if unseen:
-            self.notes.append(f"not in training, scored by the best of the known ids: id {', '.join(unseen)}")
+        unknown = sorted({c.clip.id for c in self.job.test} - {c.clip.id for c in self.job.train})
+        if unknown:
+            self.notes.append(f"not in training, scored as the known id with the lowest score: id {', '.join(unknown)}")
         self.notes = list(dict.fromkeys(self.notes))
 
-    def _write(self, result: Path, scores: dict[str, FloatArray]) -> None:
+    def _write(self, result: Path) -> None:
         job = self.job
         clips = [c.clip for c in job.clips]
         held = {c.clip.name for c in job.held}
-        offsets = np.concatenate([[0], np.cumsum([len(scores[c.name]) for c in clips])]).astype(np.int64)
-        window_scores = np.concatenate([scores[c.name] for c in clips])
-        pooled = pool_scores(window_scores, offsets, job.settings.pool)
+        offsets = np.concatenate([[0], np.cumsum([len(self.scores[c.name]) for c in clips])]).astype(np.int64)
+        window_scores = np.concatenate([self.scores[c.name] for c in clips])
         record = JobRecord(
             machine=job.machine,
             settings=job.settings.canonical(),
@@ -261,19 +241,25 @@ class _Work:
             device=self.device,
             threads=self.threads,
             versions=versions(),
-            seconds={k: round(v, 3) for k, v in self.timings.items()},
+            seconds={step: round(seconds, 3) for step, seconds in self.seconds.items()},
             notes=self.notes,
             clips=[
-                ClipRecord(name=c.name, id=c.id, split="held" if c.name in held else c.split, **self.known[c.name])
+                ClipRecord(name=c.name, id=c.id, split="held" if c.name in held else c.split, **self.clip_facts[c.name])
                 for c in clips
             ],
         )
-        write_job(result, record, pooled)
+        write_job(result, record, pool_scores(window_scores, offsets, job.settings.pool))
+
+
+def _load(plugin: Plugin) -> Any:
+    """Import the class of a plugin."""
+    assert plugin.entry is not None  # a job's plugins have one
+    return plugin.entry.load()
 
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
+    """Return the versions of what a result depends on."""
     from importlib.metadata import version
     from platform import python_version
 

@@ -1,6 +1,6 @@
-"""The context that a run gives its jobs: progress and the wish to stop pass through small files.
+"""The context of a job's detectors: progress, stop requests and checkpoints as files in the job's working folder.
 
-Files, because they work alike for a job in this process, in a worker, and on another host.
+Files work alike for a job in this process, in a worker, and on another host.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from asdkit.errors import AsdkitError
 from asdkit.run.state import read_state, write_state
 from asdkit.run.store import checkpoint_name, write_progress
 
-_PROGRESS_EVERY_S = 0.2
-_ASK_EVERY_S = 0.05
+_PROGRESS_INTERVAL_S = 0.2
+_STOP_INTERVAL_S = 0.05
+_DIGEST = "asdkit.digest"  # key in a checkpoint
 
 
 @dataclass
 class JobContext(Context):
-    """Surroundings of one fit within a job.
+    """The context of one fit within a job.
 
     Attributes
     ----------
@@ -29,55 +30,52 @@ class JobContext(Context):
         The job's working folder.
     stop_file
         Exists once the run is asked to stop.
-    part
-        The id, where a job makes one detector for each id; names the checkpoint and the randomness.
+    id_
+        The id, where a job fits one detector per id; names the checkpoint.
     digest
-        Digest of what the detector learns from; a checkpoint of other recordings is not taken up.
+        Digest of the training recordings; a checkpoint with another digest is ignored.
     """
 
     work: Path = field(default_factory=Path)
     stop_file: Path = field(default_factory=Path)
-    part: str = ""
+    id_: str = ""
     digest: str = ""
-    _told: float = field(default_factory=time.monotonic)
-    _asked: float = 0.0
-    _stopping: bool = False
+    _last_progress: float = field(default_factory=time.monotonic)
+    _last_check: float = 0.0
+    _stop_requested: bool = False
 
     def progress(self, **values: float | int | str) -> None:
-        """Leave the latest values where the driver looks for them; called often, it writes seldom."""
+        """Write the latest values for the driver, at most every 0.2 seconds."""
         now = time.monotonic()
-        if now - self._told < _PROGRESS_EVERY_S:
+        if now - self._last_progress < _PROGRESS_INTERVAL_S:
             return
-        self._told = now
-        if self.part:
-            values = {"id": self.part, **values}
+        self._last_progress = now
+        if self.id_:
+            values = {"id": self.id_, **values}
         write_progress(self.work, values)
 
     def should_stop(self) -> bool:
         """Whether the run was asked to stop."""
         now = time.monotonic()
-        if not self._stopping and now - self._asked >= _ASK_EVERY_S:
-            self._asked = now
-            self._stopping = self.stop_file.exists()
-        return self._stopping
+        if not self._stop_requested and now - self._last_check >= _STOP_INTERVAL_S:
+            self._last_check = now
+            self._stop_requested = self.stop_file.exists()
+        return self._stop_requested
 
     def save_checkpoint(self, state: Mapping[str, StateValue]) -> None:
-        """Keep `state`, whole or not at all."""
+        """Store `state`, complete or not at all."""
         write_state(self._checkpoint, {**state, _DIGEST: self.digest})
 
     def load_checkpoint(self) -> State | None:
-        """Return what was kept last, if it was learnt from these same recordings and is intact."""
+        """Return the latest checkpoint if it is intact and of the same training recordings."""
         if not self._checkpoint.exists():
             return None
         try:
             state = read_state(self._checkpoint)
         except AsdkitError:
-            return None  # it costs a fit from the start, not the run
+            return None  # the fit starts again; the run goes on
         return state if state.pop(_DIGEST, None) == self.digest else None
 
     @property
     def _checkpoint(self) -> Path:
-        return self.work / checkpoint_name(self.part)
-
-
-_DIGEST = "asdkit.digest"
+        return self.work / checkpoint_name(self.id_)

@@ -1,4 +1,4 @@
-"""Cores and devices of this machine: how workers share them, and that no worker outlives its driver."""
+"""Cores and device of this machine, how workers share the cores, and how a worker ends with its driver."""
 
 from __future__ import annotations
 
@@ -8,53 +8,53 @@ import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from asdkit.spec import ComputeSettings
+from asdkit.spec import ComputeSettings
+
+_PR_SET_PDEATHSIG = 1
+_POLL_S = 0.1
 
 
-def cores() -> int:
-    """Cores that this process may use."""
+def core_count() -> int:
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
-def share(compute: ComputeSettings, cores: int) -> tuple[int, int, tuple[str, ...]]:
-    """Workers, threads of each, and what to say where a spec asks for more than there are cores."""
+def share_cores(compute: ComputeSettings, cores: int) -> tuple[int, int, tuple[str, ...]]:
+    """Return the number of workers, the threads of each, and a note if the spec asks for more than `cores`."""
     wanted = 1 if compute.backend == "sequential" else compute.workers
     threads = min(compute.threads or max(1, cores // wanted), cores)
     workers = min(wanted, cores // threads)
     if (workers, threads) == (wanted, compute.threads or threads):
         return workers, threads, ()
-    asked = f"{wanted} workers of {compute.threads or threads} threads"
-    return workers, threads, (f"{asked} would be more than {cores} cores: {workers} of {threads} are used",)
+    request = f"{wanted} workers of {compute.threads or threads} threads"
+    return workers, threads, (f"{request} would be more than {cores} cores: {workers} of {threads} are used",)
 
 
-def follow(driver: int) -> None:
-    """End this process with its driver, which may be killed without a chance to end it.
+def end_with(driver: int) -> None:
+    """End this process when the process `driver` ends, however that ends.
 
-    On Linux the kernel does it at once; elsewhere, and should the driver be dead already, a thread notices.
+    On Linux the kernel does it at once. On other systems, and if the driver is dead already, a thread does it.
     """
     if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
     def watch() -> None:
         while os.getppid() == driver:
-            time.sleep(0.1)
+            time.sleep(_POLL_S)
         os._exit(1)
 
-    threading.Thread(target=watch, name="follow-driver", daemon=True).start()
+    threading.Thread(target=watch, name="end-with-driver", daemon=True).start()
 
 
-def device_of(wanted: str) -> str:
-    """``"auto"`` is CUDA where there is a device for it, else the CPU."""
-    if wanted != "auto":
-        return wanted
+def select_device(device: str) -> str:
+    """Return `device`; for ``"auto"``, ``"cuda"`` if there is a CUDA device, else ``"cpu"``."""
+    if device != "auto":
+        return device
     try:
         ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
     except OSError:
-        return "cpu"  # no driver, so no need to import torch (seconds) to ask it
+        return "cpu"  # without a driver, torch (seconds to import) need not be asked
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -20,7 +20,7 @@ from asdkit.run.fusion import fuse_members
 from asdkit.run.jobs import Job
 from asdkit.run.records import ClipRecord, JobRecord, ResultsRecord, SkippedRecord
 from asdkit.run.score_table import DoubleArray, RunSplit, ScoreTable, encode_csv
-from asdkit.run.store import RunPaths, read_job, read_job_scores, remove_results, write_results, write_scores
+from asdkit.run.store import RunPaths, read_job, read_job_scores, write_results, write_scores
 from asdkit.spec import FuserSettings, Spec
 from asdkit.text import error_line
 
@@ -162,6 +162,19 @@ def save_results(paths: RunPaths, results: Results, layout: str, about: Mapping[
     write_results(paths, record)
     for system in results.systems:
         _write_submissions(paths, results, system, bare=layout.startswith("dcase"))
+
+
+def remove_results(paths: RunPaths) -> None:
+    """Remove what `save_results` wrote, and the report; finished jobs and all other files stay."""
+    for path in (paths.scores, paths.figures, paths.results, paths.report):
+        if path.is_file():
+            path.unlink()
+    submissions = paths.submissions()
+    for path in submissions:
+        path.unlink()
+    for system in {path.parent for path in submissions}:
+        if not any(system.iterdir()):
+            system.rmdir()
 
 
 def recording_notes(machine: str, clips: Sequence[ClipRecord]) -> list[str]:

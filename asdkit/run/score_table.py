@@ -51,7 +51,7 @@ class ScoreTable:
     columns: dict[str, DoubleArray] = field(default_factory=dict)
     references: dict[str, dict[str, DoubleArray]] = field(default_factory=dict)
 
-    def hold_out(self, clips: Collection[str], references: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
+    def mark_held(self, clips: Collection[str], references: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
         """Mark training clips as held out, and set `references`."""
         names = set(clips)
         self.splits = ["held" if c in names else s for c, s in zip(self.clips, self.splits, strict=True)]
@@ -122,7 +122,7 @@ def encode_csv(rows: Sequence[Sequence[str]]) -> bytes:
 
 
 def decode_scores(data: bytes, names: Collection[str]) -> tuple[list[str], dict[str, ScoreTable]]:
-    """Decode what `encode_scores` made. Clips held out are not told from other training clips.
+    """Decode what `encode_scores` returned. Clips held out are not distinguished from other training clips.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What was learnt, as one file: arrays as safetensors, the rest as JSON in its header. No pickle."""
+"""Encoding of a detector's or fuser's state: arrays as safetensors, other values as JSON in its header; no pickle."""
 
 from __future__ import annotations
 
@@ -14,40 +14,8 @@ from asdkit.files import write_atomic
 
 
 def write_state(path: Path, state: Mapping[str, StateValue]) -> None:
-    """Write a flat dict of arrays, numbers, texts and lists of texts, whole or not at all; raises as `encode_state`."""
+    """Write a state atomically; raises as `encode_state`."""
     write_atomic(path, encode_state(state))
-
-
-def encode_state(state: Mapping[str, StateValue]) -> bytes:
-    """A flat dict of arrays, numbers, texts and lists of texts, for a file.
-
-    Raises
-    ------
-    PluginError
-        If it holds anything else: the plugin's ``state()`` is at fault.
-    """
-    from safetensors.numpy import save
-
-    arrays: dict[str, np.ndarray] = {}
-    rest: dict[str, StateValue] = {}
-    for key, value in state.items():
-        if isinstance(value, np.ndarray) and value.dtype != object:
-            arrays[key] = np.ascontiguousarray(value) if value.ndim else value
-        elif _is_plain(value):
-            rest[key] = value
-        else:
-            raise PluginError(
-                f"state: {key!r} is a {type(value).__name__}",
-                hint="state() may hold arrays, numbers, texts, None and lists of texts, nothing else.",
-            )
-    # One metadata key only: safetensors writes several in no fixed order, and the same state must give the same bytes.
-    return save(arrays, {"state": json.dumps(rest, ensure_ascii=False)})
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, list):
-        return all(isinstance(item, str) for item in value)
-    return value is None or isinstance(value, bool | int | float | str)
 
 
 def read_state(path: Path) -> State:
@@ -70,23 +38,55 @@ def read_state(path: Path) -> State:
         raise AsdkitError(f"{path}: cannot be read: {error}") from None
 
 
+def encode_state(state: Mapping[str, StateValue]) -> bytes:
+    """Encode a state: a flat dict of arrays, numbers, strings, None and lists of strings.
+
+    Raises
+    ------
+    PluginError
+        If it holds anything else, which is a fault of the plugin's ``state()``.
+    """
+    from safetensors.numpy import save
+
+    arrays: dict[str, np.ndarray] = {}
+    rest: dict[str, StateValue] = {}
+    for key, value in state.items():
+        if isinstance(value, np.ndarray) and value.dtype != object:
+            arrays[key] = np.ascontiguousarray(value) if value.ndim else value
+        elif _is_plain(value):
+            rest[key] = value
+        else:
+            raise PluginError(
+                f"state: {key!r} is a {type(value).__name__}",
+                hint="state() may hold arrays, numbers, strings, None and lists of strings, nothing else.",
+            )
+    # A single metadata key: safetensors writes several in no fixed order, and equal states must give equal bytes.
+    return save(arrays, {"state": json.dumps(rest, ensure_ascii=False)})
+
+
 def decode_state(data: bytes) -> State:
-    """Read what `encode_state` made.
+    """Decode what `encode_state` returned.
 
     Raises
     ------
     ValueError
-        If it is damaged, or holds what no state may.
+        If it is damaged, or holds a value that no state may hold.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     try:
-        arrays = load(data)  # checks the header: no array reaches beyond the bytes there are
+        arrays = load(data)  # checks in the header that no array exceeds the data
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         rest = json.loads(header["__metadata__"]["state"])
     except (SafetensorError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(str(error)) from None
     if not isinstance(rest, dict) or not all(_is_plain(value) for value in rest.values()):
-        raise ValueError("it holds what no state may")
+        raise ValueError("it holds a value that no state may hold")
     return {**rest, **arrays}
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(item, str) for item in value)
+    return value is None or isinstance(value, bool | int | float | str)

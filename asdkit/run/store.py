@@ -48,6 +48,16 @@ LEASE, PROGRESS = "lease.json", "progress.json"  # of a job at work
 T = TypeVar("T")
 
 
+class _File:
+    """A file of a fixed name in the run folder, as an attribute of `RunPaths`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, paths: RunPaths, owner: type[RunPaths]) -> Path:
+        return paths.folder / self.name
+
+
 @dataclass(frozen=True)
 class RunPaths:
     """Files and folders of a run.
@@ -63,25 +73,14 @@ class RunPaths:
     folder: Path
     mark: str = ""
 
-    @property
-    def spec(self) -> Path:
-        """The spec as it was written."""
-        return self.folder / "spec.toml"
-
-    @property
-    def figures(self) -> Path:
-        """The figures of ``results.json`` as a table."""
-        return self.folder / "results.csv"
-
-    @property
-    def report(self) -> Path:
-        """The report as one page."""
-        return self.folder / "report.html"
-
-    @property
-    def plots(self) -> Path:
-        """The report's drawings as files."""
-        return self.folder / "plots"
+    spec = _File("spec.toml")  # as it was written
+    settings = _File(SETTINGS)
+    scores = _File(SCORES)
+    results = _File(RESULTS)
+    figures = _File("results.csv")  # those of `results` as a table
+    report = _File("report.html")
+    plots = _File("plots")  # drawings of the report as files
+    work_folder = _File("work")  # of jobs at work
 
     @property
     def lock(self) -> Path:
@@ -92,11 +91,6 @@ class RunPaths:
     def owner(self) -> Path:
         """The process that holds the lock."""
         return self.folder / f".owner{self.mark}.json"
-
-    @property
-    def work_folder(self) -> Path:
-        """Folders of all jobs at work."""
-        return self.folder / "work"
 
     @property
     def stop_file(self) -> Path:
@@ -123,6 +117,10 @@ class RunPaths:
         """Scores of the test clips of one id in the format of the challenge."""
         return self.folder / system / submission_name(machine, id_)
 
+    def submissions(self) -> list[Path]:
+        """List the files of all systems, machines and ids."""
+        return list(self.folder.glob(f"*/{submission_name('*', '*')}"))
+
 
 def submission_name(machine: str, id_: str) -> str:
     """Name of a file of scores in the format of the challenge."""
@@ -130,7 +128,7 @@ def submission_name(machine: str, id_: str) -> str:
 
 
 def state_name(id_: str = "") -> str:
-    """Name of the file of a trained detector in the folder of its job; without an id where all ids share it."""
+    """Name of the file of a trained detector in its job's folder; without an id where all ids share it."""
     return f"state{'-' + id_ if id_ else ''}.safetensors"
 
 
@@ -152,70 +150,40 @@ def read_settings(paths: RunPaths) -> SettingsRecord:
     DataError
         If the file is missing or not valid; says what and where.
     """
-    return _read(paths.folder / SETTINGS, SettingsRecord.model_validate_json)
+    return _read(paths.settings, SettingsRecord.model_validate_json)
 
 
 def write_settings(paths: RunPaths, record: SettingsRecord) -> None:
     """Write ``settings.json``."""
-    write_atomic(paths.folder / SETTINGS, _encode(record))
+    write_atomic(paths.settings, _encode(record))
 
 
 def read_results(paths: RunPaths) -> ResultsRecord:
     """Read ``results.json``; raises as `read_settings`."""
-    return _read(paths.folder / RESULTS, ResultsRecord.model_validate_json)
+    return _read(paths.results, ResultsRecord.model_validate_json)
 
 
 def write_results(paths: RunPaths, record: ResultsRecord) -> None:
     """Write ``results.json``."""
-    write_atomic(paths.folder / RESULTS, _encode(record))
+    write_atomic(paths.results, _encode(record))
 
 
 def read_scores(
     paths: RunPaths, names: Collection[str], record: ResultsRecord
 ) -> tuple[list[str], dict[str, ScoreTable]]:
-    """Read ``scores.csv``; clips held out and their scores are those of ``results.json``.
+    """Read ``scores.csv``: the columns of `names` in their order, and the table of each machine.
 
-    Parameters
-    ----------
-    paths
-        The run.
-    names
-        Its members and systems.
-    record
-        Its results.
-
-    Returns
-    -------
-    columns, tables
-        The names in the order of the columns, and the table of each machine.
-
-    Raises
-    ------
-    DataError
-        As `read_settings`.
+    Which clips are held out, and their scores, is in the `record` of ``results.json``. Raises as `read_settings`.
     """
-    columns, tables = _read(paths.folder / SCORES, lambda data: decode_scores(data, names))
+    columns, tables = _read(paths.scores, lambda data: decode_scores(data, names))
     for machine, table in tables.items():
-        table.hold_out(record.held_out.get(machine, ()), record.references.get(machine, {}))
+        table.mark_held(record.held_out.get(machine, ()), record.references.get(machine, {}))
     return columns, tables
 
 
 def write_scores(paths: RunPaths, tables: Mapping[str, ScoreTable], names: Sequence[str]) -> None:
     """Write ``scores.csv``: all clips of all machines, a column for each member and system in `names`."""
-    write_atomic(paths.folder / SCORES, encode_scores(tables, names))
-
-
-def remove_results(paths: RunPaths) -> None:
-    """Remove the tables, figures and report of a run; finished jobs stay."""
-    for path in (paths.folder / SCORES, paths.figures, paths.folder / RESULTS, paths.report):
-        if path.is_file():
-            path.unlink()
-    submissions = list(paths.folder.glob(f"*/{submission_name('*', '*')}"))
-    for path in submissions:
-        path.unlink()
-    for system in {path.parent for path in submissions}:
-        if not any(system.iterdir()):
-            system.rmdir()
+    write_atomic(paths.scores, encode_scores(tables, names))
 
 
 def read_shards(paths: RunPaths) -> list[ShardRecord]:

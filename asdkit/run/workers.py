@@ -1,7 +1,4 @@
-"""The machine at hand: its cores and device, how workers share them, and that no worker outlives its driver.
-
-What runs jobs: this process, worker processes on this machine (loky), or a cluster (Dask); all through joblib.
-"""
+"""Backends that run jobs: this process, worker processes on this machine (loky), or a Dask cluster; all by joblib."""
 
 from __future__ import annotations
 
@@ -11,29 +8,20 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from asdkit.errors import AsdkitError
-from asdkit.run.cluster import cluster, lost_scheduler, lost_workers
+from asdkit.run.cluster import dask_client, lost_scheduler_errors, lost_worker_errors
 from asdkit.run.job import Outcome, run_job
 from asdkit.run.jobs import Job
 from asdkit.run.locks import TRIES, Lease
-from asdkit.run.resources import cores, device_of, follow, share
+from asdkit.run.resources import core_count, end_with, select_device, share_cores
 from asdkit.run.store import RunPaths, unchanged
+from asdkit.spec import ComputeSettings
 
-if TYPE_CHECKING:
-    from asdkit.spec import ComputeSettings
-
-
-Kind = Literal["loky", "dask", "sequential"]
-
-_WARNINGS = (
-    # joblib says that a worker died; so does the run, with the job's name
-    "A worker stopped while some jobs were given",
-)
-
-_LITTLE = 1 << 20  # bytes of recordings
-_BATCH = 16
+_LOST_WORKER = "A worker stopped while some jobs were given"  # joblib's warning; the run reports the job by name
+_SMALL_JOB = 1 << 20  # bytes of recordings
+_BATCH_SIZE = 16  # most small jobs of one batch
 
 
 @dataclass(frozen=True)
@@ -45,91 +33,98 @@ class Backend:
     kind
         The joblib backend.
     workers
-        Processes that work at the same time; on a cluster, as many as it has.
+        Processes that work at the same time; on a cluster, all of its workers.
     threads
         Threads of each job.
     device
-        As the spec says.
+        As in the spec.
     client
         Of the cluster.
     notes
-        What the person should know of how the machine is shared out.
+        Notes for the user about workers and threads.
     """
 
-    kind: Kind
+    kind: Literal["loky", "dask", "sequential"]
     workers: int
     threads: int
     device: str
     client: Any = None
     notes: tuple[str, ...] = ()
 
-    def run(self, jobs: Sequence[Job], place: RunPaths, run: str, *, alone: bool) -> Iterator[Outcome]:
-        """Run jobs and give their outcomes as they end.
+    def run(self, jobs: Sequence[Job], paths: RunPaths, run: str, *, alone: bool) -> Iterator[Outcome]:
+        """Run jobs and yield their outcomes as they end.
 
-        A worker that dies takes no outcome with it but its own and those that had not ended: what is missing at the
-        end was lost so, and may be run again.
+        If a worker dies, the outcomes of the jobs that have not ended are missing; these jobs can be run again.
 
         Parameters
         ----------
         jobs
-            What to run.
-        place
-            The run's folder.
+            The jobs to run.
+        paths
+            The run.
         run
             Token of this driver.
         alone
-            Whether a process died in these jobs: then they are kept out of this one where there is another way.
+            Whether a process died in these jobs before; they then run outside this process if the backend can.
 
         Raises
         ------
         AsdkitError
             If the cluster is lost.
         """
-        how: dict[str, Any] = {"device": self.device, "threads": self.threads, "alone": alone or self.kind == "dask"}
+        options: dict[str, Any] = {
+            "device": self.device,
+            "threads": self.threads,
+            "alone": alone or self.kind == "dask",
+        }
         if not jobs:
             return
         if self.kind == "sequential" or (self.kind == "loky" and self.workers == 1 and not alone):
             for job in jobs:
-                yield attempt(job, place, run, **how)
+                yield attempt(job, paths, run, **options)
             return
+        yield from self._run_by_joblib(jobs, paths, run, options)
+
+    def _run_by_joblib(
+        self, jobs: Sequence[Job], paths: RunPaths, run: str, options: dict[str, Any]
+    ) -> Iterator[Outcome]:
         from joblib import Parallel, delayed, parallel_config
         from joblib.externals.loky.process_executor import BrokenProcessPool
 
-        batches = list(_batches(jobs, self.workers))
         if self.kind == "dask":
             config = parallel_config("dask", client=self.client, n_jobs=-1)
-            calls = [delayed(_on_cluster)(batch, place, run, **how) for batch in batches]
-        else:  # two workers at least: with one, joblib runs the jobs in this process
+            attempt_batch = _attempt_on_cluster
+        else:
             config = parallel_config(
                 "loky",
-                n_jobs=max(2, self.workers),
+                n_jobs=max(2, self.workers),  # with one, joblib runs the jobs in this process
                 inner_max_num_threads=self.threads,
                 initializer=_begin_worker,
                 initargs=(os.getpid(),),
             )
-            calls = [delayed(_attempts)(batch, place, run, **how) for batch in batches]
+            attempt_batch = _attempt_all
+        calls = [delayed(attempt_batch)(batch, paths, run, **options) for batch in _batches(jobs, self.workers)]
         with config, warnings.catch_warnings():
-            for text in _WARNINGS:
-                warnings.filterwarnings("ignore", text, UserWarning)
+            warnings.filterwarnings("ignore", _LOST_WORKER, UserWarning)
             outcomes = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")(calls)
             try:
                 for batch in outcomes:
                     yield from batch
-            except (BrokenProcessPool, *lost_workers()):
+            except (BrokenProcessPool, *lost_worker_errors()):
                 return
-            except lost_scheduler():
+            except lost_scheduler_errors():
                 raise AsdkitError(
-                    "lost the scheduler of the cluster; what was finished is kept",
-                    hint="Run the same command again to go on, once it is back.",
+                    "lost the scheduler of the cluster; finished jobs are kept",
+                    hint="Run the same command again to continue, once it is back.",
                 ) from None
 
 
 @contextmanager
-def opened(compute: ComputeSettings, jobs: int) -> Iterator[Backend]:
+def open_backend(compute: ComputeSettings, jobs: int) -> Iterator[Backend]:
     """Open the backend that a spec names, for at most `jobs` jobs.
 
-    Workers x threads never exceeds the cores. The threads follow from the spec, not from what is left to do: a resumed
-    run must compute with as many threads as one never disturbed, for their number may change the last digits.
+    Workers x threads never exceeds the cores. The threads follow from the spec, not from the jobs left: the last digits
+    of scores may depend on their number, and a resumed run must give the same scores.
 
     Raises
     ------
@@ -137,27 +132,80 @@ def opened(compute: ComputeSettings, jobs: int) -> Iterator[Backend]:
         If the cluster cannot be reached, or would use more threads than its hosts have cores.
     """
     if compute.backend == "dask" and compute.scheduler is not None:
-        with cluster(compute.scheduler, threads=compute.threads or 1) as client:
+        with dask_client(compute.scheduler, threads=compute.threads or 1) as client:
             yield Backend("dask", len(client.nthreads()), compute.threads or 1, compute.device, client)
         return
-    workers, threads, notes = share(compute, cores())
+    workers, threads, notes = share_cores(compute, core_count())
     workers = max(1, min(workers, jobs))
     if compute.backend == "dask" and jobs:
-        with cluster(None, workers=workers) as client:
+        with dask_client(None, workers=workers) as client:
             yield Backend("dask", workers, threads, compute.device, client, notes)
         return
     yield Backend(compute.backend, workers, threads, compute.device, notes=notes)
 
 
-def _batches(jobs: Sequence[Job], workers: int) -> Iterator[list[Job]]:
-    """Jobs that are handed out together: for those of a few seconds of sound, handing out costs more than doing.
+def attempt(job: Job, paths: RunPaths, run: str, *, device: str, threads: int, alone: bool) -> Outcome:
+    """Run one job in this process once no other process has it, unless it is done or given up by then.
 
-    However many there are, each worker gets several batches.
+    Parameters
+    ----------
+    job
+        The job.
+    paths
+        The run.
+    run
+        Token of the driver.
+    device
+        As in the spec; ``"auto"`` is resolved where the job runs.
+    threads
+        Threads it may use.
+    alone
+        Whether no other job ends if this process dies.
     """
-    most = max(1, min(_BATCH, len(jobs) // (4 * workers)))
+    if paths.stop_file.exists():
+        return Outcome(job.key, "stopped")
+    try:
+        lease = Lease(paths.work(job), run, alone=alone)
+        if not lease.acquire(paths.stop_file.exists):
+            return Outcome(job.key, "stopped")
+    except OSError as error:
+        return Outcome(job.key, "failed", f"cannot work in {paths.work(job)}: {error.strerror}")
+    try:
+        outcome = _attempt_leased(job, paths, lease.deaths, device, threads)
+    except BaseException:
+        lease.release(forget=False)
+        raise
+    lease.release(forget=outcome.status != "stopped")
+    return outcome
+
+
+def _attempt_leased(job: Job, paths: RunPaths, deaths: int, device: str, threads: int) -> Outcome:
+    if unchanged(paths.done(job)) is None:  # another process has done it meanwhile
+        return Outcome(job.key, "done")
+    if deaths >= TRIES:
+        message = f"its process died {deaths} times (out of memory? a plugin that ends the process?)"
+        return Outcome(job.key, "failed", message)
+    return run_job(job, paths, select_device(device), threads)
+
+
+def _attempt_all(jobs: Sequence[Job], paths: RunPaths, run: str, **options: Any) -> list[Outcome]:
+    return [attempt(job, paths, run, **options) for job in jobs]
+
+
+def _attempt_on_cluster(jobs: Sequence[Job], paths: RunPaths, run: str, **options: Any) -> list[Outcome]:
+    """Attempt jobs in a worker of a cluster, where a plugin's own use of joblib must not reach the scheduler."""
+    from joblib import parallel_config
+
+    with parallel_config("threading", n_jobs=1):
+        return _attempt_all(jobs, paths, run, **options)
+
+
+def _batches(jobs: Sequence[Job], workers: int) -> Iterator[list[Job]]:
+    """Group small jobs, which take less time than handing them out; each worker still gets several batches."""
+    most = max(1, min(_BATCH_SIZE, len(jobs) // (4 * workers)))
     batch: list[Job] = []
     for job in jobs:
-        if sum(clip.size for clip in job.clips) > _LITTLE:
+        if sum(clip.size for clip in job.clips) > _SMALL_JOB:
             yield [job]
             continue
         batch.append(job)
@@ -169,63 +217,7 @@ def _batches(jobs: Sequence[Job], workers: int) -> Iterator[list[Job]]:
 
 
 def _begin_worker(driver: int) -> None:
-    """In a worker of this machine, before any job: the driver alone answers signals, and it ends with its driver."""
+    """Set up a worker of this machine: ignore signals, which the driver handles, and end with the driver."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    follow(driver)
-
-
-def _attempts(jobs: Sequence[Job], place: RunPaths, run: str, **how: Any) -> list[Outcome]:
-    return [attempt(job, place, run, **how) for job in jobs]
-
-
-def _on_cluster(jobs: Sequence[Job], place: RunPaths, run: str, **how: Any) -> list[Outcome]:
-    """Attempts in a worker of a cluster: what a plugin does by joblib stays in it, and asks no scheduler."""
-    from joblib import parallel_config
-
-    with parallel_config("threading", n_jobs=1):
-        return _attempts(jobs, place, run, **how)
-
-
-def attempt(job: Job, place: RunPaths, run: str, *, device: str, threads: int, alone: bool) -> Outcome:
-    """Run one job in this process, once nobody else has it and unless it is done or given up.
-
-    Parameters
-    ----------
-    job
-        What to do.
-    place
-        Where to work and where to publish.
-    run
-        Token of the driver.
-    device
-        As the spec says: what there is, is seen where the job runs.
-    threads
-        Threads it may use.
-    alone
-        Whether nobody else goes down with this process.
-    """
-    if place.stop_file.exists():
-        return Outcome(job.key, "stopped")
-    try:
-        lease = Lease(place.work(job), run, alone=alone)
-        if not lease.acquire(place.stop_file.exists):
-            return Outcome(job.key, "stopped")
-    except OSError as error:
-        return Outcome(job.key, "failed", f"cannot work in {place.work(job)}: {error.strerror}")
-    try:
-        outcome = _attempt(job, place, lease.deaths, device, threads)
-    except BaseException:
-        lease.release(forget=False)
-        raise
-    lease.release(forget=outcome.status != "stopped")
-    return outcome
-
-
-def _attempt(job: Job, place: RunPaths, deaths: int, device: str, threads: int) -> Outcome:
-    if unchanged(place.done(job)) is None:  # by whoever had it before
-        return Outcome(job.key, "done")
-    if deaths >= TRIES:
-        message = f"its process died {deaths} times (out of memory? a plugin that ends the process?)"
-        return Outcome(job.key, "failed", message)
-    return run_job(job, place, device_of(device), threads)
+    end_with(driver)

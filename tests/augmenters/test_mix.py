@@ -18,7 +18,7 @@ def mixed(domain: str, windows: np.ndarray, targets: np.ndarray, seed: int = 0, 
     return Mix(MixConfig(domain=domain, **options)).transform(windows, targets, np.random.default_rng(seed), 0)
 
 
-def test_targets_are_exactly_the_proportions_of_the_blend() -> None:
+def test_targets_are_the_proportions_of_the_blend() -> None:
     classes = [0, 1, 2] * 20
     levels = np.array([0.0, 1.0, 10.0], np.float32)  # a window of class c is all levels[c]
     windows = np.broadcast_to(levels[classes][:, None, None], (60, 4, 3)).copy()
@@ -31,7 +31,7 @@ def test_targets_are_exactly_the_proportions_of_the_blend() -> None:
     assert (targets[:, 3:] == 0).all()
 
 
-def test_in_the_power_domain_decibels_of_the_blended_powers_result() -> None:
+def test_the_power_domain_blends_powers() -> None:
     rng = np.random.default_rng(1)
     classes = [0, 1] * 8
     powers = rng.gamma(1.0, 1.0, (16, 5, 4)).astype(np.float32)
@@ -42,8 +42,8 @@ def test_in_the_power_domain_decibels_of_the_blended_powers_result() -> None:
     np.testing.assert_allclose(blended, 10 * np.log10(expected), atol=1e-3)
 
 
-def test_mixing_commutes_with_the_log_mel_of_blended_power_spectra() -> None:
-    """A mel filter bank is linear in power: filtering a blend is blending what was filtered."""
+def test_mixing_commutes_with_the_mel_filters() -> None:
+    """A mel filter bank is linear in power: filtering and blending commute."""
     rng = np.random.default_rng(2)
     spectra, filters = rng.gamma(1.0, 1.0, (10, 6, 33)), rng.uniform(0, 1, (33, 8))
     classes = [0, 1] * 5
@@ -51,12 +51,12 @@ def test_mixing_commutes_with_the_log_mel_of_blended_power_spectra() -> None:
     blended, targets = mixed("power", log_mel.copy(), one_hot(classes, 2), seed=3)
     shares = targets[np.arange(10), classes][:, None, None]
     partner = partners(np.array(classes), np.random.default_rng(3))
-    of_blend = 10 * np.log10((shares * spectra + (1 - shares) * spectra[partner]) @ filters)
-    np.testing.assert_allclose(blended, of_blend, atol=1e-3)
+    expected = 10 * np.log10((shares * spectra + (1 - shares) * spectra[partner]) @ filters)
+    np.testing.assert_allclose(blended, expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("domain", ["log", "power"])
-def test_silence_and_windows_of_one_id_stay_what_they_are(domain) -> None:
+def test_silence_of_one_id_stays_unchanged(domain) -> None:
     windows = np.full((4, 3, 2), -100, np.float32)
     blended, targets = mixed(domain, windows.copy(), one_hot([1] * 4, 3))
     np.testing.assert_allclose(blended, windows, atol=1e-3)
@@ -64,14 +64,14 @@ def test_silence_and_windows_of_one_id_stay_what_they_are(domain) -> None:
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=40), st.integers(0, 100))
-def test_partners_are_of_another_class_whenever_there_is_one(classes, seed) -> None:
+def test_partners_have_another_class_where_possible(classes, seed) -> None:
     array = np.array(classes)
     partner = partners(array, np.random.default_rng(seed))
     for item, other in enumerate(partner):
         assert array[other] != array[item] if len(set(classes)) > 1 else other == item
 
 
-def test_every_item_of_another_class_can_be_the_partner() -> None:
+def test_every_item_of_another_class_can_be_partner() -> None:
     classes = np.array([0, 1, 1, 2])
     rng = np.random.default_rng(0)
     drawn = np.array([partners(classes, rng) for _ in range(300)])

@@ -1,4 +1,4 @@
-"""The wave played faster or slower."""
+"""Waves played faster or slower."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ def tone(frequency: float, dtype: type = np.float32) -> np.ndarray:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int16])
 @pytest.mark.parametrize(("variant", "rate"), [(0, 0.9), (1, 1.1), (2, 0.5)])
-def test_a_tones_frequency_moves_by_the_rate_and_its_level_stays(dtype, variant, rate) -> None:
+def test_resampling_scales_frequency_and_keeps_level(dtype, variant, rate) -> None:
     augmenter = Resample(ResampleConfig(rates=[0.9, 1.1, 0.5]))
-    made = augmenter.vary(tone(1000, dtype), RATE, variant)
-    assert made.dtype == np.float32
-    assert len(made) == augmenter.samples(RATE, variant) == round(RATE / rate)
-    middle = made[len(made) // 4 : len(made) // 4 + 4096]
+    varied = augmenter.vary(tone(1000, dtype), RATE, variant)
+    assert varied.dtype == np.float32
+    assert len(varied) == augmenter.samples(RATE, variant) == round(RATE / rate)
+    middle = varied[len(varied) // 4 : len(varied) // 4 + 4096]
     spectrum = np.abs(np.fft.rfft(middle * np.hanning(4096), 65536))
     assert spectrum.argmax() * RATE / 65536 == pytest.approx(1000 * rate, abs=1)
     assert np.abs(middle).max() == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize("n_samples", [1, 2, 17, 1023, 160_000])
-def test_the_length_is_what_was_promised(n_samples) -> None:
+def test_the_length_is_as_announced(n_samples) -> None:
     augmenter = Resample(ResampleConfig())
     for variant in range(4):
-        made = augmenter.vary(np.zeros(n_samples, np.float32), RATE, variant)
-        assert len(made) == augmenter.samples(n_samples, variant)
+        varied = augmenter.vary(np.zeros(n_samples, np.float32), RATE, variant)
+        assert len(varied) == augmenter.samples(n_samples, variant)
 
 
 def test_each_rate_is_a_variant() -> None:

@@ -1,4 +1,4 @@
-"""One run of light detectors, with clips held out, and what is exported of it."""
+"""One finished run of light detectors, with clips held out, and a bundle of it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import pytest
 from asdkit.bundle import Bundle
 from asdkit.bundle.export import export
 from asdkit.plugins import Registry, discover
-from asdkit.run import make_plan, run_plan
-from asdkit.spec import load_spec
-from tests.helpers.bundle_room import SPEC, make_room
+from tests.helpers.bundle_room import finished_run
 
 
 @pytest.fixture(scope="session")
@@ -20,18 +18,15 @@ def registry() -> Registry:
 
 
 @pytest.fixture(scope="session")
-def ran(tmp_path_factory, registry) -> Path:
-    """Folder of a spec, its recordings and its finished run."""
-    folder = tmp_path_factory.mktemp("bundle")
-    make_room(folder / "room")
-    (folder / "spec.toml").write_text(SPEC)
-    run_plan(make_plan(load_spec(folder / "spec.toml", registry=registry), folder / "run", registry))
-    return folder
+def run(tmp_path_factory, registry) -> Path:
+    """Run folder; its recordings are in ``room`` beside it."""
+    return finished_run(tmp_path_factory.mktemp("bundle"), registry=registry)
 
 
 @pytest.fixture(scope="session")
-def run(ran) -> Path:
-    return ran / "run"
+def recordings(run) -> Path:
+    """Folder of 16 test clips: 4 normal and 4 anomalous ones of each id."""
+    return run.parent / "room" / "fan" / "test"
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +35,8 @@ def bundle(run, registry) -> Bundle:
 
 
 @pytest.fixture(scope="session")
-def exported(ran, bundle) -> Path:
-    path = ran / "fan.asdkit"
+def exported(run, bundle) -> Path:
+    """Bundle file."""
+    path = run.parent / "fan.asdkit"
     path.write_bytes(export(bundle))
     return path

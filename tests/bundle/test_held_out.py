@@ -1,4 +1,4 @@
-"""Clips held out: nobody learns from them, all detectors have the same ones, and the fuser keeps them exchangeable."""
+"""Clips held out: no detector is trained on them, all have the same ones, and fused scores stay exchangeable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from asdkit.plugins import discover
 from asdkit.run import make_plan
-from asdkit.run.fusion import ENOUGH, fuse_members, learns_fuser
+from asdkit.run.fusion import ENOUGH, fuse_members, fuser_clips
 from asdkit.run.jobs import PlannedClip, hold_out
 from asdkit.spec import FuserSettings, load_spec
 from tests.helpers.bundle_room import SPEC, make_room
@@ -21,7 +21,7 @@ def plan_of(folder, text, registry):
     return make_plan(load_spec(folder / "spec.toml", registry=registry), folder / "run", registry)
 
 
-def test_each_id_gives_its_share_and_all_detectors_of_a_machine_have_the_same_clips(tmp_path, registry):
+def test_all_detectors_hold_out_the_same_clips(tmp_path, registry):
     make_room(tmp_path / "room", train=7, test=1)
     plan = plan_of(tmp_path, SPEC, registry)
     held = [[p.clip.name for p in job.held] for job in plan.jobs]
@@ -33,7 +33,7 @@ def test_each_id_gives_its_share_and_all_detectors_of_a_machine_have_the_same_cl
         assert not {p.clip.name for p in job.train} & {p.clip.name for p in job.held}
 
 
-def test_the_draw_follows_from_the_seed_and_from_no_name(tmp_path, registry):
+def test_clips_held_out_depend_on_seed_not_names(tmp_path, registry):
     make_room(tmp_path / "room", train=10, test=1)
     plan = plan_of(tmp_path, SPEC, registry)
     again = plan_of(tmp_path, SPEC, registry)
@@ -50,14 +50,14 @@ def test_the_draw_follows_from_the_seed_and_from_no_name(tmp_path, registry):
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_one_clip_of_each_id_is_left_to_learn_from(tmp_path, registry, count):
+def test_each_id_keeps_a_training_clip(tmp_path, registry, count):
     make_room(tmp_path / "room", train=count, test=1)
     [job, _] = plan_of(tmp_path, SPEC.replace("held_out = 0.5", "held_out = 0.99"), registry).jobs
     assert [p.clip.id for p in job.train] == ["00", "02"]
     assert len(job.held) == 2 * (count - 1)
 
 
-def test_holding_out_makes_another_job_and_nothing_held_out_the_same_one_as_ever(tmp_path, registry):
+def test_job_key_changes_only_if_clips_are_held_out(tmp_path, registry):
     make_room(tmp_path / "room", train=4, test=1)
     keys = [
         [job.key for job in plan_of(tmp_path, SPEC.replace("held_out = 0.5", text), registry).jobs]
@@ -66,7 +66,7 @@ def test_holding_out_makes_another_job_and_nothing_held_out_the_same_one_as_ever
     assert keys[0] != keys[1] == keys[2]
 
 
-def test_a_job_marks_the_clips_held_out_and_scores_them(run):
+def test_job_marks_and_scores_clips_held_out(run):
     for record in run.glob("jobs/fan/*/job.json"):
         clips = json.loads(record.read_text())["clips"]
         held = [c for c in clips if c["held_out"]]
@@ -77,7 +77,7 @@ def test_a_job_marks_the_clips_held_out_and_scores_them(run):
         assert sum(r["split"] == "train" and bool(r["both"]) for r in csv.DictReader(file)) == 40
 
 
-def test_what_a_detector_learns_does_not_depend_on_the_sound_of_clips_held_out(tmp_path, registry):
+def test_detector_state_does_not_depend_on_clips_held_out(tmp_path, registry):
     from asdkit.run import run_plan
     from tests.helpers.rooms import write_clip
 
@@ -93,12 +93,12 @@ def test_what_a_detector_learns_does_not_depend_on_the_sound_of_clips_held_out(t
     assert sorted(states) == sorted([*before.values(), *before.values()])  # all learnt again, to the same bytes
 
 
-def test_a_fuser_learns_from_clips_held_out_where_there_are_enough_else_from_all():
+def test_fuser_is_fitted_on_clips_held_out_if_enough():
     ids = ["a"] * (ENOUGH + 3) + ["b"] * 5
     held = np.array([True] * ENOUGH + [False] * 3 + [True] * (ENOUGH - 1) + [False] * (6 - ENOUGH))
     train = ~held
     train[-1] = False  # a test clip
-    learnt = learns_fuser(ids, train, held)
+    learnt = fuser_clips(ids, train, held)
     assert learnt[: ENOUGH + 3].tolist() == [True] * ENOUGH + [False] * 3
     assert learnt[ENOUGH + 3 :].tolist() == [True, True, True, True, False]
 
@@ -107,7 +107,7 @@ def fuser(registry):
     return FuserSettings("z-score", registry.entry("fuser", "z-score").config())
 
 
-def test_each_clip_held_out_is_fused_by_a_fuser_that_did_not_see_it():
+def test_held_out_clip_is_fused_without_itself():
     registry = discover()
     rng = np.random.default_rng(0)
     members = rng.normal(size=(30, 2))
@@ -124,7 +124,7 @@ def test_each_clip_held_out_is_fused_by_a_fuser_that_did_not_see_it():
     np.testing.assert_allclose(fused.scores, whole.mean(axis=1), rtol=1e-12)
 
 
-def test_two_clips_held_out_are_fused_by_the_spread_of_other_ids_and_alone_by_their_own():
+def test_two_clips_held_out_use_spread_of_other_ids():
     registry = discover()
     members = np.array([[1.0, 10], [3, 20], [5, 50], [9, 40], [-9, -9], [-9.5, -9.1], [-9, -9], [-9.2, -9.4]])
     ids = ["a", "a", "b", "b"] * 2
@@ -139,7 +139,7 @@ def test_two_clips_held_out_are_fused_by_the_spread_of_other_ids_and_alone_by_th
     np.testing.assert_array_equal(lone.reference["a"], np.sort(lone.scores[:2]))
 
 
-def test_forty_clips_held_out_are_fused_in_twenty_folds(monkeypatch):
+def test_forty_clips_held_out_make_twenty_folds(monkeypatch):
     registry = discover()
     entry = registry.entry("fuser", "z-score")
     fits = []
@@ -151,7 +151,7 @@ def test_forty_clips_held_out_are_fused_in_twenty_folds(monkeypatch):
     assert fits == [40] + [38] * 20
 
 
-def test_the_reference_of_one_member_is_its_scores_of_the_clips_held_out():
+def test_reference_of_one_member_is_its_scores():
     members = np.array([[3.0], [1.0], [2.0], [9.0]])
     held = np.array([True, True, False, False])
     fused = fuse_members(None, members, ["a", "a", "a", "b"], ~held, held, discover())

@@ -17,7 +17,7 @@ from asdkit.bundle.stream import WindowResult
 from asdkit.cli.console import PipeSafeStream, print_table
 from asdkit.cli.options import Format
 from asdkit.cli.progress import Progress
-from asdkit.cli.rows import FILES, WINDOWS, clock, file_row, window_row, write_rows
+from asdkit.cli.rows import FILE_COLUMNS, WINDOW_COLUMNS, clock, file_row, window_row, write_rows
 from asdkit.data import download
 from asdkit.data.editions import Archive
 from asdkit.run.job import Outcome
@@ -72,27 +72,29 @@ def test_tables_are_drawn_on_a_terminal(monkeypatch):
 def test_rows_are_a_coloured_table_on_a_terminal(monkeypatch):
     terminal = open_terminal(monkeypatch)
     row = file_row(FileResult("long/" * 10 + "a.wav", verdict(id_known=False)))
-    write_rows(None, FILES, [row])
+    write_rows(None, FILE_COLUMNS, [row])
     header, line = terminal.getvalue().splitlines()
     assert header.split()[:3] == ["path", "id", "score"]
     assert "…" in line
     assert "a.wav         00?         2.5     <= 0.1  \x1b[1;31manomalous \x1b[0m    1.25 s" in line
     monkeypatch.setenv("NO_COLOR", "1")
-    write_rows(None, FILES, [row])
+    write_rows(None, FILE_COLUMNS, [row])
     assert terminal.getvalue().count("\x1b[1;31m") == 1
 
 
 def test_windows_without_a_verdict_have_a_reason(monkeypatch):
     terminal = open_terminal(monkeypatch)
     monkeypatch.setenv("NO_COLOR", "1")
-    write_rows(Format.table, WINDOWS, [window_row(WindowResult(61.5, 1.0, None, "holds NaN", False, False), 2, 1)])
+    write_rows(
+        Format.table, WINDOW_COLUMNS, [window_row(WindowResult(61.5, 1.0, None, "holds NaN", False, False), 2, 1)]
+    )
     assert terminal.getvalue().splitlines()[1].split() == [
         "0:01:01.5", "-", "-", "-", "bad", "-", "holds", "NaN",
     ]  # fmt: skip
 
 
 def test_csv_has_empty_cells_for_unknown_values(capsys):
-    write_rows(Format.csv, FILES, [file_row(FileResult("=a.wav", verdict(p_value=None, worst_seconds=None)))])
+    write_rows(Format.csv, FILE_COLUMNS, [file_row(FileResult("=a.wav", verdict(p_value=None, worst_seconds=None)))])
     header, line = capsys.readouterr().out.splitlines()
     assert dict(zip(header.split(","), line.split(","), strict=True)) == {
         "path": "'=a.wav", "id": "00", "id_known": "True", "score": "2.5", "p_value": "", "verdict": "anomalous",
@@ -101,9 +103,9 @@ def test_csv_has_empty_cells_for_unknown_values(capsys):
 
 
 def test_json_lines_have_nulls_and_members(capsys):
-    write_rows(None, FILES, [file_row(FileResult("a.wav", verdict(), notes=("one", "two")))])
+    write_rows(None, FILE_COLUMNS, [file_row(FileResult("a.wav", verdict(), notes=("one", "two")))])
     row = json.loads(capsys.readouterr().out)
-    assert tuple(row) == (*FILES.columns, "members")
+    assert tuple(row) == (*FILE_COLUMNS.names, "members")
     assert (row["reason"], row["note"], row["members"]) == (None, "one; two", {"K": 2.5})
 
 

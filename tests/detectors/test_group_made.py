@@ -1,4 +1,4 @@
-"""Group MADE: what its outputs may see, that its densities are densities, and that it learns a known process."""
+"""Group MADE: masks, densities, and the likelihood of a known process."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ def network(order, likelihood, hidden=(12, 10, 8), components=3, seed=0, frames=
     config = GroupMadeConfig(order=order, likelihood=likelihood, hidden=list(hidden), components=components, **options)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        made = GroupMadeNetwork(config.groups(frames), BANDS, config)
-        for parameter in made.parameters():
+        net = GroupMadeNetwork(config.groups(frames), BANDS, config)
+        for parameter in net.parameters():
             torch.nn.init.normal_(parameter, std=0.5)
-        made.activation = torch.nn.SiLU()  # ReLU's zeros could hide a connection
-    return made
+        net.activation = torch.nn.SiLU()  # zeros of ReLU could hide a connection
+    return net
 
 
-def outputs(made: GroupMadeNetwork, window: torch.Tensor) -> list[torch.Tensor]:
+def outputs(net: GroupMadeNetwork, window: torch.Tensor) -> list[torch.Tensor]:
     """All mixture parameters of each group with inputs [``[numbers]``]: the arguments of its likelihood."""
-    known = torch.cat([window[:, frame] for group in made.groups[:-1] for frame in group], 1)
+    known = torch.cat([window[:, frame] for group in net.groups[:-1] for frame in group], 1)
     hidden = known
-    for layer in made.hidden:
-        hidden = made.activation(torch.cat(layer(hidden), 1))
-    pairs = zip(made.mixtures(hidden), made.shifts(known), strict=True)
+    for layer in net.hidden:
+        hidden = net.activation(torch.cat(layer(hidden), 1))
+    pairs = zip(net.mixtures(hidden), net.shifts(known), strict=True)
     return [torch.cat([mixture.flatten(), shift.flatten()]) for mixture, shift in pairs]
 
 
 @pytest.mark.parametrize("likelihood", ["conditional", "joint"])
 @pytest.mark.parametrize("order", ORDERS, ids=str)
-def test_outputs_of_a_group_see_all_earlier_groups_and_nothing_else(order, likelihood) -> None:
-    made = network(order, likelihood)
+def test_a_group_depends_on_exactly_the_earlier_groups(order, likelihood) -> None:
+    net = network(order, likelihood)
     window = torch.randn(1, 5, BANDS)
-    count = len(outputs(made, window))
-    for place in range(count):
-        group = len(made.groups) - count + place
-        allowed = [frame for earlier in made.groups[:group] for frame in earlier]
-        jacobian = torch.autograd.functional.jacobian(lambda x, p=place: outputs(made, x)[p], window)[:, 0]
+    count = len(outputs(net, window))
+    for position in range(count):
+        group = len(net.groups) - count + position
+        allowed = [frame for earlier in net.groups[:group] for frame in earlier]
+        jacobian = torch.autograd.functional.jacobian(lambda x, p=position: outputs(net, x)[p], window)[:, 0]
         seen = jacobian.abs().sum(dim=(0, 2))
         for frame in range(5):
             if frame in allowed:
@@ -67,15 +67,15 @@ def test_the_masks_hold_for_any_grouping(seed, frames) -> None:
     rng = np.random.default_rng(seed)
     cuts = np.sort(rng.choice(np.arange(1, frames), rng.integers(1, frames), replace=False))
     groups = [part.tolist() for part in np.split(rng.permutation(frames), cuts)]
-    made = network(groups, "joint", hidden=(8, 9), components=2, seed=seed, frames=frames)
+    net = network(groups, "joint", hidden=(8, 9), components=2, seed=seed, frames=frames)
     window = torch.randn(1, frames, BANDS)
-    for place in range(len(groups) - 1):
-        allowed = {frame for earlier in groups[: place + 1] for frame in earlier}
-        jacobian = torch.autograd.functional.jacobian(lambda x, p=place: outputs(made, x)[p], window)[:, 0]
+    for position in range(len(groups) - 1):
+        allowed = {frame for earlier in groups[: position + 1] for frame in earlier}
+        jacobian = torch.autograd.functional.jacobian(lambda x, p=position: outputs(net, x)[p], window)[:, 0]
         assert {f for f in range(frames) if jacobian[:, f].abs().sum() > 0} == allowed
 
 
-def test_blocks_are_a_masked_layer_without_the_products_that_the_mask_zeroes() -> None:
+def test_block_layers_equal_a_masked_layer() -> None:
     sees, gives = [3, 5, 9], [2, 4, 3]
     blocks = BlockLinear(sees, gives)
     weight, mask = torch.randn(9, 9), torch.zeros(9, 9)  # MADE: the weight is multiplied by a mask
@@ -93,19 +93,19 @@ def test_blocks_are_a_masked_layer_without_the_products_that_the_mask_zeroes() -
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)
 def test_the_joint_density_is_the_product_of_its_conditionals(order) -> None:
-    made = network(order, "joint")
+    net = network(order, "joint")
     window = torch.randn(4, 5, BANDS)
-    terms = [made._first_term(window, 0.0)[i] for i in range(len(made.groups[0]))]
-    known = torch.cat([window[:, frame] for group in made.groups[:-1] for frame in group], 1)
+    terms = [net._first_term(window, 0.0)[i] for i in range(len(net.groups[0]))]
+    known = torch.cat([window[:, frame] for group in net.groups[:-1] for frame in group], 1)
     hidden = known
-    for layer in made.hidden:
-        hidden = made.activation(torch.cat(layer(hidden), 1))
-    for group, mixture, shift in zip(made.predicted, made.mixtures(hidden), made.shifts(known), strict=True):
-        for place, frame in enumerate(group):
-            parameters = mixture.reshape(4, len(group), *made.shape)[:, place]
-            offset = shift.reshape(4, len(group), BANDS)[:, place]
+    for layer in net.hidden:
+        hidden = net.activation(torch.cat(layer(hidden), 1))
+    for group, mixture, shift in zip(net.predicted, net.mixtures(hidden), net.shifts(known), strict=True):
+        for position, frame in enumerate(group):
+            parameters = mixture.reshape(4, len(group), *net.shape)[:, position]
+            offset = shift.reshape(4, len(group), BANDS)[:, position]
             terms.append(mixture_nll(parameters, offset, window[:, frame])[:, None])
-    torch.testing.assert_close(made.nll(window), torch.cat(terms, 1).mean(1), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(net.nll(window), torch.cat(terms, 1).mean(1), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("components", [1, 2, 10])
@@ -121,7 +121,7 @@ def test_the_density_of_a_bin_integrates_to_one(components) -> None:
 
 
 @pytest.mark.parametrize("way", [on_cpu, by_torch])
-def test_a_share_of_bins_may_be_anything(way) -> None:
+def test_outliers_add_a_uniform_density(way) -> None:
     torch.manual_seed(2)
     parameters, offset, target = torch.randn(6, 3, 4, 1), torch.randn(6, 1), torch.randn(6, 1) * 3
     plain = way(parameters, offset, target, False)[0]
@@ -135,14 +135,14 @@ def test_a_share_of_bins_may_be_anything(way) -> None:
 
 
 @pytest.mark.parametrize("way", [on_cpu, by_torch])
-def test_no_share_of_outliers_hides_a_value_that_is_none(way) -> None:
+def test_outliers_do_not_hide_nan(way) -> None:
     parameters, offset, target = torch.zeros(2, 3, 4, 3), torch.zeros(2, 3), torch.zeros(2, 3)
     target[0, 1] = torch.nan
-    parameters[1] = torch.nan  # as a network makes of such a frame
+    parameters[1] = torch.nan  # the network's output for such a frame
     assert not way(parameters, offset, target, False, 0.2)[0].isfinite().any()
 
 
-def test_outliers_count_in_scores_alone() -> None:
+def test_outliers_affect_scores_only() -> None:
     strict, allowing = (network("middle", "conditional", outliers=share) for share in (0.0, 0.2))
     allowing.load_state_dict(strict.state_dict())
     windows = torch.randn(4, 5, BANDS)
@@ -163,7 +163,7 @@ def naive_nll(parameters: torch.Tensor, offset: torch.Tensor, target: torch.Tens
 @pytest.mark.parametrize("compute", [on_cpu, by_torch])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("components", [1, 10])
-def test_the_fused_likelihood_and_gradient_are_those_of_torch_distributions(compute, dtype, components) -> None:
+def test_fused_likelihood_and_gradient_equal_torch_distributions(compute, dtype, components) -> None:
     torch.manual_seed(1)
     parameters = (torch.randn(7, 3, components, 5) * 2).to(dtype)
     offset, target = torch.randn(7, 5), torch.randn(7, 5) * 2
@@ -178,26 +178,26 @@ def test_the_fused_likelihood_and_gradient_are_those_of_torch_distributions(comp
     torch.testing.assert_close(by_offset.double() / 5, shift.grad, rtol=1e-4, atol=1e-5)
 
 
-def test_the_gradient_reaches_parameters_offset_and_all_weights() -> None:
+def test_the_gradient_reaches_all_weights() -> None:
     for order in ("middle", "causal"):
-        made = network(order, None)
-        made.loss(torch.randn(8, 5, BANDS), torch.empty(8, 0)).backward()
-        for name, parameter in made.named_parameters():
+        net = network(order, None)
+        net.loss(torch.randn(8, 5, BANDS), torch.empty(8, 0)).backward()
+        for name, parameter in net.named_parameters():
             assert parameter.grad is not None, name
             assert parameter.grad.abs().sum() > 0, name
 
 
-def test_below_the_variance_floor_a_gradient_can_only_widen() -> None:
+def test_below_the_variance_floor_gradients_only_widen() -> None:
     parameters = torch.zeros(2, 3, 1, 1)
     parameters[:, 2] = LOG_VARIANCE_FLOOR - 1
     target = torch.tensor([[0.0], [5.0]])
     for compute in (on_cpu, by_torch):
         _, gradient, _ = compute(parameters, torch.zeros(2, 1), target, True)
-        assert gradient[0, 2].item() == 0  # at the mean: narrower would be better, but is not to be had
+        assert gradient[0, 2].item() == 0  # at the mean: narrower would be better, but is not possible
         assert gradient[1, 2].item() < 0  # far out: descent raises the log-variance
 
 
-def test_a_second_pass_backward_is_refused_rather_than_wrong() -> None:
+def test_a_second_backward_pass_raises() -> None:
     parameters = torch.randn(2, 3, 2, 4, requires_grad=True)
     loss = mixture_nll(parameters, torch.zeros(2, 4), torch.randn(2, 4)).sum()
     loss.backward(retain_graph=True)
@@ -216,11 +216,11 @@ def test_extreme_mixtures_have_finite_likelihoods_and_gradients(logit, mean, log
     parameters = torch.zeros(1, 3, 2, 1)
     parameters[0, :, 0, 0] = torch.tensor([logit, mean, log_variance])
     for dtype in (torch.float32, torch.bfloat16):
-        for made in on_cpu(parameters.to(dtype), torch.zeros(1, 1), torch.full((1, 1), target), True):
-            assert torch.isfinite(made).all()
+        for result in on_cpu(parameters.to(dtype), torch.zeros(1, 1), torch.full((1, 1), target), True):
+            assert torch.isfinite(result).all()
 
 
-def test_bfloat16_training_is_stable_with_silence_constant_bins_and_outliers() -> None:
+def test_bfloat16_training_is_stable_with_outliers() -> None:
     rng = np.random.default_rng(0)
     frames = rng.normal(-50, 5, (400, BANDS)).astype(np.float32)
     frames[:100] = -100
@@ -229,8 +229,8 @@ def test_bfloat16_training_is_stable_with_silence_constant_bins_and_outliers() -
     features = Features(frames, np.arange(0, 401, 40))
     detector = GroupMade(GroupMadeConfig(precision="bfloat16", epochs=5, hidden=[16, 16], batch_size=32))
     detector.fit(training(features, ["id_00"] * 10, 5), Context())
-    made = detector.score(features, cut_windows(features.offsets, 5), ["id_00"] * 10, Context())
-    assert np.isfinite(made).all()
+    scores = detector.score(features, cut_windows(features.offsets, 5), ["id_00"] * 10, Context())
+    assert np.isfinite(scores).all()
 
 
 PROCESS_BANDS, NOISE = 8, 0.5
@@ -244,11 +244,11 @@ def gaussian_process(windows: int, frames: int, seed: int) -> tuple[np.ndarray, 
     rng = np.random.default_rng(7)
     a = np.linalg.qr(rng.normal(size=(PROCESS_BANDS, PROCESS_BANDS)))[0] * np.sqrt(1 - NOISE**2)
     rng = np.random.default_rng(seed)
-    made = [rng.normal(size=(windows, PROCESS_BANDS))]
+    all_frames = [rng.normal(size=(windows, PROCESS_BANDS))]
     for _ in range(frames - 1):
-        made.append(made[-1] @ a.T + NOISE * rng.normal(size=(windows, PROCESS_BANDS)))
+        all_frames.append(all_frames[-1] @ a.T + NOISE * rng.normal(size=(windows, PROCESS_BANDS)))
     entropy = 0.5 * math.log(2 * math.pi * math.e)
-    return np.stack(made, 1).astype(np.float32), a, entropy + (frames - 1) / frames * math.log(NOISE)
+    return np.stack(all_frames, 1).astype(np.float32), a, entropy + (frames - 1) / frames * math.log(NOISE)
 
 
 @pytest.mark.parametrize(
@@ -258,14 +258,14 @@ def gaussian_process(windows: int, frames: int, seed: int) -> tuple[np.ndarray, 
         # In the opposite order each frame but the first of the order is, given the next, Gaussian with covariance
         # (1 - (1 - NOISE^2)) I again, A being orthogonal: the process is reversible, and "reverse" loses nothing.
         ("reverse", 0.0),
-        # Frames 0 and 2 first, as if their bins and they themselves were independent: what they tell of each other,
-        # -log(1 - r^2) / 2 nats a bin with r^2 = (1 - NOISE^2)^2, is lost, over three frames.
+        # Frames 0 and 2 first, as if independent: their information about each other, -log(1 - r^2) / 2 nats a bin
+        # with r^2 = (1 - NOISE^2)^2, is lost, over three frames.
         ([[0, 2], [1]], -0.5 * math.log(1 - (1 - NOISE**2) ** 2) / 3),
     ],
     ids=str,
 )
-def test_a_linear_gaussian_process_is_learnt_and_a_wrong_order_loses_what_theory_says(order, excess) -> None:
-    """3 frames of 8 bins, 3,000 clips of one window for training and as many for the check."""
+def test_likelihoods_of_a_gaussian_process_match_theory(order, excess) -> None:
+    """3 frames of 8 bins; 3,000 clips of one window each for training, and as many for the test."""
     frames = 3
     windows, _, truth = gaussian_process(3000, frames, seed=1)
     fresh, _, _ = gaussian_process(3000, frames, seed=2)
@@ -276,23 +276,23 @@ def test_a_linear_gaussian_process_is_learnt_and_a_wrong_order_loses_what_theory
         likelihood="joint",
         components=1,
         hidden=[24, 24],
-        epochs=40,
+        epochs=20,
         batch_size=128,
         learning_rate=3e-3,
         outliers=0,
     )
     detector = GroupMade(config)
     detector.fit(training(features, ["a"] * 3000, frames), Context(seed=3))
-    made = detector.score(other, cut_windows(other.offsets, frames), ["a"] * 3000, Context())
-    # Scores are of standardised bins: in the process's own units a bin has log(deviation) more.
-    own_units = made.mean() + np.log(windows.reshape(-1, PROCESS_BANDS).std(axis=0)).mean()
-    spread = 3 * made.std() / math.sqrt(len(made))
+    scores = detector.score(other, cut_windows(other.offsets, frames), ["a"] * 3000, Context())
+    # Scores refer to standardised bins: in the units of the process a bin adds log(deviation).
+    own_units = scores.mean() + np.log(windows.reshape(-1, PROCESS_BANDS).std(axis=0)).mean()
+    spread = 3 * scores.std() / math.sqrt(len(scores))
     assert own_units == pytest.approx(truth + excess, abs=0.02)
     assert spread < 0.02
 
 
 @pytest.mark.parametrize(("centre", "same"), [("id", True), ("machine", False)])
-def test_a_window_is_judged_by_where_it_lies_about_its_own_ids_mean(centre, same) -> None:
+def test_windows_are_scored_relative_to_their_ids_mean(centre, same) -> None:
     ids = ["id_00", "id_01"] * 6
     data = training(clips(ids), ids, 5)
     detector = GroupMade(GroupMadeConfig(centre=centre, epochs=2, hidden=[8], least_batches=2))
@@ -307,7 +307,7 @@ def test_a_window_is_judged_by_where_it_lies_about_its_own_ids_mean(centre, same
 
 
 @pytest.mark.parametrize(
-    ("options", "frames", "said"),
+    ("options", "frames", "message"),
     [
         ({"order": "middle"}, 4, 'order: "middle" needs an odd number of frames'),
         ({"order": [[0, 1], [2]]}, 5, "order: must name each of the frames 0 to 4 once"),
@@ -317,25 +317,25 @@ def test_a_window_is_judged_by_where_it_lies_about_its_own_ids_mean(centre, same
         ({}, "clip", "frames: a network needs a number of frames"),
     ],
 )
-def test_options_that_cannot_go_together_are_named(options, frames, said) -> None:
+def test_incompatible_options_are_named(options, frames, message) -> None:
     (problem,) = GroupMadeConfig(**options).problems(JobOutline(frames=frames))
-    assert problem.startswith(said)
+    assert problem.startswith(message)
 
 
-def test_options_that_can_are_not() -> None:
+def test_compatible_options_have_no_problems() -> None:
     for order in ORDERS:
         assert GroupMadeConfig(order=order).problems(JobOutline(frames=5)) == []
     assert GroupMadeConfig(order=[[0, 1, 2]]).problems(JobOutline(frames=3)) == []
 
 
-def test_the_default_likelihood_is_conditional_for_middle_and_joint_for_the_others() -> None:
+def test_the_default_likelihood_depends_on_the_order() -> None:
     assert GroupMadeConfig().terms == "conditional"
     assert GroupMadeConfig(order="causal").terms == "joint"
     assert GroupMadeConfig(order=[[0], [1]]).terms == "joint"
     assert GroupMadeConfig(order="middle", likelihood="joint").terms == "joint"
 
 
-def test_a_state_of_scores_with_other_outliers_is_refused() -> None:
+def test_a_state_with_other_outliers_is_refused() -> None:
     config = GroupMadeConfig(epochs=1, hidden=[8], components=2)
     detector = GroupMade(config)
     detector.fit(training(clips(["a", "a"]), ["a", "a"], 5), Context())
@@ -343,6 +343,6 @@ def test_a_state_of_scores_with_other_outliers_is_refused() -> None:
     GroupMade(config).load(state)
     with pytest.raises(ValueError, match=r"of the outliers 0\.2; expected 0"):
         GroupMade(GroupMadeConfig(epochs=1, hidden=[8], components=2, outliers=0)).load(state)
-    del state["outliers"]  # as before there was a share
+    del state["outliers"]  # as in versions without outliers
     with pytest.raises(ValueError, match=r"of the outliers None; expected 0\.2"):
         GroupMade(config).load(state)

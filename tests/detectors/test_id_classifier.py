@@ -1,4 +1,4 @@
-"""The classifiers: their sizes, their losses by hand, and what they score."""
+"""The classifiers: sizes, losses computed by hand, and scores."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from asdkit.scoring import score_windows
 
 
 def counts(network: nn.Module) -> tuple[int, int]:
-    """Numbers trained, and with the running statistics (Keras counts these among the parameters)."""
+    """Number of parameters, without and with the running statistics, which Keras counts as parameters."""
     trained = sum(parameter.numel() for parameter in network.parameters())
     running = sum(b.numel() for name, b in network.named_buffers() if not name.endswith("num_batches_tracked"))
     return trained, trained + running
@@ -38,7 +38,7 @@ def test_resnet_50_has_the_published_number_of_parameters() -> None:
     assert counts(resnet_50(1))[0] == 23_508_032 - 2 * 64 * 7 * 7
 
 
-def test_mobilenet_v2_is_table_2_of_the_report_layer_by_layer() -> None:
+def test_mobilenet_v2_matches_table_2_layer_by_layer() -> None:
     # Expansion, channels, repetitions, stride, as the report prints them.
     table = [(1, 8, 1, 1), (6, 16, 2, 2), (6, 16, 3, 2), (6, 32, 4, 2), (6, 48, 3, 1), (6, 80, 3, 2), (6, 160, 1, 1)]
     expected = [(t, c, s if i == 0 else 1) for t, c, n, s in table for i in range(n)]
@@ -58,7 +58,7 @@ def test_mobilenet_v2_is_table_2_of_the_report_layer_by_layer() -> None:
         before = c
 
 
-def test_images_shrink_thirty_two_fold() -> None:
+def test_backbones_downsample_by_32() -> None:
     images = torch.zeros(2, 1, 64, 128)
     shapes = []
     for layer in mobilenet_v2().eval():
@@ -72,34 +72,34 @@ def test_images_shrink_thirty_two_fold() -> None:
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("height", [1, 2, 3, 4])
-def test_a_filter_is_a_convolution_however_low_the_images(height, stride) -> None:
-    made = Filter(3, 3, 3, stride, padding=1, groups=3, bias=False).double()
-    images, weights = torch.randn(2, 3, height, 5, dtype=torch.float64), made.weight.detach()
+def test_a_filter_equals_a_convolution_at_any_height(height, stride) -> None:
+    layer = Filter(3, 3, 3, stride, padding=1, groups=3, bias=False).double()
+    images, weights = torch.randn(2, 3, height, 5, dtype=torch.float64), layer.weight.detach()
     own, plain = images.clone().requires_grad_(), images.clone().requires_grad_()
     weight = weights.clone().requires_grad_()
-    filtered, expected = made(own), functional.conv2d(plain, weight, stride=stride, padding=1, groups=3)
+    filtered, expected = layer(own), functional.conv2d(plain, weight, stride=stride, padding=1, groups=3)
     torch.testing.assert_close(filtered, expected)
     filtered.square().sum().backward()
     expected.square().sum().backward()
     torch.testing.assert_close(own.grad, plain.grad)
-    torch.testing.assert_close(made.weight.grad, weight.grad)
+    torch.testing.assert_close(layer.weight.grad, weight.grad)
 
 
-def test_a_filter_pads_low_images_in_training_alone(monkeypatch) -> None:
+def test_a_filter_pads_low_images_in_training_only(monkeypatch) -> None:
     seen = []
     convolve = functional.conv2d
     monkeypatch.setattr(
         functional, "conv2d", lambda images, *args, **kw: seen.append(images) or convolve(images, *args, **kw)
     )
-    made = Filter(3, 3, 3, padding=1, groups=3, bias=False)
+    layer = Filter(3, 3, 3, padding=1, groups=3, bias=False)
     for height, training, rows in ((2, True, 4), (3, True, 5), (4, True, 4), (2, False, 2)):
-        made.train(training)(torch.zeros(1, 3, height, 4))
+        layer.train(training)(torch.zeros(1, 3, height, 4))
         assert seen[-1].shape[2] == rows
 
 
 def arcface(margin: float, scale: float = 1.0) -> ArcFace:
     head = ArcFace(2, 2, margin, scale)
-    head.weight.data = torch.tensor([[2.0, 0.0], [0.0, 0.5]])  # angles are what counts, not lengths
+    head.weight.data = torch.tensor([[2.0, 0.0], [0.0, 0.5]])  # only angles matter
     return head
 
 
@@ -126,7 +126,7 @@ def test_arcface_scores_without_the_margin() -> None:
     torch.testing.assert_close(arcface(0.5, 5.0)(features), expected)
 
 
-def test_divergence_is_cross_entropy_for_hard_targets_and_zero_at_soft_ones() -> None:
+def test_divergence_is_cross_entropy_for_hard_targets() -> None:
     logits = torch.randn(5, 4)
     classes = torch.tensor([0, 3, 1, 1, 2])
     hard = divergence(logits, nn.functional.one_hot(classes, 4).float())
@@ -137,7 +137,7 @@ def test_divergence_is_cross_entropy_for_hard_targets_and_zero_at_soft_ones() ->
 
 
 class Fixed(nn.Module):
-    """In place of a backbone: logits as they are."""
+    """Replaces a backbone: returns fixed logits."""
 
     def __init__(self, logits: torch.Tensor) -> None:
         super().__init__()
@@ -163,7 +163,7 @@ def test_scores_are_the_softmax_at_each_class() -> None:
 
 
 @pytest.mark.parametrize("score", ["negative-softmax", "negative-log"])
-def test_a_confident_networks_scores_keep_their_ranking(score) -> None:
+def test_scores_of_confident_networks_keep_their_ranking(score) -> None:
     gaps = torch.arange(0, 80, 0.25)
     logits = torch.stack([gaps, torch.zeros_like(gaps)], 1)
     own = scored(logits, score)[:, 0]
@@ -172,7 +172,7 @@ def test_a_confident_networks_scores_keep_their_ranking(score) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "job", "said"),
+    ("options", "job", "message"),
     [
         ({}, JobOutline(frames=64, ids=1), "augmenters: with one id there is nothing to tell apart"),
         ({}, JobOutline(frames=64, ids=1, augmenters=(MixConfig(),)), "augmenters: with one id"),
@@ -180,23 +180,23 @@ def test_a_confident_networks_scores_keep_their_ranking(score) -> None:
         ({}, JobOutline(frames="clip", ids=3), "frames: a network needs a number of frames"),
     ],
 )
-def test_options_that_cannot_go_together_are_named(options, job, said) -> None:
+def test_incompatible_options_are_named(options, job, message) -> None:
     (problem,) = IdClassifierConfig(**options).problems(job)
-    assert problem.startswith(said)
+    assert problem.startswith(message)
 
 
-def test_options_that_can_are_not() -> None:
+def test_compatible_options_have_no_problems() -> None:
     assert IdClassifierConfig().problems(JobOutline(frames=64, ids=1, augmenters=(WarpConfig(),))) == []
     assert IdClassifierConfig().problems(JobOutline(frames=64)) == []
     assert IdClassifierConfig(loss="arcface").problems(JobOutline(frames=64, ids=2, augmenters=(WarpConfig(),))) == []
 
 
-def test_classes_are_ids_times_one_and_all_variants() -> None:
+def test_classes_are_ids_times_all_variants() -> None:
     augmenters = (MixConfig(), WarpConfig(variants=3), ResampleConfig(rates=[0.9, 1.1]))
     assert JobOutline(frames=64, ids=4, augmenters=augmenters).classes == 4 * (1 + 3 + 2)
 
 
-def test_full_size_networks_score_a_window_alone_as_in_a_batch() -> None:
+def test_full_size_networks_score_windows_independently() -> None:
     network = ClassifierNetwork(3, IdClassifierConfig()).eval()
     windows = torch.randn(5, 64, 128)
     with torch.inference_mode():
@@ -204,7 +204,7 @@ def test_full_size_networks_score_a_window_alone_as_in_a_batch() -> None:
     np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-6)
 
 
-def test_an_unknown_id_gets_the_best_score_of_the_real_ids_never_of_a_pseudo_id() -> None:
+def test_unknown_ids_ignore_pseudo_ids() -> None:
     rng = np.random.default_rng(0)
     offsets = np.arange(0, 5) * 40
     features = Features(rng.normal(size=(160, 32)).astype(np.float32), offsets)
@@ -219,7 +219,7 @@ def test_an_unknown_id_gets_the_best_score_of_the_real_ids_never_of_a_pseudo_id(
     np.testing.assert_array_equal(unknown, np.minimum(a, b))
 
 
-def test_distances_are_mahalanobis_by_the_covariance_that_ids_share() -> None:
+def test_distances_are_mahalanobis_with_a_shared_covariance() -> None:
     rng = np.random.default_rng(0)
     classes = rng.integers(2, size=900)
     rows = rng.normal(size=(900, 6)) @ rng.normal(size=(6, 6)) + np.array([[0.0] * 6, [5.0] * 6])[classes]
@@ -236,27 +236,27 @@ def test_distances_are_mahalanobis_by_the_covariance_that_ids_share() -> None:
 
 
 def distances(rows: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-    """Distances of `new` from the one id that `rows` are of."""
+    """Distances of `new` from the id of `rows`."""
     distance = Distance(rows.shape[1], 2)
     distance.fit([(rows, torch.tensor([[1.0, 0.0]]).expand(len(rows), 2))])
     return distance(new)[:, 0]
 
 
 @pytest.mark.parametrize("rows", [torch.zeros(1, 5), torch.ones(7, 5)], ids=["one", "equal"])
-def test_windows_that_do_not_differ_give_no_direction_and_no_distance(rows) -> None:
+def test_identical_windows_give_distance_zero(rows) -> None:
     assert (distances(rows, torch.cat([rows, rows + 10])) == 0).all()
 
 
-def test_distances_by_fewer_windows_than_directions_do_not_depend_on_their_order() -> None:
+def test_distances_of_few_windows_ignore_their_order() -> None:
     generator = torch.Generator().manual_seed(0)
     rows, new = torch.rand(10, 128, generator=generator), torch.rand(3, 128, generator=generator)
-    made = distances(rows, new)
-    assert (made > 0).all()
+    expected = distances(rows, new)
+    assert (expected > 0).all()
     for order in (torch.arange(9, -1, -1), torch.randperm(10, generator=generator)):
-        torch.testing.assert_close(distances(rows[order], new), made, rtol=1e-4, atol=0)
+        torch.testing.assert_close(distances(rows[order], new), expected, rtol=1e-4, atol=0)
 
 
-def test_distances_and_scores_stay_finite_however_far() -> None:
+def test_distances_and_scores_of_far_windows_are_finite() -> None:
     rows = torch.rand(200, 8, generator=torch.Generator().manual_seed(0))
     far = distances(rows, torch.full((1, 8), 1e30))
     assert far.isfinite().all()

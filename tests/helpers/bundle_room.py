@@ -1,9 +1,12 @@
-"""A room and a spec of light detectors, with clips held out, of which bundles are made."""
+"""Recordings, spec and finished run of light detectors with clips held out, to make bundles from."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from asdkit.plugins import Registry, discover
+from asdkit.run import make_plan, run_plan
+from asdkit.spec import load_spec
 from tests.helpers.rooms import write_clip
 
 SPEC = """
@@ -55,7 +58,7 @@ fuser = { use = "z-score" }
 
 
 def make_room(root: Path, *, train: int = 20, test: int = 4) -> None:
-    """One machine with two ids: healthy clips to learn from, normal and anomalous ones to score."""
+    """Write clips of one machine with two ids: healthy training clips, normal and anomalous test clips."""
     seed = 0
     for id_ in ("00", "02"):
         for split, label, count in (("train", "normal", train), ("test", "normal", test), ("test", "anomaly", test)):
@@ -63,3 +66,14 @@ def make_room(root: Path, *, train: int = 20, test: int = 4) -> None:
                 seed += 1
                 name = f"{label}_id_{id_}_{i:08}.wav"
                 write_clip(root / "fan" / split / name, seed, fault=label == "anomaly")
+
+
+def finished_run(
+    folder: Path, spec: str = SPEC, *, train: int = 20, test: int = 4, registry: Registry | None = None
+) -> Path:
+    """Write the recordings (``folder / "room"``) and the spec, and run it; return the run folder."""
+    registry = registry or discover()
+    make_room(folder / "room", train=train, test=test)
+    (folder / "spec.toml").write_text(spec)
+    run_plan(make_plan(load_spec(folder / "spec.toml", registry=registry), folder / "run", registry))
+    return folder / "run"

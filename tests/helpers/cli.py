@@ -31,7 +31,9 @@ def cli_in(folder: Path) -> Run:
     change is restored: see `_process_state`.
     """
 
-    def run(*args: object, cwd: Path | None = None, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *args: object, cwd: Path | None = None, stdin: str | bytes = "", **env: str
+    ) -> subprocess.CompletedProcess[str]:
         arguments = ["asdkit", *map(str, args)]
         path = os.pathsep.join(filter(None, [str(folder / "site"), os.environ.get("PYTHONPATH", "")]))
         environment = {"PYTHONPATH": path, **env}
@@ -75,13 +77,13 @@ def _process_state(arguments: list[str], cwd: Path, env: dict[str, str]) -> Iter
 
 
 @contextmanager
-def _standard_streams(stdin: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+def _standard_streams(stdin: str | bytes) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """Put temporary files in place of standard input, output and error; yield those of output and error."""
     real = sys.__stdout__
     encoding, errors = (real.encoding, real.errors) if real is not None else ("utf-8", "strict")
     with ExitStack() as stack:
         files = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
-        files[0].write(stdin.encode())
+        files[0].write(stdin.encode() if isinstance(stdin, str) else stdin)
         files[0].seek(0)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()

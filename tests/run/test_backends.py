@@ -116,7 +116,7 @@ def asdkit_registry(spec):
 @pytest.mark.parametrize(
     ("variables", "told"),
     [
-        ({}, "takes a certificate, and Dask's configuration names none"),
+        ({}, "needs a certificate, and Dask's configuration names none"),
         ({"CA_FILE": "gone.pem", "CLIENT__CERT": "gone.pem", "CLIENT__KEY": "gone.pem"}, "No such file"),
     ],
 )
@@ -133,7 +133,7 @@ def test_tls_without_a_certificate_is_told_in_words(asdkit_command, spec, variab
 def test_a_scheduler_that_does_not_answer_is_told_with_what_to_do(monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr(cluster, "_TIMEOUT_S", 0.5)
-    with pytest.raises(UsageError, match="no scheduler answers") as refused, cluster.cluster("tcp://127.0.0.1:9"):
+    with pytest.raises(UsageError, match="no scheduler answers") as refused, cluster.dask_client("tcp://127.0.0.1:9"):
         pass
     assert "dask scheduler" in refused.value.hint
 
@@ -185,4 +185,4 @@ def test_what_a_plugin_does_by_joblib_stays_in_the_worker_of_a_cluster(monkeypat
 
     monkeypatch.setattr(workers, "attempt", attempt)
     with parallel_config("loky", n_jobs=2):  # as Dask's own backend around a task
-        assert workers._on_cluster(["a job"], None, "run") == [(1, "ThreadingBackend")]
+        assert workers._attempt_on_cluster(["a job"], None, "run") == [(1, "ThreadingBackend")]

@@ -9,25 +9,25 @@ from hypothesis import strategies as st
 from asdkit.bundle.stream import Alarm, AlarmRule
 from asdkit.errors import UsageError
 
-VERDICTS = st.lists(st.sampled_from([True, False, None]), max_size=40)
+DECISIONS = st.lists(st.sampled_from([True, False, None]), max_size=40)
 
 
 @st.composite
 def rules(draw) -> AlarmRule:
-    of = draw(st.integers(1, 6))
-    return AlarmRule(draw(st.integers(1, of)), of, draw(st.integers(1, 6)), draw(st.booleans()))
+    recent = draw(st.integers(1, 6))
+    return AlarmRule(draw(st.integers(1, recent)), recent, draw(st.integers(1, 6)), draw(st.booleans()))
 
 
-def heard(rule: AlarmRule, verdicts: list[bool | None]) -> list[bool]:
+def states_of(rule: AlarmRule, decisions: list[bool | None]) -> list[bool]:
     alarm = Alarm(rule)
-    return [alarm.update(v) for v in verdicts]
+    return [alarm.update(decision) for decision in decisions]
 
 
-def naive(rule: AlarmRule, verdicts: list[bool | None]) -> list[bool]:
-    """The rule as it is written down, from the whole history at every window."""
+def naive(rule: AlarmRule, decisions: list[bool | None]) -> list[bool]:
+    """The rule as documented, evaluated on the whole history at each window."""
     states: list[bool] = []
-    for now in range(len(verdicts)):
-        past = verdicts[: now + 1]
+    for now in range(len(decisions)):
+        past = decisions[: now + 1]
         if states and states[-1]:
             ends = not rule.latch and past[-rule.quiet :] == [False] * rule.quiet
             states.append(not ends)
@@ -38,42 +38,42 @@ def naive(rule: AlarmRule, verdicts: list[bool | None]) -> list[bool]:
     return states
 
 
-@given(rules(), VERDICTS)
-def test_the_alarm_is_what_the_whole_history_says(rule, verdicts):
-    assert heard(rule, verdicts) == naive(rule, verdicts)
+@given(rules(), DECISIONS)
+def test_the_alarm_follows_from_the_whole_history(rule, decisions):
+    assert states_of(rule, decisions) == naive(rule, decisions)
 
 
-@given(rules(), VERDICTS)
-def test_an_alarm_begins_at_an_anomalous_window_and_ends_at_a_normal_one(rule, verdicts):
+@given(rules(), DECISIONS)
+def test_alarms_begin_at_anomalous_and_end_at_normal_windows(rule, decisions):
     before = False
-    for state, verdict in zip(heard(rule, verdicts), verdicts, strict=True):
+    for state, decision in zip(states_of(rule, decisions), decisions, strict=True):
         if state != before:
-            assert verdict is state
+            assert decision is state
         before = state
 
 
 @given(st.integers(1, 4), st.integers(0, 3), st.integers(2, 5), st.lists(st.sampled_from([True, None]), max_size=20))
-def test_what_hovers_around_the_threshold_never_switches_an_alarm_off(needed, more, quiet, rest):
+def test_scores_near_the_threshold_do_not_end_an_alarm(needed, more, quiet, rest):
     alarm = Alarm(AlarmRule(needed, needed + more, quiet))
     assert [alarm.update(True) for _ in range(needed)] == [False] * (needed - 1) + [True]
-    for verdict in rest:  # never `quiet` normal windows in a row
+    for decision in rest:  # never `quiet` normal windows in a row
         for _ in range(quiet - 1):
             assert alarm.update(False)
-        assert alarm.update(verdict)
+        assert alarm.update(decision)
 
 
-@given(rules(), VERDICTS)
-def test_a_latched_alarm_stays(rule, verdicts):
-    states = heard(AlarmRule(rule.needed, rule.recent, rule.quiet, latch=True), verdicts)
+@given(rules(), DECISIONS)
+def test_a_latched_alarm_stays_on(rule, decisions):
+    states = states_of(AlarmRule(rule.needed, rule.recent, rule.quiet, latch=True), decisions)
     assert states == sorted(states)
 
 
 def test_after_an_alarm_only_new_windows_count():
-    states = heard(AlarmRule(2, 5, 1), [True, True, False, True, False, True])
+    states = states_of(AlarmRule(2, 5, 1), [True, True, False, True, False, True])
     assert states == [False, True, False, False, False, True]
 
 
 @pytest.mark.parametrize("wrong", [(0, 5, 5), (6, 5, 5), (1, 1, 0)])
-def test_rules_that_no_stream_could_keep_are_refused(wrong):
+def test_impossible_rules_are_refused(wrong):
     with pytest.raises(UsageError, match="expected at least 1"):
         AlarmRule(*wrong)
