@@ -12,6 +12,8 @@ import pytest
 
 from asdkit import api, kernels, metrics
 from asdkit.bundle import Bundle
+from asdkit.bundle.export import export
+from tests.helpers.bundle_room import finished_run
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(
@@ -19,6 +21,7 @@ MODULES = sorted(
     for path in (ROOT / "asdkit").rglob("*.py")
     if ">>> " in path.read_text(encoding="utf-8")
 )
+NEEDS_BUNDLE = ("asdkit.bundle.bundle", "asdkit.bundle.export")
 
 
 def public_functions() -> Iterator[tuple[str, object]]:
@@ -30,9 +33,19 @@ def public_functions() -> Iterator[tuple[str, object]]:
                 yield f"{module.__name__}.{name}", value
 
 
+@pytest.fixture(scope="module")
+def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with a finished run and a bundle of it, where examples expect them."""
+    folder = tmp_path_factory.mktemp("examples")
+    (folder / "runs").mkdir()
+    finished_run(folder).rename(folder / "runs" / "fan")
+    (folder / "fan.asdkit").write_bytes(export(Bundle.of_run(folder / "runs" / "fan", "both")))
+    return folder
+
+
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request) -> None:
+    monkeypatch.chdir(request.getfixturevalue("bundle_folder") if name in NEEDS_BUNDLE else tmp_path)
     result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     assert result.attempted > 0
     assert result.failed == 0
