@@ -70,10 +70,7 @@ class MemberPart(PluginPart):
 
 
 class IdPart(Config):
-    """One machine id.
-
-    `learnt` and `held_out` count its training clips; `reference` names the file of its calibration scores.
-    """
+    """One machine id: its numbers of training clips and of clips held out, and the file of its calibration scores."""
 
     name: str
     learnt: Count

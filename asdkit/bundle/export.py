@@ -237,7 +237,8 @@ def _card_ids(bundle: Bundle, description: Description) -> list[str]:
     for part in description.ids:
         calibration = bundle.calibrator.scores.get(part.name)
         rate = "none" if calibration is None else f"1 in {part.held_out + 1} ({percent(calibration.supported_rate)})"
-        rows.append(f"| {part.name} | {part.learnt} | {part.held_out} | {rate} |")
+        training = part.learnt
+        rows.append(f"| {part.name} | {training} | {part.held_out} | {rate} |")
     return rows
 
 

@@ -42,6 +42,7 @@ frames = 32
 
 [detectors.D]
 extends = "M"
+backbone = "resnet-50"
 score = "mahalanobis"
 epochs = 3                               # distances of features that hardly vary are rounding
 least_batches = 20
@@ -51,9 +52,25 @@ members = ["G", "A", "M", "D"]
 fuser = {{ use = "z-score" }}
 
 [systems.mixed]
-members = ["A", "K"]
+members = ["D", "K"]
 fuser = {{ use = "z-score" }}
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_resnet():
+    """Replace ResNet-50 by two layers: the export of a backbone is tested with MobileNet."""
+    from asdkit_id_classifier import resnet
+    from torch import nn
+
+    def two_layers(channels: int = 1):
+        average = nn.AdaptiveAvgPool2d(1)
+        return nn.Sequential(nn.Conv2d(channels, 16, 5, stride=3), nn.ReLU(), average, nn.Flatten())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resnet, "resnet_50", two_layers)
+        patch.setattr(resnet, "FEATURES", 16)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -93,18 +93,13 @@ def test_nothing_to_score_ends_with_3(asdkit, exported):
     assert asdkit("score", exported, "-", stdin="\n").returncode == 3
 
 
-def test_paths_on_standard_input_may_hold_any_byte(exported, tmp_path):
+def test_paths_on_standard_input_may_hold_any_byte(asdkit, exported, tmp_path):
     path = os.fsencode(tmp_path) + b"/caf\xe9_id_00_1.wav"
     write_clip(tmp_path / "x.wav", 3)
     os.rename(os.fsencode(tmp_path / "x.wav"), path)
-    result = subprocess.run(
-        [sys.executable, "-m", "asdkit", "score", exported, "-", "--format", "csv"],
-        input=path + b"\n",
-        capture_output=True,
-        check=False,
-    )
+    result = asdkit("score", exported, "-", "--format", "csv", stdin=path + b"\n")
     assert result.returncode == 0, result.stderr
-    assert path + b",00,True," in result.stdout
+    assert f"{os.fsdecode(path)},00,True," in result.stdout
 
 
 def test_terminals_and_spreadsheets_get_escaped_names(asdkit, exported, tmp_path):

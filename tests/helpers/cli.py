@@ -163,8 +163,11 @@ def _imports(arguments: list[str], folders: list[str]) -> Iterator[None]:
 
 
 def _is_from(module: object, folder: str) -> bool:
-    places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
-    return any(place and Path(place).is_relative_to(folder) for place in places)
+    names = getattr(
+        module, "__dict__", {}
+    )  # not getattr of each name: some modules answer it with objects of their own
+    paths = [names.get("__file__"), *names.get("__path__", ())]
+    return any(path and Path(path).is_relative_to(folder) for path in paths)
 
 
 @contextmanager

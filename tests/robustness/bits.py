@@ -3,55 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import tempfile
 from pathlib import Path
 
 from asdkit.errors import AsdkitError
-from asdkit.run.store import MANIFEST, read_verified, unchanged, verify
+from tests.helpers.bits import count_found_flips, flip
 from tests.robustness import rooms
 from tests.robustness.figures import Figures
 
 
-def flip(path: Path, bit: int, *, stealthily: bool) -> None:
-    """Flip one bit; stealthily, as a failing disk does: the time of change stays."""
-    before = path.stat()
-    data = bytearray(path.read_bytes())
-    data[bit // 8] ^= 1 << bit % 8
-    path.write_bytes(data)
-    if stealthily:
-        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
-def found_in_store(job: Path, path: Path) -> bool:
-    """Whether the next run would do the job again, or whoever reads the file is told."""
-    if unchanged(job) is not None:
-        return True
-    try:
-        read_verified(job, path.name)
-    except AsdkitError:
-        return True
-    return False
-
-
 def show_store(job: Path, trials: int, figures: Figures) -> None:
-    """Flip bits in a job's files, drawn by their size; the manifest's at least every tenth time."""
-    rng = random.Random(0)
-    files = sorted(path for path in job.iterdir() if path.is_file())
-    weights = [path.stat().st_size for path in files]
-    found = hashed = 0
-    for trial in range(trials):
-        path = job / MANIFEST if trial % 10 == 0 else rng.choices(files, weights)[0]
-        bit = rng.randrange(8 * path.stat().st_size)
-        whole, times = path.read_bytes(), path.stat()
-        flip(path, bit, stealthily=trial % 2 == 1)
-        found += found_in_store(job, path)
-        hashed += verify(job) is not None
-        path.write_bytes(whole)
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert verify(job) is None
-    figures.tell("bits flipped in a store and found on the way", f"{found} of {trials}", "all", found == trials)
+    """Flip bits in a job's files and show how many are found."""
+    in_use, hashed = count_found_flips(job, trials)
+    figures.tell("bits flipped in a store and found on the way", f"{in_use} of {trials}", "all", in_use == trials)
     figures.tell("the same by hashing all of it", f"{hashed} of {trials}", "all", hashed == trials)
 
 
@@ -76,7 +41,7 @@ def show_bundle(run: Path, trials: int, figures: Figures) -> None:
     whole = bundle.read_bytes()
     found = 0
     for _ in range(trials):
-        flip(bundle, rng.randrange(8 * len(whole)), stealthily=True)
+        flip(bundle, rng.randrange(8 * len(whole)), keep_time=True)
         try:
             Bundle.load(bundle)
         except AsdkitError:
