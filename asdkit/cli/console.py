@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,9 +16,10 @@ DASH = "-"
 
 
 def open_standard_streams() -> None:
-    """Open ``os.devnull`` in place of closed standard streams (``asdkit ... >&-``).
+    r"""Make standard streams that accept any text, closed ones and ones of another encoding than UTF-8 included.
 
-    Otherwise the next opened file would get the stream's number.
+    A closed stream (``asdkit ... >&-``) is replaced by ``os.devnull``: otherwise the next opened file would get its
+    number. Characters that an encoding lacks are written as ``\uXXXX``.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is None:
@@ -26,6 +28,9 @@ def open_standard_streams() -> None:
                 os.dup2(descriptor, number)
                 os.close(descriptor)
             setattr(sys, name, open(number, mode, closefd=False, encoding="utf-8"))  # noqa: SIM115 (stays open)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def stdout_closed() -> bool:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 from rich.console import Console
 
 from asdkit.bundle.result import Verdict
@@ -21,6 +22,7 @@ from asdkit.cli.rows import FILE_COLUMNS, WINDOW_COLUMNS, clock, file_row, windo
 from asdkit.data import download
 from asdkit.data.editions import Archive
 from asdkit.run.job import Outcome
+from tests.helpers.rooms import write_clip
 
 
 class Terminal(io.StringIO):
@@ -175,3 +177,16 @@ def test_download_shows_each_archive(asdkit, monkeypatch, tmp_path):
         "dev_data/dev_data_fan.zip: unpacked",
         "dev_data/dev_data_fan.zip: exists already",
     ]
+
+
+@pytest.mark.parametrize("command", ["data", "check"])
+def test_streams_escape_what_they_cannot_encode(asdkit_command, command, tmp_path):
+    write_clip(tmp_path / "rec" / "ポンプ" / "train" / "a.wav", 0)
+    (tmp_path / "s.toml").write_text(
+        'asdkit = 1\n[data]\nlayout = "folder"\nroot = "rec"\nsample_rate = 8000\n[featurizers.f]\nuse = "log-mel"\n'
+        '[detectors.K]\nuse = "knn"\n'
+    )
+    target = "rec" if command == "data" else "s.toml"
+    ran = asdkit_command(command, target, PYTHONIOENCODING="cp1252", PYTHONUTF8="0")
+    assert ran.returncode == 0, ran.stderr
+    assert r"\u30dd\u30f3\u30d7" in ran.stdout
