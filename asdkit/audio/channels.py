@@ -16,7 +16,8 @@ CANCELLED = 0.1
 For two channels of equal power: a correlation below -0.9.
 """
 
-_BLOCK, _ROWS = 1 << 17, 1 << 14  # numbers and samples of a block, at most, so that it stays in the cache
+_BLOCK, _ROWS = 1 << 16, 1 << 13  # numbers and samples of a block, at most, so that it stays in the cache
+_MEASURED = 4  # one block of so many is measured: less than half a second at 16 kHz lies between two
 
 
 class Mixdown:
@@ -32,28 +33,33 @@ class Mixdown:
 
     def __init__(self, channels: int, channel: Channel) -> None:
         self._channel: Channel = 0 if channels == 1 else channel
-        self._count = 0
+        self._blocks = self._count = 0
         self._offsets: npt.NDArray[np.float32] | None = None  # first sample: where offsets are large, sums stay exact
         # Sum and sum of squares of each channel, and, last, of the sum of all channels.
         self._sums, self._squares = np.zeros(channels + 1), np.zeros(channels + 1)
 
-    def mix(self, frames: npt.NDArray[Any], out: Wave) -> None:
-        """Write one channel, or the mean, of a block to `out`.
+    def mix(self, frames: npt.NDArray[Any]) -> Wave:
+        """Return one channel, or the mean, of a block.
 
         Parameters
         ----------
         frames
             [int16 or float32, ``[samples, channels]``]
-        out
-            [``[samples]``] The type of the block for one channel; float32, full scale 1, for the mean.
+
+        Returns
+        -------
+        wave
+            [``[samples]``] Of the type of the block for one channel; float32, full scale 1, for the mean.
         """
         if self._channel != "mean":
-            out[:] = frames[:, self._channel]
-            return
+            channel: Wave = np.ascontiguousarray(frames[:, self._channel])
+            return channel
+        out = np.empty(len(frames), np.float32)
         rows = min(_ROWS, max(1, _BLOCK // frames.shape[1]))
         with np.errstate(invalid="ignore", over="ignore"):  # NaN and Inf are reported by the caller
             for begin in range(0, len(frames), rows):
                 self._mix_mean(frames[begin : begin + rows], out[begin : begin + rows])
+        return out
 
     @property
     def cancels(self) -> bool:
@@ -70,13 +76,14 @@ class Mixdown:
             self._offsets[-1] = self._offsets.sum()
         channels = frames.shape[1]
         out[:] = frames[:, 0]
-        for place in range(channels):
-            column = frames[:, place].astype(np.float32)
-            if place:
-                out += column
-            self._measure(place, column)
-        self._measure(channels, out.copy())
-        self._count += len(frames)
+        for other in range(1, channels):
+            out += frames[:, other]
+        if self._blocks % _MEASURED == 0:
+            for place in range(channels):
+                self._measure(place, frames[:, place].astype(np.float32))
+            self._measure(channels, out.copy())
+            self._count += len(frames)
+        self._blocks += 1
         out /= channels * (32768 if frames.dtype == np.int16 else 1)
 
     def _measure(self, place: int, column: npt.NDArray[np.float32]) -> None:
@@ -88,20 +95,11 @@ class Mixdown:
 
 def one_channel(frames: npt.NDArray[Any], channel: Channel) -> Wave:
     """Return one channel, or the mean, of samples [int16 or float32, ``[samples, channels]``]."""
-    return mixed_down(frames, channel)[0]
+    return Mixdown(frames.shape[1], channel).mix(frames)
 
 
 def cancels(frames: npt.NDArray[Any]) -> bool:
     """Return whether channels cancel in their mean [int16 or float32, ``[samples, channels]``]."""
-    return mixed_down(frames, "mean")[1]
-
-
-def mixed_down(frames: npt.NDArray[Any], channel: Channel) -> tuple[Wave, bool]:
-    """Return one channel, or the mean, of samples, and whether the channels cancel in it."""
-    channels = frames.shape[1]
-    if channels == 1:
-        return np.ascontiguousarray(frames[:, 0]), False
-    mixdown = Mixdown(channels, channel)
-    wave: Wave = np.empty(len(frames), np.float32 if channel == "mean" else frames.dtype)
-    mixdown.mix(frames, wave)
-    return wave, mixdown.cancels
+    mixdown = Mixdown(frames.shape[1], "mean")
+    mixdown.mix(frames)
+    return mixdown.cancels

@@ -4,28 +4,15 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from io import FileIO
-from typing import Any, Final
-
-import numpy as np
-import numpy.typing as npt
+from typing import Final
 
 from asdkit.audio.channels import Channel, Wave, one_channel
-from asdkit.audio.headers import (
-    STREAMED,
-    UnusableError,
-    chunks,
-    contains_only_notes,
-    describe_magic,
-    read_format,
-    recording,
-)
+from asdkit.audio.headers import UnusableError, describe_magic, recording
+from asdkit.audio.sample_formats import DECODERS, WIDTHS
+from asdkit.audio.wav import chunks, contains_only_notes, is_wav, leaves_length_open, read_format
 from asdkit.errors import BadAudio
-
-WIDTHS: Final = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4, "f64le": 8}
-"""Sample formats, as ffmpeg names them, and their bytes per sample."""
 
 _FORMATS: Final = {
     "PCM_U8": "u8",
@@ -62,7 +49,7 @@ class PcmFormat:
 
     def decode(self, data: bytes, channel: Channel) -> Wave:
         """Decode one channel of whole blocks [int16 or float32, ``[samples]``], as `asdkit.audio.read` does."""
-        return one_channel(_DECODERS[self.samples](data).reshape(-1, self.channels), channel)
+        return one_channel(DECODERS[self.samples](data).reshape(-1, self.channels), channel)
 
 
 class GrowingWav:
@@ -104,7 +91,7 @@ class GrowingWav:
             magic = checked.read(12)
             if len(magic) < 12:
                 return None
-            if magic[:4] not in (b"RIFF", b"RF64") or magic[8:] != b"WAVE":
+            if not is_wav(magic):
                 raise UnusableError(f"{describe_magic(magic)}, expected WAV")
             pcm = None
             for name, size, offset in chunks(checked, 12):
@@ -148,7 +135,12 @@ class GrowingWav:
         self._file.seek(self._begin - 4)
         (stated,) = struct.unpack("<I", self._file.read(4).ljust(4, b"\0"))
         end = self._begin + stated
-        if stated in (0, STREAMED) or end >= size or not contains_only_notes(self._file, end + stated % 2, size):
+        if (
+            stated == 0
+            or leaves_length_open(stated)
+            or end >= size
+            or not contains_only_notes(self._file, end + stated % 2, size)
+        ):
             return size
         return int(end)
 
@@ -158,25 +150,3 @@ def _pcm_format(chunk: bytes) -> PcmFormat:
     if subtype not in _FORMATS:
         raise UnusableError(f"a growing WAV of {subtype} samples; expected {', '.join(_FORMATS)}")
     return PcmFormat(rate, channels, _FORMATS[subtype])
-
-
-def _s24(data: bytes) -> npt.NDArray[np.float32]:
-    raw = np.frombuffer(data, np.uint8).reshape(-1, 3)
-    wide = np.zeros((len(raw), 4), np.uint8)
-    wide[:, 1:] = raw
-    return (wide.view("<i4")[:, 0] / 2**31).astype(np.float32)
-
-
-def _f64(data: bytes) -> npt.NDArray[np.float32]:
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # the stream reports values that are not finite
-        return np.frombuffer(data, "<f8").astype(np.float32)
-
-
-_DECODERS: Final[dict[str, Callable[[bytes], npt.NDArray[Any]]]] = {
-    "u8": lambda data: ((np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128).astype(np.float32),
-    "s16le": lambda data: np.frombuffer(data, "<i2").astype(np.int16, copy=False),
-    "s24le": _s24,
-    "s32le": lambda data: (np.frombuffer(data, "<i4") / 2**31).astype(np.float32),
-    "f32le": lambda data: np.frombuffer(data, "<f4").astype(np.float32, copy=False),
-    "f64le": _f64,
-}
