@@ -16,6 +16,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from asdkit.bundle.gamma_fit import gamma_quantile
 from asdkit.text import plural
 
 DoubleArray = npt.NDArray[np.float64]
@@ -24,6 +25,7 @@ ThresholdKind = Literal["conformal", "gamma"]
 NOTHING_HELD_OUT: Final = "no clips were held out: no p-values; set [calibration] held_out"
 _UPPER = 4  # the upper quarter of the calibration scores sets the scale of the tail
 _LEAST_FOR_GAMMA = 3  # a gamma distribution has three parameters
+_CONFIDENCE = 0.99  # of the bounds of a fitted quantile
 _ROUNDING = 1e-12
 
 
@@ -116,15 +118,34 @@ class CalibrationScores:
         """Return the quantile ``1 - rate`` of a gamma distribution fitted to the scores.
 
         The baselines of DCASE 2021 to 2025 Task 2 use it with a rate of 0.1. The fit extrapolates beyond the measured
-        scores, so it gives a threshold for any rate, but no guarantee. None if the scores are too few or all equal.
+        scores, so it gives a threshold for any rate, but no guarantee. It is kept within what the scores show without a
+        distribution (`_quantile_bounds`). None if the scores are too few or too similar.
         """
-        if len(self.scores) < _LEAST_FOR_GAMMA or self.scores[0] == self.scores[-1]:
+        deviation = float(self.scores.std())
+        if len(self.scores) < _LEAST_FOR_GAMMA or not deviation > _ROUNDING * float(np.abs(self.scores).max()):
             return None
-        from scipy.stats import gamma
+        threshold = gamma_quantile(self.scores, 1 - rate)
+        low, high = self._quantile_bounds(rate)
+        return min(max(threshold, low), high)
 
-        shape, location, scale = gamma.fit(self.scores)
-        threshold = float(gamma.ppf(1 - rate, shape, location, scale))
-        return threshold if np.isfinite(threshold) else None
+    def _quantile_bounds(self, rate: float) -> tuple[float, float]:
+        """Return the lowest and the highest score that may be the quantile ``1 - rate``.
+
+        They are the 99 % confidence interval of the quantile, by the binomial distribution of the number of scores
+        above it. The lower one is at least the median of the scores (their own quantile for rates above 50 %). Where
+        the interval has no upper end, it is the highest score and its `spread`, multiplied if the rate is lower than
+        the supported one.
+        """
+        from scipy.stats import binom
+
+        n, margin = len(self.scores), (1 - _CONFIDENCE) / 2
+        most, least = int(binom.isf(margin, n, rate)), int(binom.ppf(margin, n, rate))
+        low = float(np.quantile(self.scores, min(0.5, 1 - rate)))
+        if most < n:
+            low = max(low, float(self.scores[n - 1 - most]))
+        if least > 0:
+            return low, max(low, float(self.scores[n - least]))
+        return low, float(self.scores[-1]) + self.spread * max(1.0, self.supported_rate / rate)
 
 
 class Calibrator:

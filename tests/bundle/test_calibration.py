@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from asdkit.bundle import gamma_fit
 from asdkit.bundle.calibration import NOTHING_HELD_OUT, CalibrationScores, Calibrator, ThresholdRule
 from tests.helpers.properties import examples
 
@@ -83,6 +84,49 @@ def test_the_gamma_threshold_is_a_quantile_of_the_fit():
     assert calibrator.decide(expected + 1e-6, "00").anomalous is True
     assert calibrator.decide(expected - 1e-6, "00").anomalous is False
     assert expected == pytest.approx(stats.gamma.ppf(0.9, 4.0, 10.0, 2.0), rel=0.03)
+
+
+def test_a_gamma_fit_of_few_scores_is_plausible():
+    threshold = CalibrationScores(np.array([-0.496, -0.259, 0.329])).gamma_threshold(0.1)
+    assert threshold == pytest.approx(-0.496 + 0.354 * np.log(10), abs=1e-3)  # an exponential distribution
+
+
+def test_left_leaning_scores_are_fitted_by_the_normal_limit():
+    scores = np.sort(-np.random.default_rng(4).lognormal(size=50))
+    threshold = CalibrationScores(scores).gamma_threshold(0.1)
+    assert threshold == pytest.approx(stats.norm.ppf(0.9, scores.mean(), scores.std()), rel=0.02)
+
+
+@settings(max_examples=examples(20))
+@given(st.integers(3, 60), st.sampled_from(["normal", "exponential", "standard_t"]), st.integers(0, 1000))
+def test_no_fit_is_less_likely_than_the_normal_limit(size, kind, seed):
+    rng = np.random.default_rng(seed)
+    drawn = rng.standard_t(2, size) if kind == "standard_t" else getattr(rng, kind)(size=size)
+    for scores in (np.sort(drawn), np.sort(-drawn)):
+        best = max(likelihood for likelihood, _ in gamma_fit.candidates(scores, 0.9))
+        assert best >= stats.norm.logpdf(scores, scores.mean(), scores.std()).sum() - 1e-6
+        assert best >= stats.expon.logpdf(scores, scores[0], scores.mean() - scores[0]).sum() - 1e-3
+
+
+@settings(max_examples=examples(20))
+@given(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=60), st.floats(0.001, 0.5))
+@example([-0.496, -0.259, 0.329], 0.1)
+def test_a_gamma_threshold_stays_within_the_data(values, rate):
+    calibration = CalibrationScores(np.sort(values))
+    threshold = calibration.gamma_threshold(rate)
+    if threshold is not None:
+        beyond = calibration.spread * max(1, calibration.supported_rate / rate)
+        assert np.median(values) <= threshold <= max(values) + beyond * (1 + 1e-9)
+
+
+def test_a_gamma_threshold_keeps_its_rate():
+    """Simulated: 50 sets of 40 clips from each distribution; the mean share above, standard error about 0.6 %."""
+    for distribution in (stats.norm(), stats.gamma(3.0)):
+        shares = []
+        for seed in range(50):
+            scores = np.sort(distribution.rvs(size=40, random_state=seed))
+            shares.append(distribution.sf(CalibrationScores(scores).gamma_threshold(0.1)))
+        assert np.mean(shares) == pytest.approx(0.1, abs=0.02)
 
 
 def test_a_gamma_fitted_to_equal_scores_decides_nothing():
