@@ -231,16 +231,28 @@ def _print_notes(evaluation: _Evaluation, rule: ScoringRule) -> None:
 
 
 def _print_comparison(evaluations: Sequence[_Evaluation]) -> None:
-    """Print the systems side by side: ranks, and differences from the first on the same clips."""
+    """Print the systems that scored the same clips side by side; say which scored others."""
+    groups: dict[frozenset[str], list[_Evaluation]] = {}
+    for evaluation in evaluations:
+        groups.setdefault(frozenset(clip.name for clip in evaluation.clips), []).append(evaluation)
+    for group in groups.values():
+        if len(group) > 1:
+            _print_group(group)
+    if len(groups) > 1:
+        names = "; ".join(", ".join(evaluation.name for evaluation in group) for group in groups.values())
+        note(f"systems on different clips are not compared: {names}")
+
+
+def _print_group(evaluations: Sequence[_Evaluation]) -> None:
+    """Print systems on the same clips: ranks, and differences from the first."""
     from asdkit.metrics import difference, rank
 
     first = evaluations[0]
-    same = [e for e in evaluations if {c.name for c in e.clips} == {c.name for c in first.clips}]
-    ranks = rank([mean for e in same for mean in e.means]) if len(same) == len(evaluations) else {}
+    ranks = rank([mean for evaluation in evaluations for mean in evaluation.means])
     table = []
     for evaluation in sorted(evaluations, key=lambda e: ranks.get(e.name, 0.0)):
         interval = DASH
-        if evaluation in same and evaluation is not first:
+        if evaluation is not first:
             pair = (evaluation.bootstrap, evaluation.results), (first.bootstrap, first.results)
             if intervals := difference(*pair):
                 interval = f"{100 * intervals[2].low:+.2f} to {100 * intervals[2].high:+.2f}"

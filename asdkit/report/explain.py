@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asdkit.audio import Wave
-from asdkit.bundle import Bundle, WindowScores
+from asdkit.bundle import Bundle, Verdict, WindowScores
 from asdkit.bundle.explain import explain_clip
 from asdkit.data import LAYOUTS
 from asdkit.errors import AsdkitError, BadAudio, DataError
@@ -99,7 +99,8 @@ class ExplainedClip:
     p_value, supported_rate
         None without held-out clips. A p-value at or below the supported rate is extrapolated.
     worst
-        Time [s] at which the clip is most anomalous.
+        Time [s] at which the clip is most anomalous, as `asdkit score` gives it. Where members score whole clips, that
+        of the hottest cell; without one, the middle.
     wave
         At `sample_rate`.
     """
@@ -227,9 +228,8 @@ class _Explainer:
         explanation, remark = self._heat_map(features, id_, nearest, chosen, budget)
         first = bundle.members[0].featurizer
         frames, per_frame = features[first].frames, bundle.seconds_per_frame(first)
-        whole = all(member.frames == "clip" for member in bundle.members)
-        over_time = None if whole else bundle.over_time(list(verdict.windows.values()), id_)
-        worst = _worst_time(explanation, over_time, len(frames), per_frame)
+        over_time = None if verdict.worst_seconds is None else bundle.over_time(list(verdict.windows.values()), id_)
+        worst = _worst_time(verdict.worst_seconds, explanation, len(frames), per_frame)
         return ExplainedClip(
             chosen=chosen,
             frames=frames,
@@ -240,11 +240,17 @@ class _Explainer:
             score_over_time=over_time,
             worst=worst,
             nearest=_nearest_healthy(frames, nearest[first], training_clips, chosen.ranked.clip, worst, per_frame),
-            p_value=verdict.p_value if not chosen.trained_on else None,
+            p_value=None if chosen.trained_on else self._p_value(chosen.ranked, verdict),
             supported_rate=verdict.supported_rate,
             wave=wave,
             sample_rate=bundle.sample_rate,
         )
+
+    def _p_value(self, ranked: RankedClip, verdict: Verdict) -> float | None:
+        """Return the p-value of a verdict; that of a clip held out is of its calibration score."""
+        calibration = self._bundle.calibrator.scores.get(ranked.id)
+        held_out = self._table.splits[self._table.clips.index(ranked.clip)] == "held"
+        return calibration.p_value(ranked.score) if held_out and calibration else verdict.p_value
 
     def _heat_map(
         self,
@@ -305,12 +311,12 @@ def _has_heat(explanation: Explanation) -> bool:
     return bool(explanation.heat.max() > 0)
 
 
-def _worst_time(explanation: Explanation | None, over_time: WindowScores | None, rows: int, per_frame: float) -> float:
-    """Return the time [s] of the hottest cell, else of the highest score, else the middle of the clip."""
+def _worst_time(worst: float | None, explanation: Explanation | None, rows: int, per_frame: float) -> float:
+    """Return the time [s] that the verdict names; if it names none, that of the hottest cell, else the middle."""
+    if worst is not None:
+        return worst
     if explanation is not None and _has_heat(explanation):
         return float((explanation.hottest[0] + 0.5) / explanation.heat.shape[0] * rows * per_frame)
-    if over_time is not None:
-        return float(over_time.seconds[np.argmax(over_time.scores)])
     return rows / 2 * per_frame
 
 

@@ -159,7 +159,7 @@ def draw_plot(run: Run, plot: Plot) -> Drawing:
     if plot.name is None:
         return draw_roc(roc_curves(run, plot.machine, plot.id))
     table = run.tables[plot.machine]
-    scores = table.columns[plot.name]
+    scores = table.comparable(plot.name)
     return draw_histogram(
         {group: scores[table.where(plot.id, split, *labels)] for group, (split, labels) in _GROUPS.items()}
     )

@@ -47,8 +47,9 @@ class RankedClip:
 def ranked_lists(table: ScoreTable, name: str) -> list[tuple[str, list[RankedClip]]]:
     """List the first mistakes of a threshold and unusual training clips, each list with its heading.
 
-    Clips of several ids are compared by z-scores: of held-out and test clips over the clips held out of their id (over
-    its training clips if fewer than two are held out), of training clips over the training clips of their id.
+    Clips held out have their calibration scores, which thresholds follow from. Clips of several ids are compared by
+    z-scores: of held-out and test clips over the clips held out of their id (over its training clips if
+    fewer than two are held out), of training clips over the training clips of their id.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ def rank_clips(
     table: ScoreTable, name: str, split: RunSplit, label: int | None, *, lowest: bool = False
 ) -> list[RankedClip]:
     """Return the first few clips of a split and label, the highest-scored first (or the lowest)."""
-    scores = table.columns[name]
+    scores = table.comparable(name)
     z = _z_scores(table, scores)
     comparable = bool(np.isfinite(z).all())
     order = np.argsort(z if comparable else scores, kind="stable")
@@ -76,7 +77,7 @@ def rank_clips(
 
 def unusual_training_clips(table: ScoreTable, name: str) -> list[tuple[RankedClip, str]]:
     """Return the training clips with the highest z-scores, each with its split (``"train"`` or ``"held"``)."""
-    scores = table.columns[name]
+    scores = table.comparable(name)
     z = _z_scores(table, scores)
     training = [i for i in np.argsort(-z, kind="stable") if table.splits[i] != "test" and np.isfinite(z[i])]
     return [(_ranked(table, i, scores, z), table.splits[i]) for i in training[:_SHOWN]]

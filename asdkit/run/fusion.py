@@ -36,12 +36,15 @@ class Fused:
         By id: scores of the clips held out [float64, ``[held out]``], sorted, each by a fuser fitted without that clip.
         They show how new healthy clips will score. If a machine has only two such clips, the fuser is fitted on both.
         Ids without such clips are left out.
+    held
+        The same scores [float64, ``[held out]``] in the order of the clips.
     fuser
         None for a system of one member.
     """
 
     scores: DoubleArray
     reference: dict[str, DoubleArray]
+    held: DoubleArray
     fuser: Fuser | None
 
 
@@ -74,7 +77,7 @@ def fuse_members(
         If the fuser returns anything but one finite score per clip.
     """
     if fuser is None:
-        return Fused(members[:, 0], _sorted_by_id(members[held, 0], ids, held), None)
+        return Fused(members[:, 0], _sorted_by_id(members[held, 0], ids, held), members[held, 0], None)
     fit_clips = fuser_clips(ids, train, held)
     fitted = _fit(fuser, members, ids, fit_clips, registry)
     scores = fuse_scores(fitted.fuse, fuser.use, members, ids)
@@ -87,7 +90,7 @@ def fuse_members(
             warnings.simplefilter("ignore", AsdkitWarning)  # reported for the fuser itself
             without = _fit(fuser, members, ids, rest, registry)
             cross_fitted[fold] = fuse_scores(without.fuse, fuser.use, members[fold], _select(ids, fold))
-    return Fused(scores, _sorted_by_id(cross_fitted[held], ids, held), fitted)
+    return Fused(scores, _sorted_by_id(cross_fitted[held], ids, held), cross_fitted[held], fitted)
 
 
 def fuser_clips(ids: Sequence[str], train: BoolArray, held: BoolArray) -> BoolArray:

@@ -192,7 +192,9 @@ class ResultsRecord(Record):
     held_out
         Names of the training clips held out, by machine.
     references
-        By machine, name (of a member or system) and id: scores of the clips held out, ascending.
+        By machine, name (of a member or system) and id: calibration scores of the clips held out, ascending.
+    held_scores
+        By machine, system with a fuser, and clip: the same scores.
     sha256
         Digests of data, settings and code (`asdkit.run.provenance`).
     """
@@ -211,6 +213,7 @@ class ResultsRecord(Record):
     versions: dict[str, str] | None = None
     sha256: dict[str, str] | None = None
     wall_seconds: float | None = None
+    held_scores: dict[str, dict[str, dict[str, float]]] = {}
 
 
 class ShardData(Record):

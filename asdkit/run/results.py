@@ -155,6 +155,7 @@ def save_results(paths: RunPaths, results: Results, layout: str, about: Mapping[
             }
             for machine, table in results.scores.items()
         },
+        held_scores={machine: table.held_scores for machine, table in results.scores.items()},
         notes=results.notes,
         seconds=results.seconds,
         **about,
@@ -278,6 +279,8 @@ def _fuse(
     train, held = table.where(None, "train"), table.where(None, "held")
     fused = fuse_members(fuser, scores, table.ids, train, held, registry)
     table.columns[name], table.references[name] = fused.scores, fused.reference
+    if fuser is not None:
+        table.held_scores[name] = dict(zip(table.of_split("held"), fused.held.tolist(), strict=True))
 
 
 def _evaluate(

@@ -41,7 +41,9 @@ class ScoreTable:
     columns
         Scores [float64, ``[clips]``] by name of member or system.
     references
-        By name and id: scores of the clips held out [float64, ``[held out]``], ascending.
+        By name and id: calibration scores of the clips held out [float64, ``[held out]``], ascending.
+    held_scores
+        By name of a fused system and clip: the same scores. Those of a member are its column.
     """
 
     clips: list[str] = field(default_factory=list)
@@ -50,15 +52,28 @@ class ScoreTable:
     labels: list[int | None] = field(default_factory=list)
     columns: dict[str, DoubleArray] = field(default_factory=dict)
     references: dict[str, dict[str, DoubleArray]] = field(default_factory=dict)
+    held_scores: dict[str, dict[str, float]] = field(default_factory=dict)
 
-    def mark_held(self, clips: Collection[str], references: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
-        """Mark training clips as held out, and set `references`."""
+    def mark_held(
+        self,
+        clips: Collection[str],
+        references: Mapping[str, Mapping[str, Sequence[float]]],
+        held_scores: Mapping[str, Mapping[str, float]],
+    ) -> None:
+        """Mark training clips as held out, and set `references` and `held_scores`."""
         names = set(clips)
         self.splits = ["held" if c in names else s for c, s in zip(self.clips, self.splits, strict=True)]
         self.references = {
             name: {id_: np.array(scores, dtype=np.float64) for id_, scores in by_id.items()}
             for name, by_id in references.items()
         }
+        self.held_scores = {name: dict(by_clip) for name, by_clip in held_scores.items()}
+
+    def comparable(self, name: str) -> DoubleArray:
+        """Return the scores [float64, ``[clips]``]; those of clips held out are their calibration scores."""
+        held = self.held_scores.get(name, {})
+        column = self.columns[name]
+        return np.array([held.get(clip, score) for clip, score in zip(self.clips, column, strict=True)], np.float64)
 
     def by_name(self, column: str) -> dict[str, float]:
         """Map clip names to scores."""

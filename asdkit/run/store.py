@@ -177,7 +177,8 @@ def read_scores(
     """
     columns, tables = _read(paths.scores, lambda data: decode_scores(data, names))
     for machine, table in tables.items():
-        table.mark_held(record.held_out.get(machine, ()), record.references.get(machine, {}))
+        parts = (record.references.get(machine, {}), record.held_scores.get(machine, {}))
+        table.mark_held(record.held_out.get(machine, ()), *parts)
     return columns, tables
 
 

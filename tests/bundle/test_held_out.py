@@ -120,6 +120,7 @@ def test_held_out_clip_is_fused_without_itself():
         rest = np.delete(members[:10], left_out, axis=0)
         expected.append(((members[left_out] - rest.mean(axis=0)) / rest.std(axis=0)).mean())
     np.testing.assert_allclose(fused.reference["a"], np.sort(expected), rtol=1e-12)
+    np.testing.assert_allclose(fused.held, expected, rtol=1e-12)
     whole = (members - members[:10].mean(axis=0)) / members[:10].std(axis=0)
     np.testing.assert_allclose(fused.scores, whole.mean(axis=1), rtol=1e-12)
 

@@ -75,6 +75,21 @@ def test_systems_and_decisions_are_compared(tmp_path, asdkit) -> None:
     assert low < high < 0
 
 
+def test_systems_on_different_clips_are_not_compared(tmp_path, asdkit) -> None:
+    other = {f"{name[:-4]}9.wav": value for name, value in SCORES.items()}
+    for name, machine, scores in (("a", "fan", SCORES), ("b", "toy", SCORES), ("c", "fan", other)):
+        write(tmp_path / name / f"anomaly_score_{machine}_id_00.csv", scores)
+    ran = asdkit("evaluate", *(tmp_path / name for name in "abc"))
+    assert ran.returncode == 0, ran.stderr
+    assert "Systems on the same clips" not in ran.stdout
+    assert "systems on different clips are not compared: a; b; c" in ran.stderr
+    write(tmp_path / "d" / "anomaly_score_fan_id_00.csv", SCORES)
+    ran = asdkit("evaluate", *(tmp_path / name for name in "abcd"))
+    compared = ran.stdout.split("Systems on the same clips")[1]
+    assert [line.split()[0] for line in compared.splitlines()[-2:]] == ["a", "d"]
+    assert "systems on different clips are not compared: a, d; b; c" in ran.stderr
+
+
 def test_ground_truth_of_2021_gives_the_official_score(shared_data, tmp_path, asdkit) -> None:
     folder = shared_data / "golden_scores" / "y-kawagu_dcase2021_task2_evaluator" / "ground_truth_data"
     rng = np.random.default_rng(0)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from asdkit.bundle import Bundle
 from asdkit.explain import Explanation, Grid
 from asdkit.kernels.mel import mel_edges
 from asdkit.report import write_report
@@ -60,6 +61,16 @@ def test_burst_is_the_hottest_and_worst_place(burst):
     assert abs(band * 64 / burst.heat.shape[1] + 2 - pitch_band) <= 4
     assert burst.p_value < 0.2
     assert burst.nearest.clip.startswith("fan/train/")
+
+
+def test_worst_time_is_that_of_the_verdict(planted, coarse):
+    run = read_run(planted)
+    bundle = Bundle.of_run(planted, "both")
+    explained, _ = explain_clips(run)
+    assert explained
+    for clip in explained:
+        (verdict,) = bundle.score_waves([clip.wave], [clip.chosen.ranked.id])
+        assert clip.worst == verdict.worst_seconds
 
 
 def test_spectrogram_has_frequencies_and_the_burst_its_own(burst):

@@ -7,6 +7,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from asdkit.report import write_report
+from asdkit.report.cautions import thresholds
+from asdkit.report.explain import explain_clips
 from asdkit.report.rankings import agreement, disagreements, ranked_lists, unusual_training_clips
 from asdkit.report.run_data import read_run
 from tests.helpers.made_runs import IDS, clips, write_run
@@ -39,6 +41,23 @@ def test_held_out_clips_are_compared_with_each_other(tmp_path, blank_drawings):
     page = Page(write_report(folder))
     assert "held out of training" in page.shown
     assert "Held-out training clips, with the highest scores" in page.shown
+
+
+def test_held_out_clips_show_their_calibration_scores(planted):
+    run = read_run(planted)
+    table = run.tables["fan"]
+    lists = dict(ranked_lists(table, "both"))
+    shown = sorted(clip.score for clip in lists["Held-out training clips, with the highest scores"])
+    assert shown == table.references["both"]["00"].tolist()
+    assert shown != sorted(table.columns["both"][table.where("00", "held")])
+    unusual = [clip.score for clip, split in unusual_training_clips(table, "both") if split == "held"]
+    assert set(unusual) <= set(shown)
+    (threshold,) = thresholds(run, "fan", "both")
+    assert threshold.score in shown
+    clips, _ = explain_clips(run)
+    for clip in clips:
+        if clip.chosen.ranked.clip in table.held_scores["both"]:
+            assert clip.p_value == (1 + sum(score >= clip.chosen.ranked.score for score in shown)) / (len(shown) + 1)
 
 
 def test_agreement_is_spearman_correlation_within_ids(reported):
