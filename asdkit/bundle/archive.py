@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from asdkit.bundle.signature import require_signature
 from asdkit.errors import DataError
 from asdkit.text import printable
 
@@ -49,16 +50,28 @@ def seal(entries: Mapping[str, bytes]) -> bytes:
     return content + _SEAL + hashlib.sha256(content).hexdigest().encode()
 
 
-def unpack(path: Path) -> dict[str, bytes]:
+def unpack(path: Path, verify: Path | None = None) -> dict[str, bytes]:
     """Read all entries of a bundle file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    verify
+        A public key; the file must have a valid signature of it, see `require_signature`.
 
     Raises
     ------
     DataError
-        If the file is no bundle, truncated or changed, or has an entry that no bundle has. The message is one line.
+        If the file is no bundle, truncated or changed, has an entry that no bundle has, or is not signed. The message
+        is one line.
+    UsageError
+        If `verify` is no key.
     """
     where = printable(str(path))
     data = _read(where, path)
+    if verify is not None:
+        require_signature(path, data, verify)
     _check_seal(where, data)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

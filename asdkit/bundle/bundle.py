@@ -76,7 +76,14 @@ class Bundle:
         self.ids = [part.name for part in description.ids]
 
     @classmethod
-    def load(cls, path: str | Path, *, registry: Registry | None = None, ctx: Context | None = None) -> Bundle:
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        registry: Registry | None = None,
+        ctx: Context | None = None,
+        verify: Path | None = None,
+    ) -> Bundle:
         """Open a bundle file.
 
         Parameters
@@ -87,20 +94,18 @@ class Bundle:
             The plugins; default: the installed ones. No other code is loaded.
         ctx
             Device and threads; default: the CPU, one thread.
+        verify
+            A public Ed25519 key (PEM): ``<path>.sig`` must be a signature of the file by its private key.
 
         Raises
         ------
         DataError
-            If the file is no bundle, damaged, or in a newer format.
+            If the file is no bundle, damaged, in a newer format, or without the signature that `verify` asks for.
         UsageError, PluginError
-            If a plugin is unknown, broken, or cannot load the stored state.
-
-        Examples
-        --------
-        >>> Bundle.load("fan.asdkit", ctx=Context(threads=2)).ids
-        ['00', '02']
+            If a plugin is unknown, broken, or cannot load the stored state, or `verify` is no key.
         """
-        where, files = printable(str(path)), unpack(Path(path))
+        where = printable(str(path))
+        files = unpack(Path(path), verify)
         description = read_description(where, files)
         used = {name: files[name] for name in sorted(referenced_files(description))}
         return cls(where, description, used, registry or discover(), ctx or Context())

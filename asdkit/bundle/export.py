@@ -1,33 +1,13 @@
-"""Write a bundle file: description, model card, trained states, calibration scores and, on request, ONNX graphs.
-
-Each graph is compared with torch while it is written.
-"""
+"""Write a bundle file: description, model card, trained states, calibration scores and, on request, ONNX graphs."""
 
 from __future__ import annotations
-
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
-from typing import Any, Final
-
-import numpy as np
 
 from asdkit.bundle.archive import pack
 from asdkit.bundle.bundle import Bundle
 from asdkit.bundle.calibration import NOTHING_HELD_OUT, percent
 from asdkit.bundle.description import CARD, DESCRIPTION, Description, Graph, PluginPart
-from asdkit.bundle.members import Member
-from asdkit.bundle.onnx_runtime import open_session
-from asdkit.errors import AsdkitError, AsdkitWarning, UsageError
+from asdkit.bundle.onnx_export import graphs_of
 from asdkit.interfaces import PROJECT
-
-ONNX_PACKAGES: Final = ("onnx", "onnxruntime", "onnxscript")
-TOLERANCE: Final = 1e-4
-"""Largest relative difference of a graph's score from torch's."""
-_EXPORTED, _COMPARED = 3, 7  # batch sizes
-_ABSOLUTE = 1e-6  # tolerance for scores near zero
 
 
 def export(bundle: Bundle, *, onnx: bool = False) -> bytes:
@@ -77,104 +57,6 @@ def _add_graphs(bundle: Bundle, files: dict[str, bytes]) -> Description:
             files[graphs[id_].file] = data
         members.append(part.model_copy(update={"graphs": graphs}))
     return bundle.description.model_copy(update={"members": tuple(members)})
-
-
-def graphs_of(member: Member, bands: int) -> dict[str, tuple[bytes, list[str]]]:
-    """Return the ONNX graphs of a member by id, each with the ids of its columns.
-
-    A detector that is not an `asdkit.api.NetworkDetector` has no graph; its plugin loads it. Raises and warns as
-    `export`.
-    """
-    missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
-    if missing:
-        raise UsageError(
-            f"ONNX graphs need {', '.join(missing)}, not installed here", hint="pip install 'asdkit[onnx]'"
-        )
-    from asdkit.training import NetworkDetector
-
-    graphs = {}
-    for id_, detector in member.detectors.items():
-        if not isinstance(detector, NetworkDetector):
-            text = f"{member.name} ({member.use}) is not a NetworkDetector: no graph; its plugin loads it"
-            warnings.warn(text, AsdkitWarning, stacklevel=2)
-            return {}
-        assert isinstance(member.frames, int)  # the windows of a network have one size
-        graphs[id_] = _graph(member.name, detector.scoring_module(), member.frames, bands)
-    return graphs
-
-
-def _graph(name: str, module: Any, frames: int, bands: int) -> tuple[bytes, list[str]]:
-    """Return the graph of a scoring module and the ids of its columns."""
-    import torch
-
-    rng = np.random.default_rng(0)
-    mean, scale = module.mean.numpy().mean(axis=0), module.scale.numpy()
-
-    def windows(count: int) -> torch.Tensor:
-        noise = rng.standard_normal((count, frames, bands), np.float32)
-        return torch.from_numpy((noise / scale + mean).astype(np.float32))
-
-    graph = _without_metadata(_export_module(name, module, windows(_EXPORTED)))
-    batch = windows(_COMPARED)
-    with torch.inference_mode():
-        expected = module(batch).numpy()
-    [scores] = open_session(graph, 1).run(None, {"windows": batch.numpy()})
-    if scores.shape != expected.shape or not np.allclose(scores, expected, rtol=TOLERANCE, atol=_ABSOLUTE):
-        raise AsdkitError(
-            f"{name}: the scores of its ONNX graph differ from torch's",
-            hint="Export without --onnx, and report this as a bug of asdkit.",
-        )
-    return graph, list(module.ids) if scores.ndim == 2 else []
-
-
-def _export_module(name: str, module: Any, windows: Any) -> Any:
-    """Return the ONNX model of a torch module for batches of any size."""
-    import torch
-
-    try:
-        with _silent_exporter():
-            program = torch.onnx.export(
-                module,
-                (windows,),
-                dynamo=True,
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
-                input_names=["windows"],
-                output_names=["scores"],
-                verbose=False,
-            )
-    except Exception as error:
-        cause = " ".join(str(error).split())[:300]
-        raise AsdkitError(
-            f"{name}: its network cannot be written as an ONNX graph: {type(error).__name__}: {cause}",
-            hint="Export without --onnx: its plugin loads it with torch.",
-        ) from None
-    assert program is not None
-    return program.model_proto
-
-
-def _without_metadata(model: Any) -> bytes:
-    """Serialize a model without metadata: it holds source paths of the computer that exported it."""
-    for part in (model, model.graph, *model.graph.node, *model.graph.initializer, *model.functions):
-        del part.metadata_props[:]
-        part.doc_string = ""
-    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
-        del value.metadata_props[:]
-    data: bytes = model.SerializeToString(deterministic=True)
-    return data
-
-
-@contextmanager
-def _silent_exporter() -> Iterator[None]:
-    """Suppress warnings and log messages of torch's exporter."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def model_card(bundle: Bundle, description: Description) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,10 +14,11 @@ import numpy.typing as npt
 
 from asdkit.bundle.calibration import CalibrationScores
 from asdkit.bundle.description import EXPORT_AGAIN, Description, Graph, IdPart, MemberPart, PluginPart
+from asdkit.bundle.onnx_compare import require_same_scores, torch_is_available
 from asdkit.bundle.onnx_runtime import GraphDetector, is_available
 from asdkit.config import Config
 from asdkit.context import Context, State
-from asdkit.errors import AsdkitError, DataError, PluginError, UsageError
+from asdkit.errors import AsdkitError, AsdkitWarning, DataError, PluginError, UsageError
 from asdkit.features import Features, FloatArray, Windows, cut_windows
 from asdkit.interfaces import Detector, Entry, Featurizer, Fuser
 from asdkit.plugins import Kind, Plugin, Registry, restriction
@@ -194,7 +196,7 @@ class _PartLoader:
             self._entry("detector", part)  # with a graph, too, the plugin must be registered
             graph = part.graphs.get(id_)
             if graph is not None and is_available():
-                detectors[id_] = self._graph_detector(part, graph)
+                detectors[id_] = self._graph_detector(part, graph, file)
             else:
                 detectors[id_] = self.fitted("detector", part, file)
         return Member(part.name, part.use, part.featurizer, part.frames, part.hop, part.pool, detectors, known_ids)
@@ -216,11 +218,25 @@ class _PartLoader:
             raise DataError(f"{self._where}: {file}: the scores of clips held out are not ascending{EXPORT_AGAIN}")
         return CalibrationScores(scores)
 
-    def _graph_detector(self, part: MemberPart, graph: Graph) -> Detector:
+    def _graph_detector(self, part: MemberPart, graph: Graph, file: str) -> Detector:
+        """Open a graph; where torch is installed, it must give the scores of the weights beside it."""
         try:
-            return GraphDetector(self._files[graph.file], part.frames, graph.ids)
+            detector = GraphDetector(self._files[graph.file], part.frames, graph.ids)
+            weights = self._weights(part, file) if torch_is_available() else None
+            if weights is not None:
+                require_same_scores(detector, weights)
+            return detector
         except ValueError as error:
             raise DataError(f"{self._where}: {graph.file}: {printable(str(error))}") from None
+
+    def _weights(self, part: MemberPart, file: str) -> Any:
+        """Return the detector whose graph a bundle holds; None, with a warning, where its plugin cannot load it."""
+        try:
+            return self.fitted("detector", part, file)
+        except PluginError as error:
+            text = f"{error.message}; the graph is used without comparing it with {file}"
+            warnings.warn(text, AsdkitWarning, stacklevel=2)
+            return None
 
     def _construct(self, kind: Kind, part: PluginPart) -> Any:
         entry = self._entry(kind, part)

@@ -35,7 +35,7 @@ Kind = Literal["int", "float", "text", "bytes", "empty"]
 
 @dataclass(frozen=True)
 class _Field:
-    """Name of a field and what it holds: a plain value, or a message of another table; `empty` is a text without use."""
+    """Name of a field and what it holds: a plain value, or a message of another table; `empty` is an empty text."""
 
     name: str
     kind: Kind | Mapping[int, _Field]
@@ -217,7 +217,9 @@ def _message(data: memoryview, table: Mapping[int, _Field]) -> dict[str, Any]:
         tag, at = _varint(data, at)
         field = table.get(tag >> 3)
         if field is None:
-            raise ValueError(f"it has a field that graphs of asdkit do not have (number {tag >> 3} beside {_names(table)})")
+            raise ValueError(
+                f"it has a field that graphs of asdkit do not have (number {tag >> 3} beside {_names(table)})"
+            )
         value, at = _field(data, at, tag & 7, field)
         if field.many:
             found[field.name].append(value)

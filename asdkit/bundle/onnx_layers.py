@@ -120,6 +120,12 @@ def _gather(call: Call) -> Result:
     return data.dtype, (*data.shape[:axis], *indices.shape, *data.shape[axis + 1 :])
 
 
+def _take(call: Call, shape: Shape) -> Array:
+    data, indices = _contents(call)
+    taken: Array = np.take(data, indices.astype(np.intp), axis=call.number("axis", 0))
+    return taken
+
+
 def _shape(call: Call) -> Result:
     return np.int64, (len(_dimensions(call)),)
 
@@ -258,10 +264,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "Conv": Operator(_conv, (2, 3), {**_KERNEL, "group": "int"}, work=_kernel_work),
     "Expand": Operator(_expand, (2, 2), {}, lambda call, shape: np.broadcast_to(_contents(call)[0], shape)),
     "Flatten": Operator(_flatten, (1, 1), {"axis": "int"}),
-    "Gather": Operator(
-        _gather, (2, 2), {"axis": "int"},
-        lambda call, shape: np.take(*_contents(call), axis=call.number("axis", 0)),
-    ),
+    "Gather": Operator(_gather, (2, 2), {"axis": "int"}, _take),
     "Gemm": Operator(
         _gemm, (2, 3), {"alpha": "float", "beta": "float", "transA": "int", "transB": "int"}, work=_weighted(0)
     ),

@@ -1,4 +1,8 @@
-"""Score with the ONNX graph of a network by onnxruntime, without importing torch."""
+"""Score with the ONNX graph of a network by onnxruntime, without importing torch.
+
+onnxruntime loads only what `check_graph` accepts, and from memory only. One call has so few windows that it ends within
+seconds, so a signal that stops scoring is handled soon.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from asdkit.bundle.onnx_limits import check_graph
 from asdkit.context import Context, State
 from asdkit.errors import Stopped
 from asdkit.features import Features, FloatArray, Windows
-
-_BATCH = 512
-_EXTERNAL_DATA = b"\n\x08location"  # the key of a tensor that is stored in another file
+from asdkit.text import error_message
 
 
 def is_available() -> bool:
@@ -38,17 +41,52 @@ class GraphDetector:
     Raises
     ------
     ValueError
-        If onnxruntime cannot load the graph, or its output is not scores.
+        If a bundle may not hold the graph, onnxruntime cannot load it, or its output is not scores.
     """
 
     def __init__(self, graph: bytes, frames: int | Literal["clip"], ids: Sequence[str]) -> None:
-        if frames == "clip" or _EXTERNAL_DATA in graph:
-            raise ValueError("not a graph that asdkit writes")
-        self._graph, self._frames = graph, frames
+        self._graph, self._plan = graph, check_graph(graph)
         self._ids = list(ids)
+        if self._plan.frames != frames:
+            raise ValueError(f"the graph scores windows of {self._plan.frames} frames, not {frames}")
+        if (self._plan.ids or 0) != len(self._ids):
+            raise ValueError(f"the graph has scores of {self._plan.ids or 0} ids, not {len(self._ids)}")
         self._sessions: dict[int, Any] = {}
         self._lock = threading.Lock()
-        self._check(self._session(1))
+        zeros = np.zeros((1, self._plan.frames, self._plan.bands), np.float32)
+        if not np.isfinite(self.run(zeros)).all():
+            raise ValueError("the graph returns scores of the wrong shape, or not finite")
+
+    @property
+    def frames(self) -> int:
+        """Frames of a window."""
+        return self._plan.frames
+
+    @property
+    def bands(self) -> int:
+        """Bands of a window."""
+        return self._plan.bands
+
+    @property
+    def columns(self) -> list[str]:
+        """Ids of the columns; empty where the graph gives one score per window."""
+        return list(self._ids)
+
+    def run(self, windows: FloatArray, threads: int = 1) -> FloatArray:
+        """Return the graph's output for one batch of windows [float32, ``[batch, frames, bands]``].
+
+        Raises
+        ------
+        ValueError
+            If onnxruntime cannot load or run it.
+        """
+        session = self._session(threads)
+        try:
+            [scores] = session.run(None, {session.get_inputs()[0].name: windows})
+        except Exception as error:
+            raise ValueError(f"onnxruntime cannot run the graph: {error_message(error, 200)}") from None
+        output: FloatArray = scores
+        return output
 
     def fit(self, training: object, ctx: Context) -> None:
         """Raise an error: a graph is not trained."""
@@ -58,18 +96,17 @@ class GraphDetector:
         """Score windows; see `asdkit.api.Detector`."""
         from asdkit.kernels import gather
 
-        session = self._session(ctx.threads)
-        name = session.get_inputs()[0].name
         columns = np.array([self._ids.index(id_) if self._ids else 0 for id_ in ids], np.int64)[windows.clip_of()]
         scores = np.empty(len(windows), np.float32)
-        buffer = np.empty((min(_BATCH, len(windows)), self._frames, features.bands), np.float32)
-        for first in range(0, len(windows), _BATCH):
+        size, frames = self._plan.batch, self._plan.frames
+        buffer = np.empty((min(size, len(windows)), frames, features.bands), np.float32)
+        for first in range(0, len(windows), size):
             if ctx.should_stop():
                 raise Stopped("scoring was stopped")
-            starts = windows.starts[first : first + _BATCH]
+            starts = windows.starts[first : first + size]
             batch = buffer[: len(starts)]
-            gather(features.frames, starts, self._frames, batch)
-            [output] = session.run(None, {name: batch})
+            gather(features.frames, starts, frames, batch)
+            output = self.run(batch, ctx.threads)
             rows = slice(first, first + len(starts))
             scores[rows] = output if output.ndim == 1 else output[np.arange(len(output)), columns[rows]]
         return scores
@@ -82,27 +119,15 @@ class GraphDetector:
         """Raise an error: the graph is passed to the constructor."""
         raise NotImplementedError("a graph is passed to the constructor")
 
-    def _check(self, session: Any) -> None:
-        """Score a window of zeros: detects NaN weights, and a graph for other windows or ids."""
-        [windows] = session.get_inputs()
-        if len(windows.shape) != 3 or windows.shape[1] != self._frames or not isinstance(windows.shape[2], int):
-            raise ValueError(f"the graph takes {windows.shape}, not windows of {self._frames} frames")
-        try:
-            [scores] = session.run(None, {windows.name: np.zeros((1, *windows.shape[1:]), np.float32)})
-        except Exception as error:
-            raise ValueError(f"onnxruntime cannot run the graph: {' '.join(str(error).split())[:200]}") from None
-        if scores.shape not in ((1,), (1, len(self._ids))) or not np.isfinite(scores).all():
-            raise ValueError("the graph returns scores of the wrong shape, or not finite")
-
     def _session(self, threads: int) -> Any:
         with self._lock:
             if threads not in self._sessions:
-                self._sessions[threads] = open_session(self._graph, threads)
+                self._sessions[threads] = _open_session(self._graph, threads)
             return self._sessions[threads]
 
 
-def open_session(graph: bytes, threads: int) -> Any:
-    """Load a graph on the CPU.
+def _open_session(graph: bytes, threads: int) -> Any:
+    """Load a graph that was checked, on the CPU.
 
     Raises
     ------
@@ -118,9 +143,6 @@ def open_session(graph: bytes, threads: int) -> Any:
     # Threads that spin while they wait would take the cores from the threads that compute features.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise ValueError(f"onnxruntime cannot load the graph: {' '.join(str(error).split())[:200]}") from None
-    if len(session.get_inputs()) != 1 or len(session.get_outputs()) != 1:
-        raise ValueError("not a graph that asdkit writes")
-    return session
+        raise ValueError(f"onnxruntime cannot load the graph: {error_message(error, 200)}") from None

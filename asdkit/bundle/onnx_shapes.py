@@ -166,10 +166,11 @@ def axes_of(axes: Sequence[int], rank: int) -> list[int]:
 
 def broadcast(*shapes: Shape) -> Shape:
     """Return the shape of values that are combined element by element."""
-    try:
-        return np.broadcast_shapes(*shapes)
-    except ValueError:
-        raise ValueError(f"combines values of the shapes {', '.join(map(str, shapes))}") from None
+    rank = max(map(len, shapes))
+    sizes = [set(column) - {1} for column in zip(*((1,) * (rank - len(s)) + s for s in shapes), strict=True)]
+    if any(len(size) > 1 for size in sizes):
+        raise ValueError(f"combines values of the shapes {', '.join(map(str, shapes))}")
+    return tuple(size.pop() if size else 1 for size in sizes)
 
 
 def same_type(items: Sequence[Item], allowed: Sequence[type[np.generic]]) -> type[np.generic]:
@@ -263,9 +264,7 @@ ELEMENTWISE: Final[Mapping[str, Operator]] = {
     },
     **{name: Operator(_elementwise(np.bool_), (2, 2), {}) for name in ("And", "Or")},
     **{name: Operator(_elementwise(*_FLOATS, gives=np.bool_), (1, 1), {}) for name in ("IsInf", "IsNaN")},
-    **{
-        name: Operator(_reduce, (1, 2), _REDUCED, work=lambda call, shape: call.item(0).size) for name in _REDUCTIONS
-    },
+    **{name: Operator(_reduce, (1, 2), _REDUCED, work=lambda call, shape: call.item(0).size) for name in _REDUCTIONS},
     **{name: Operator(_along_axis, (1, 1), {"axis": "int"}) for name in ("LogSoftmax", "Softmax")},
     "Add": _arithmetic(np.add),
     "Sub": _arithmetic(np.subtract),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Annotated
 
@@ -25,10 +26,22 @@ def export(
             help="Add ONNX graphs of the networks, for scoring with onnxruntime and without torch (asdkit[onnx]).",
         ),
     ] = False,
+    sign: Annotated[
+        Path | None,
+        typer.Option(
+            "--sign",
+            metavar="KEY.pem",
+            help="Also write FILE.sig, its signature by this private Ed25519 key (asdkit[sign]).",
+        ),
+    ] = None,
 ) -> None:
-    """Export a system of a run as a bundle: one file with all that `asdkit score` needs, and no code."""
+    """Export a system of a run as a bundle: one file with all that `asdkit score` needs, and no code.
+
+    Prints the SHA-256 of the file, as sha256sum does, to compare where the bundle is used.
+    """
     from asdkit.bundle import Bundle
     from asdkit.bundle.export import export as export_bundle
+    from asdkit.bundle.signature import Signer, signature_path
     from asdkit.files import write_atomic
 
     shown = printable(str(out))
@@ -36,10 +49,13 @@ def export(
         raise UsageError(f"{shown} is not a file", hint="Name the file to write with -o.")
     if not out.absolute().parent.is_dir():
         raise UsageError(f"{out.absolute().parent} is not a folder", hint="Create it first, or choose another -o.")
+    signer = None if sign is None else Signer(sign)
     bundle = Bundle.of_run(run, system, machine)
     data = export_bundle(bundle, onnx=onnx)
     try:
         write_atomic(out, data)
+        if signer is not None:
+            write_atomic(signature_path(out), signer.sign(data))
     except OSError as error:
         raise UsageError(f"{shown}: cannot be written: {error.strerror}", hint="Choose another -o.") from None
     for text in dict.fromkeys(bundle.calibrator.shortfall(id_) for id_ in bundle.ids):
@@ -48,3 +64,5 @@ def export(
     what = f"{bundle.description.system} on {bundle.description.machine}"
     what += f", ids {', '.join(bundle.ids)}, {len(data) / 1e6:.1f} MB"
     message(f"{shown}: {printable(what)}")
+    signed = "" if signer is None else f"; signature: {printable(str(signature_path(out)))}"
+    message(f"SHA-256 {hashlib.sha256(data).hexdigest()}{signed}")

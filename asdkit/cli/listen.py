@@ -19,6 +19,7 @@ from asdkit.cli.options import (
     RunMachineOption,
     SystemOption,
     ThresholdOption,
+    VerifyOption,
     open_bundle,
 )
 from asdkit.cli.reporters import ListenReporter
@@ -97,6 +98,7 @@ def listen(
     machine: RunMachineOption = None,
     false_alarm_rate: RateOption = None,
     threshold: ThresholdOption = None,
+    verify: VerifyOption = None,
     format_: FormatOption = None,
 ) -> None:
     """Score a stream of sound, window by window, and raise an alarm.
@@ -108,7 +110,9 @@ def listen(
         from asdkit.bundle.stream import Listener
 
         rule = _alarm_rule(alarm, quiet, latch)
-        opened = open_bundle(bundle, system, machine, id_=id_, false_alarm_rate=false_alarm_rate, threshold=threshold)
+        opened = open_bundle(
+            bundle, system, machine, id_=id_, false_alarm_rate=false_alarm_rate, threshold=threshold, verify=verify
+        )
         listener = Listener(opened, seconds=window, hop=hop, id_=id_, rule=rule)
         pcm = (rate or opened.sample_rate, channels, samples.value)
         events = _source_events(source, opened, pcm, lambda: bool(stop) or stdout_closed())

@@ -14,6 +14,7 @@ from asdkit.cli.options import (
     RunMachineOption,
     SystemOption,
     ThresholdOption,
+    VerifyOption,
     open_bundle,
 )
 from asdkit.cli.reporters import ScoreReporter
@@ -32,6 +33,7 @@ def score(
     machine: RunMachineOption = None,
     false_alarm_rate: RateOption = None,
     threshold: ThresholdOption = None,
+    verify: VerifyOption = None,
     format_: FormatOption = None,
     fail_on_anomaly: Annotated[
         bool, typer.Option("--fail-on-anomaly", help="Exit with code 5 if any recording is anomalous.")
@@ -44,7 +46,9 @@ def score(
     """
     from asdkit.bundle.score_recordings import find_recordings, score_files
 
-    opened = open_bundle(bundle, system, machine, id_=id_, false_alarm_rate=false_alarm_rate, threshold=threshold)
+    opened = open_bundle(
+        bundle, system, machine, id_=id_, false_alarm_rate=false_alarm_rate, threshold=threshold, verify=verify
+    )
     reporter = ScoreReporter(opened.calibrator)
     results = score_files(opened, find_recordings(files, opened.description.containers), id_)
     write_rows(format_, FILE_COLUMNS, reporter.rows(results))

@@ -16,6 +16,7 @@ from asdkit.cli.options import (
     RunMachineOption,
     SystemOption,
     ThresholdOption,
+    VerifyOption,
     open_bundle,
 )
 from asdkit.cli.reporters import ScoreReporter
@@ -42,6 +43,7 @@ def watch(
     machine: RunMachineOption = None,
     false_alarm_rate: RateOption = None,
     threshold: ThresholdOption = None,
+    verify: VerifyOption = None,
     format_: FormatOption = None,
 ) -> None:
     """Score recordings as they appear in a folder, each once, until Ctrl-C.
@@ -56,7 +58,9 @@ def watch(
         what = "not a folder" if folder.exists() else "no such folder"
         raise DataError(f"{printable(str(folder))}: {what}", hint="Name the folder that recordings will appear in.")
     with stop_on_signals() as stop:
-        opened = open_bundle(bundle, system, machine, id_=id_, false_alarm_rate=false_alarm_rate, threshold=threshold)
+        opened = open_bundle(
+            bundle, system, machine, id_=id_, false_alarm_rate=false_alarm_rate, threshold=threshold, verify=verify
+        )
         watched = FolderWatch(
             str(folder),
             settle=settle,

@@ -1,4 +1,4 @@
-"""ONNX graphs give the scores of torch without importing torch."""
+"""ONNX graphs give the scores of torch without importing torch, and nothing else gets into onnxruntime."""
 
 from __future__ import annotations
 
@@ -11,10 +11,18 @@ import pytest
 from asdkit.bundle import Bundle
 from asdkit.bundle.archive import MANIFEST, pack, unpack
 from asdkit.bundle.export import export
+from asdkit.bundle.onnx_export import graphs_of
+from asdkit.bundle.onnx_graph import read_graph
+from asdkit.bundle.onnx_limits import LARGEST_BATCH, check_graph
 from asdkit.bundle.onnx_runtime import GraphDetector
-from asdkit.errors import AsdkitWarning, DataError
+from asdkit.context import Context
+from asdkit.errors import AsdkitError, AsdkitWarning, DataError
+from asdkit.features import Features, Windows
+from tests.helpers import onnx_graphs
 from tests.helpers.bundle_room import SPEC, finished_run
+from tests.helpers.onnx_networks import untrained
 
+onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
@@ -132,30 +140,129 @@ def test_a_member_without_network_is_loaded_by_its_plugin(trained, registry):
     assert loaded.score(wave, 8000, "00").score == pytest.approx(mixed.score(wave, 8000, "00").score, rel=1e-4)
 
 
+def forged(folder, change):
+    """Write the bundle with its first graph changed."""
+    files = unpack(folder / "nets.asdkit")
+    del files[MANIFEST]
+    files["members/0/0.onnx"] = change(files["members/0/0.onnx"])
+    (folder / "forged.asdkit").write_bytes(pack(files))
+    return folder / "forged.asdkit"
+
+
+def constant_graph(graph):
+    """Return a graph that has all weights and gives every window the same score."""
+    model = onnx.load_from_string(graph)
+    [output] = model.graph.output
+    for node in model.graph.node:
+        node.output[:] = ["unused" if name == output.name else name for name in node.output]
+    zero = onnx.numpy_helper.from_array(np.float32(0), "none_of_it")
+    model.graph.initializer.append(zero)
+    model.graph.node.append(onnx.helper.make_node("Mul", ["unused", zero.name], [output.name]))
+    return model.SerializeToString()
+
+
 @pytest.mark.parametrize("graph", [b"", b"no graph", b"\n\x08location\x12\x0b/etc/passwd"])
 def test_an_invalid_or_external_graph_is_refused(trained, registry, graph):
     folder, _ = trained
-    files = unpack(folder / "nets.asdkit")
-    del files[MANIFEST]
-    files["members/0/0.onnx"] = graph
-    (folder / "forged.asdkit").write_bytes(pack(files))
     with pytest.raises(DataError) as caught:
-        Bundle.load(folder / "forged.asdkit", registry=registry)
+        Bundle.load(forged(folder, lambda _: graph), registry=registry)
     assert len(caught.value.message.splitlines()) == 1
 
 
 def test_a_graph_with_nan_weights_is_refused(trained, registry):
-    import onnx
+    def change(data):
+        graph = onnx.load_from_string(data)
+        weights = next(w for w in graph.graph.initializer if w.data_type == onnx.TensorProto.FLOAT and len(w.dims) == 2)
+        weights.raw_data = np.full(len(weights.raw_data) // 4, np.nan, np.float32).tobytes()
+        return graph.SerializeToString()
 
     folder, _ = trained
-    files = unpack(folder / "nets.asdkit")
-    del files[MANIFEST]
-    graph = onnx.load_from_string(files["members/0/0.onnx"])
-    weights = next(w for w in graph.graph.initializer if w.data_type == onnx.TensorProto.FLOAT and len(w.dims) == 2)
-    weights.raw_data = np.full(len(weights.raw_data) // 4, np.nan, np.float32).tobytes()
-    files["members/0/0.onnx"] = graph.SerializeToString()
-    (folder / "nan.asdkit").write_bytes(pack(files))
     with pytest.raises(
         DataError, match=r"members/0/0\.onnx: the graph returns scores of the wrong shape, or not finite"
     ):
-        Bundle.load(folder / "nan.asdkit", registry=registry)
+        Bundle.load(forged(folder, change), registry=registry)
+
+
+def test_a_constant_graph_beside_weights_is_refused(trained, registry):
+    folder, _ = trained
+    with pytest.raises(DataError, match=r"members/0/0\.onnx: the graph and the weights beside it give other scores"):
+        Bundle.load(forged(folder, constant_graph), registry=registry)
+
+
+def test_a_plain_graph_is_accepted():
+    data = onnx_graphs.make_model().SerializeToString()
+    detector = GraphDetector(data, onnx_graphs.FRAMES, [])
+    assert check_graph(data).batch == LARGEST_BATCH
+    assert detector.run(np.zeros((3, onnx_graphs.FRAMES, onnx_graphs.BANDS), np.float32)).shape == (3,)
+
+
+@pytest.mark.parametrize("kind", onnx_graphs.REFUSED)
+def test_what_no_graph_needs_is_refused(kind):
+    change, words = onnx_graphs.REFUSED[kind]
+    model = onnx_graphs.make_model()
+    change(model)
+    with pytest.raises(ValueError, match=words):
+        GraphDetector(model.SerializeToString(), onnx_graphs.FRAMES, [])
+
+
+def test_lengths_in_surplus_bytes_are_refused():
+    model = onnx_graphs.make_model()
+    model.graph.name = "location"
+    data = model.SerializeToString()
+    assert read_graph(data).nodes
+    longer = data.replace(b"\x08location", b"\x88\x00location")
+    at = data.index(b"\x3a")  # the graph, one byte longer
+    size = len(model.graph.SerializeToString())
+    assert (data[at + 1] & 0x7F) | data[at + 2] << 7 == size
+    longer = longer[: at + 1] + bytes([(size + 1) & 0x7F | 0x80, (size + 1) >> 7]) + longer[at + 3 :]
+    with pytest.raises(ValueError, match="more bytes than it needs"):
+        read_graph(longer)
+
+
+def test_a_field_given_twice_is_refused():
+    data = onnx_graphs.make_model().SerializeToString()
+    with pytest.raises(ValueError, match="ir_version is there twice"):
+        read_graph(data + b"\x08\x0a")
+
+
+def test_large_graphs_score_fewer_windows_at_once():
+    model = onnx_graphs.make_model()
+    change = onnx_graphs.inserted("Expand", "large", add=onnx_graphs.constant("large", np.array([1, 1 << 16, 16])))
+    change(model)
+    rows = onnx.helper.make_node("Unsqueeze", ["units", "axes"], ["rows of units"])
+    model.graph.node.insert(2, rows)
+    model.graph.node[3].input[0] = "rows of units"
+    onnx_graphs.constant("both", np.array([1, 2]))(model)
+    model.graph.node[5].input[1] = "both"
+    data = model.SerializeToString()
+    plan = check_graph(data)
+    assert plan.batch == LARGEST_BATCH >> 3  # of 2 x 4 MiB a window in 1 GiB
+    detector, windows = GraphDetector(data, 4, []), Windows(np.arange(300), np.array([0, 300]), 4)
+    features = Features(np.ones((303, 8), np.float32), np.array([0, 303]))
+    scores = detector.score(features, windows, ["00"], Context())
+    np.testing.assert_allclose(scores, detector.run(np.ones((1, 4, 8), np.float32))[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("use", "options"),
+    [
+        ("autoencoder", {"target": "middle"}),
+        ("group-made", {"order": "causal", "components": 2, "hidden": [8]}),  # joint likelihood
+        ("id-classifier", {"loss": "arcface", "score": "negative-log"}),
+    ],
+)
+def test_built_in_networks_are_accepted_as_graphs(registry, use, options):
+    member = untrained(registry, use, options)
+    [(graph, ids)] = graphs_of(member, bands=16).values()
+    plan = check_graph(graph)
+    assert (plan.frames, plan.bands, plan.ids) == (member.frames, 16, len(ids) or None)
+
+
+def test_a_network_without_permitted_operators_is_not_exported(registry):
+    import torch
+
+    member = untrained(registry, "autoencoder", {})
+    [detector] = member.detectors.values()
+    detector._trained.network.score = lambda windows: torch.sin(windows).mean((1, 2))
+    with pytest.raises(AsdkitError, match="cannot be scored as an ONNX graph: its operator Sin is none"):
+        graphs_of(member, bands=16)
