@@ -42,10 +42,8 @@ class Bundle:
         Names, ids, sample rate, settings, versions.
     files
         Content of the files that the description refers to.
-    members
-        The detectors of the system.
-    featurizers
-        The featurizers; members may share one.
+    members, featurizers
+        The detectors of the system; their featurizers, which members may share.
     fuser
         None if there is one member.
     calibrator
@@ -90,10 +88,8 @@ class Bundle:
         ----------
         path
             A file that `asdkit export` wrote.
-        registry
-            The plugins; default: the installed ones. No other code is loaded.
-        ctx
-            Device and threads; default: the CPU, one thread.
+        registry, ctx
+            The plugins (default: the installed ones; no other code is loaded); device and threads (default: CPU, one).
         verify
             A public Ed25519 key (PEM): ``<path>.sig`` must be a signature of the file by its private key.
 
@@ -104,8 +100,7 @@ class Bundle:
         UsageError, PluginError
             If a plugin is unknown, broken, or cannot load the stored state, or `verify` is no key.
         """
-        where = printable(str(path))
-        files = unpack(Path(path), verify)
+        where, files = printable(str(path)), unpack(Path(path), verify)
         description = read_description(where, files)
         used = {name: files[name] for name in sorted(referenced_files(description))}
         return cls(where, description, used, registry or discover(), ctx or Context())
