@@ -1,7 +1,9 @@
-"""Text for people: suggestions for an unknown name, plurals, errors on one line, names that are safe to print."""
+"""Text for people: suggestions for an unknown name, plurals, errors on one line, safe names, lines of CSV."""
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -9,7 +11,9 @@ from difflib import get_close_matches
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NEGATIONS = ("ab", "anti", "de", "dis", "il", "im", "in", "ir", "no", "non", "not", "un")
-_FORMULA = ("=", "+", "-", "@")
+_LIKE_FORMULA = re.compile("'*[=+@-]")
+_ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4}))")
+_LIKE_ESCAPE = re.compile(r"\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})")
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -59,10 +63,28 @@ def printable(name: str) -> str:
     return _UNPRINTABLE.sub(_escaped, name)
 
 
+def csv_line(values: Iterable[object]) -> str:
+    """Return one line of a CSV file; texts are written by `spreadsheet_cell`, None as an empty cell."""
+    line = io.StringIO(newline="")
+    cells = (spreadsheet_cell(value) if isinstance(value, str) else value for value in values)
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
+
+
 def spreadsheet_cell(name: str) -> str:
-    r"""Return `name` for a CSV file: control characters as ``\xNN``, ``'`` before what a spreadsheet would evaluate."""
-    text = _CONTROL.sub(_escaped, name)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    r"""Return `name` as a CSV cell that a spreadsheet does not evaluate; `from_spreadsheet_cell` returns `name`.
+
+    Control characters become ``\xNN``. A ``'`` is put before a name that a spreadsheet would take for a formula. What
+    looks like either in a name is marked, too: ``\x41`` becomes ``\x5cx41``, and ``'=`` becomes ``''=``.
+    """
+    text = _CONTROL.sub(_escaped, _LIKE_ESCAPE.sub(r"\\x5c", name))
+    return f"'{text}" if _LIKE_FORMULA.match(text) else text
+
+
+def from_spreadsheet_cell(cell: str) -> str:
+    """Return the name that `spreadsheet_cell` made a cell of."""
+    text = cell[1:] if cell.startswith("'") and _LIKE_FORMULA.match(cell) else cell
+    return _ESCAPE.sub(lambda match: chr(int(match[1] or match[2], 16)), text)
 
 
 def _escaped(match: re.Match[str]) -> str:

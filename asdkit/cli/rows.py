@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from asdkit.cli.console import DASH
 from asdkit.cli.options import Format
-from asdkit.text import printable, spreadsheet_cell
+from asdkit.text import csv_line, printable
 
 if TYPE_CHECKING:
     from asdkit.bundle import Verdict
@@ -159,15 +158,12 @@ def _begin_csv(columns: Columns) -> Callable[[Row], None]:
     """Write a header; bytes of a path that are not UTF-8 are written as they are."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns.names)
-    return lambda row: writer.writerow([_cell(row.values[column]) for column in columns.names])
+    sys.stdout.write(csv_line(columns.names))
 
+    def write(row: Row) -> None:
+        sys.stdout.write(csv_line(row.values[column] for column in columns.names))
 
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return spreadsheet_cell(value) if isinstance(value, str) else str(value)
+    return write
 
 
 def _begin_table(columns: Columns) -> Callable[[Row], None]:

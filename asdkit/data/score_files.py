@@ -16,7 +16,7 @@ from typing import Literal
 from asdkit.data.csv_table import read_rows
 from asdkit.data.layouts.base import is_recording
 from asdkit.errors import DataError
-from asdkit.text import printable
+from asdkit.text import from_spreadsheet_cell, printable
 
 _FILE = re.compile(
     r"(?P<before>.*?)_?(?P<kind>anomaly_score|decision_result)_(?:DCASE[0-9]{4}T[0-9])?(?P<machine>.+?)"
@@ -105,7 +105,7 @@ def _rows(path: Path, faults: list[str]) -> Iterator[tuple[int, str, float]]:
     count = 0
     try:
         for line, row in read_rows(path):
-            clip = row[0].replace("\\", "/").rpartition("/")[2]
+            clip = from_spreadsheet_cell(row[0]).replace("\\", "/").rpartition("/")[2]
             value = _number(row[1]) if len(row) == 2 else None
             if value is None and len(row) == 2 and line == 1 and not is_recording(clip):
                 continue

@@ -197,6 +197,8 @@ class ResultsRecord(Record):
         By machine, system with a fuser, and clip: the same scores.
     sha256
         Digests of data, settings and code (`asdkit.run.provenance`).
+    escaped_names
+        Whether names in ``scores.csv`` are written by `asdkit.text.spreadsheet_cell`; before, they were not.
     """
 
     results: list[IdResult]
@@ -214,6 +216,7 @@ class ResultsRecord(Record):
     sha256: dict[str, str] | None = None
     wall_seconds: float | None = None
     held_scores: dict[str, dict[str, dict[str, float]]] = {}
+    escaped_names: bool = False
 
 
 class ShardData(Record):

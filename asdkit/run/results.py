@@ -140,7 +140,7 @@ def save_results(paths: RunPaths, results: Results, layout: str, about: Mapping[
     """
     remove_results(paths)
     write_scores(paths, results.scores, [*results.members, *results.systems])
-    rows = [[_cell(getattr(row, column)) for column in _FIGURE_COLUMNS] for row in results.rows]
+    rows = [[getattr(row, column) for column in _FIGURE_COLUMNS] for row in results.rows]
     write_atomic(paths.figures, encode_csv([_FIGURE_COLUMNS, *rows]))
     record = ResultsRecord(
         results=results.rows,
@@ -156,6 +156,7 @@ def save_results(paths: RunPaths, results: Results, layout: str, about: Mapping[
             for machine, table in results.scores.items()
         },
         held_scores={machine: table.held_scores for machine, table in results.scores.items()},
+        escaped_names=True,
         notes=results.notes,
         seconds=results.seconds,
         **about,
@@ -311,17 +312,11 @@ def _write_submissions(paths: RunPaths, results: Results, system: str, *, bare: 
     for machine, table in results.scores.items():
         if system not in table.columns:
             continue
-        by_id: dict[str, list[list[str]]] = {}
+        by_id: dict[str, list[tuple[str, float]]] = {}
         for clip, score in zip(results.clips[machine], table.columns[system], strict=True):
             if clip.split == "test":
                 shown = clip.path.name if bare else clip.name
-                by_id.setdefault(clip.id, []).append([shown, repr(float(score))])
+                by_id.setdefault(clip.id, []).append((shown, float(score)))
         (paths.folder / system).mkdir(exist_ok=True)
         for id_, rows in by_id.items():
             write_atomic(paths.submission(system, machine, id_), encode_csv(rows))
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return repr(value) if isinstance(value, float) else str(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
@@ -12,6 +12,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from asdkit.text import csv_line, from_spreadsheet_cell
 
 RunSplit = Literal["train", "held", "test"]
 """``"train"``: clips that detectors are trained on; ``"held"``: training clips held out of that; ``"test"``."""
@@ -118,25 +120,25 @@ def encode_scores(tables: Mapping[str, ScoreTable], names: Sequence[str]) -> byt
     """Encode the tables of all machines as one CSV table.
 
     A row has the clip, its machine, id, split (``train`` for clips held out too) and label, and the scores by `names`;
-    a name without scores of a machine has empty cells there.
+    a name without scores of a machine has empty cells there. Names are written so that no spreadsheet evaluates them.
     """
-    rows: list[list[str]] = [[*_COLUMNS, *names]]
+    rows: list[list[object]] = [[*_COLUMNS, *names]]
     for machine, table in sorted(tables.items()):
         clips = zip(table.clips, table.ids, table.splits, table.labels, strict=True)
         for i, (clip, id_, split, label) in enumerate(clips):
-            scores = [repr(float(table.columns[n][i])) if n in table.columns else "" for n in names]
+            scores = [float(table.columns[n][i]) if n in table.columns else None for n in names]
             rows.append([clip, machine, id_, "test" if split == "test" else "train", _LABEL_NAMES[label], *scores])
     return encode_csv(rows)
 
 
-def encode_csv(rows: Sequence[Sequence[str]]) -> bytes:
-    """Encode rows as CSV; names that are not UTF-8 keep their bytes."""
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode("utf-8", "surrogateescape")
+def encode_csv(rows: Iterable[Iterable[object]]) -> bytes:
+    """Encode rows as CSV, see `asdkit.text.csv_line`; names that are not UTF-8 keep their bytes."""
+    return "".join(map(csv_line, rows)).encode("utf-8", "surrogateescape")
 
 
-def decode_scores(data: bytes, names: Collection[str]) -> tuple[list[str], dict[str, ScoreTable]]:
+def decode_scores(
+    data: bytes, names: Collection[str], *, escaped: bool = True
+) -> tuple[list[str], dict[str, ScoreTable]]:
     """Decode what `encode_scores` returned. Clips held out are not distinguished from other training clips.
 
     Parameters
@@ -145,6 +147,8 @@ def decode_scores(data: bytes, names: Collection[str]) -> tuple[list[str], dict[
         Content of the file.
     names
         Members and systems; columns of any other name are ignored.
+    escaped
+        Whether names are written by `asdkit.text.spreadsheet_cell`; in old files they are written as they are.
 
     Returns
     -------
@@ -158,7 +162,8 @@ def decode_scores(data: bytes, names: Collection[str]) -> tuple[list[str], dict[
     """
     text = data.decode("utf-8", "surrogateescape")
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    header = list(reader.fieldnames or ())
+    name_of = from_spreadsheet_cell if escaped else str
+    header = reader.fieldnames = [name_of(cell) for cell in reader.fieldnames or ()]
     if not text.endswith("\n") or not set(_COLUMNS) <= set(header):
         raise ValueError("cut short, or not a table of scores")
     columns = [n for n in header if n in names]
@@ -167,12 +172,13 @@ def decode_scores(data: bytes, names: Collection[str]) -> tuple[list[str], dict[
     try:
         for row in reader:
             _check_row(row, len(header))
-            table = tables.setdefault(row["machine"], ScoreTable())
-            table.clips.append(row["path"])
-            table.ids.append(row["id"])
+            machine = name_of(row["machine"])
+            table = tables.setdefault(machine, ScoreTable())
+            table.clips.append(name_of(row["path"]))
+            table.ids.append(name_of(row["id"]))
             table.splits.append(SPLITS[SPLITS.index(row["split"])])
             table.labels.append(_LABELS[row["label"]])
-            scores = values.setdefault(row["machine"], {n: [] for n in columns})
+            scores = values.setdefault(machine, {n: [] for n in columns})
             for name in columns:
                 if row[name]:  # empty where the name has no scores of this machine
                     scores[name].append(_score(row[name]))

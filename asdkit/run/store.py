@@ -175,7 +175,7 @@ def read_scores(
 
     Which clips are held out, and their scores, is in the `record` of ``results.json``. Raises as `read_settings`.
     """
-    columns, tables = _read(paths.scores, lambda data: decode_scores(data, names))
+    columns, tables = _read(paths.scores, lambda data: decode_scores(data, names, escaped=record.escaped_names))
     for machine, table in tables.items():
         parts = (record.references.get(machine, {}), record.held_scores.get(machine, {}))
         table.mark_held(record.held_out.get(machine, ()), *parts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from asdkit.errors import AsdkitError, DataError
 from asdkit.run import store
 from asdkit.run.records import ClipRecord, LeaseRecord
-from asdkit.run.score_table import ScoreTable, decode_scores, encode_scores
+from asdkit.run.score_table import ScoreTable, decode_scores, encode_csv, encode_scores
 from asdkit.run.store import RunPaths
 from asdkit.spec import RESERVED_NAMES
 
@@ -128,6 +130,40 @@ def test_names_in_any_encoding_survive_in_scores():
     assert columns == ["S", "missing"]
     assert tables["fan"].clips == table.clips
     assert list(tables["fan"].columns) == ["S"]
+
+
+ODD = [
+    "=1+1.wav",
+    "'=1.wav",
+    "''=1.wav",
+    "'a.wav",
+    "@x",
+    "-1",
+    "+",
+    "a\nb\r\t\x1b.wav",
+    r"C:\x41\u00e9.wav",
+    "\\\x01",
+    "\u2028",
+]
+
+
+def test_no_stored_name_is_a_formula():
+    tables = {"=m": ScoreTable(list(ODD), ["-0"] * len(ODD), ["test"] * len(ODD), [1] * len(ODD))}
+    tables["=m"].columns["+S"] = np.linspace(-1, 1, len(ODD))
+    data = encode_scores(tables, ["+S"])
+    rows = list(csv.reader(io.StringIO(data.decode(), newline="")))
+    assert len(rows) == len(ODD) + 1 == data.count(b"\n")
+    assert not [cell for row in rows for cell in row[:5] if cell.startswith(("=", "+", "-", "@"))]
+    assert rows[0][5] == "'+S"
+    columns, found = decode_scores(data, {"+S"})
+    assert (columns, found["=m"].clips, set(found["=m"].ids)) == (["+S"], ODD, {"-0"})
+    np.testing.assert_array_equal(found["=m"].columns["+S"], tables["=m"].columns["+S"])
+
+
+def test_names_in_old_scores_stay_as_written():
+    data = encode_csv([["path", "machine", "id", "split", "label", "S"]]) + b"'=1.wav,fan,00,test,normal,1.0\n"
+    _, tables = decode_scores(data + b"a\\x41.wav,fan,00,test,normal,1.0\n", {"S"}, escaped=False)
+    assert tables["fan"].clips == ["'=1.wav", r"a\x41.wav"]
 
 
 def test_table_selects_by_id_split_and_label():
