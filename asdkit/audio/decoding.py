@@ -183,7 +183,7 @@ def _joined(blocks: Iterator[Wave], length: int) -> Wave:
 def _wav_blocks(file: FileIO, info: AudioInfo, first: int, left: int, rows: int) -> Iterator[Frames]:
     name, width = _WAV_FORMATS[info.subtype]
     if info.subtype == "PCM_24_PADDED" and _is_low_aligned(file, info):
-        name = "s24le-low"
+        name = "s24_32le"
     decode, bytes_per_row = DECODERS[name], info.channels * width
     file.seek(info.data_offset + first * bytes_per_row)
     while left > 0:

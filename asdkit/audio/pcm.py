@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import FileIO
 from typing import Final
+
+import numpy as np
 
 from asdkit.audio.channels import Channel, Wave, one_channel
 from asdkit.audio.headers import UnusableError, describe_magic, recording
@@ -18,6 +20,7 @@ _FORMATS: Final = {
     "PCM_U8": "u8",
     "PCM_16": "s16le",
     "PCM_24": "s24le",
+    "PCM_24_PADDED": "s24_32le",
     "PCM_32": "s32le",
     "FLOAT": "f32le",
     "DOUBLE": "f64le",
@@ -66,6 +69,7 @@ class GrowingWav:
     def __init__(self, path: str, file: FileIO, pcm: PcmFormat, data_offset: int) -> None:
         self.path, self.pcm = path, pcm
         self._file, self._begin, self._position = file, data_offset, data_offset
+        self._is_padded = pcm.samples == "s24_32le"
 
     @classmethod
     def open(cls, path: str) -> GrowingWav | None:
@@ -96,7 +100,7 @@ class GrowingWav:
             pcm = None
             for name, size, offset in chunks(checked, 12):
                 if name == b"fmt ":
-                    pcm = _pcm_format(checked.read(min(size, 40)))
+                    pcm = pcm_format(checked.read(min(size, 40)))
                 elif name == b"data" and pcm is not None:
                     return cls(path, FileIO(os.dup(checked.fileno())), pcm, offset)
         return None
@@ -113,6 +117,9 @@ class GrowingWav:
         data = self._file.read(whole)
         data = data[: len(data) // self.pcm.block * self.pcm.block]
         self._position += len(data)
+        if self._is_padded and data:
+            name = padded_format(data)
+            self.pcm, self._is_padded = replace(self.pcm, samples=name or "s32le"), not name
         return data
 
     def is_replaced(self) -> bool:
@@ -145,8 +152,26 @@ class GrowingWav:
         return int(end)
 
 
-def _pcm_format(chunk: bytes) -> PcmFormat:
+def pcm_format(chunk: bytes) -> PcmFormat:
+    """Return the format of the samples that a format chunk of a WAV describes.
+
+    Raises
+    ------
+    UnusableError
+        If the chunk is damaged, or such samples are not supported.
+    """
     rate, channels, _, subtype = read_format(chunk)
     if subtype not in _FORMATS:
-        raise UnusableError(f"a growing WAV of {subtype} samples; expected {', '.join(_FORMATS)}")
+        raise UnusableError(f"a WAV of {subtype} samples; a stream may have {', '.join(_FORMATS)}")
     return PcmFormat(rate, channels, _FORMATS[subtype])
+
+
+def padded_format(data: bytes) -> str:
+    """Return the sample format of 24 bits in 4 bytes: in the low 3, as ALSA writes them, or the high 3.
+
+    In the low 3, each high byte repeats the sign, and not each low byte is 0. Empty if the samples do not tell.
+    """
+    quads = np.frombuffer(data, np.uint8).reshape(-1, 4)
+    if not np.isin(quads[:, 3], (0, 255)).all():
+        return "s32le"
+    return "s24_32le" if quads[:, 0].any() else ""

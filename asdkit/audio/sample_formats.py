@@ -11,8 +11,11 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 
-WIDTHS: Final = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4, "f64le": 8}
-"""Sample formats of streams, as ffmpeg names them, and their bytes per sample."""
+WIDTHS: Final = {"u8": 1, "s16le": 2, "s24le": 3, "s24_32le": 4, "s32le": 4, "f32le": 4, "f64le": 8}
+"""Sample formats of streams, and their bytes per sample.
+
+The names are those of ffmpeg; ``"s24_32le"``, as GStreamer calls it, is ALSA's S24_LE: 24 bits in the low 3 of 4 bytes.
+"""
 
 
 def _s24(data: bytes) -> FloatArray:
@@ -56,11 +59,11 @@ DECODERS: Final[dict[str, Callable[[bytes], npt.NDArray[Any]]]] = {
     "u8": lambda data: ((np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128).astype(np.float32),
     "s16le": lambda data: np.frombuffer(data, "<i2").astype(np.int16, copy=False),
     "s24le": _s24,
-    "s24le-low": _s24_low,
+    "s24_32le": _s24_low,
     "s32le": lambda data: _scaled(np.frombuffer(data, "<i4")),
     "f32le": lambda data: np.frombuffer(data, "<f4").astype(np.float32, copy=False),
     "f64le": _f64,
     "alaw": lambda data: _g711("alaw")[np.frombuffer(data, np.uint8)],
     "mulaw": lambda data: _g711("mulaw")[np.frombuffer(data, np.uint8)],
 }
-"""Decoders [int16 for ``"s16le"``, else float32, ``[numbers]``]; ``"s24le-low"``: in the low 3 of 4 bytes."""
+"""Decoders [int16 for ``"s16le"``, else float32, ``[numbers]``]."""

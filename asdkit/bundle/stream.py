@@ -13,7 +13,7 @@ from asdkit.audio import Wave
 from asdkit.bundle.bundle import Bundle
 from asdkit.bundle.result import Verdict
 from asdkit.bundle.score_recordings import SILENT, differences
-from asdkit.bundle.stream_sources import Gap, Reconnected, Sound, StreamEvent, Waiting
+from asdkit.bundle.stream_sources import Gap, Notice, Reconnected, Sound, StreamEvent
 from asdkit.errors import DataError, UsageError
 
 _MAX_SECONDS = 3600  # longest window; one window is kept in memory
@@ -173,7 +173,7 @@ class Listener:
         self._alarm = Alarm(rule)
         self._cutter = _WindowCutter(self.seconds, self.hop)
 
-    def score_stream(self, events: Iterable[StreamEvent]) -> Iterator[WindowResult | Gap | Waiting | Reconnected]:
+    def score_stream(self, events: Iterable[StreamEvent]) -> Iterator[WindowResult | Notice]:
         """Score a stream to its end; events other than `Sound` pass through."""
         for event in events:
             if isinstance(event, Sound):

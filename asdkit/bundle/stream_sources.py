@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from asdkit.audio import Channel, Wave
+from asdkit.audio.headers import UnusableError
 from asdkit.audio.pcm import GrowingWav, PcmFormat
+from asdkit.audio.pcm_stream import PcmStream
 from asdkit.bundle.watch import pause
 from asdkit.errors import BadAudio, DataError, UsageError
-from asdkit.text import printable
+from asdkit.text import plural, printable
 
 _READ_SIZE = 1 << 20  # most bytes of one read: memory is bounded at any data rate
 _WAIT = 0.2  # seconds between two reads of a source that has no new data
@@ -54,48 +56,61 @@ class Reconnected:
     what: str
 
 
-StreamEvent = Sound | Gap | Waiting | Reconnected
+@dataclass(frozen=True)
+class Recognised:
+    """The format that a header in the stream states, and that the samples behind it have."""
+
+    what: str
+
+
+Notice = Gap | Waiting | Reconnected | Recognised
+StreamEvent = Sound | Notice
+
+_STDIN = "standard input"
 
 
 def read_pipe(descriptor: int, pcm: PcmFormat, channel: Channel, should_stop: ShouldStop) -> Iterator[StreamEvent]:
-    """Read samples from a pipe or file (standard input) until it ends.
+    """Read samples from a pipe or file (standard input) until it ends; WAV headers in it give their format.
 
     Raises
     ------
     DataError
         If it cannot be read.
+    UsageError
+        If it begins with the header of another format.
+    BadAudio
+        If a header states no such channel.
     """
-    rest = b""
+    stream = _ByteStream(_STDIN, pcm, channel)
     while not should_stop():
         if not select.select([descriptor], [], [], _WAIT)[0]:
             continue
         try:
             data = os.read(descriptor, _READ_SIZE)
         except OSError as error:
-            raise DataError(f"standard input cannot be read: {error.strerror}") from None
+            raise DataError(f"{_STDIN} cannot be read: {error.strerror}") from None
+        yield from stream.add(data)
         if not data:
+            yield from stream.end()
             break
-        samples, rest = _whole_samples(rest + data, pcm)
-        if samples:
-            yield Sound(pcm.decode(samples, channel), pcm.sample_rate)
-    if rest:
-        yield Gap(f"the stream ended within a sample: {len(rest)} bytes of {pcm.block}")
 
 
 def read_fifo(path: str, pcm: PcmFormat, channel: Channel, should_stop: ShouldStop) -> Iterator[StreamEvent]:
-    """Read samples from a named pipe. Its writers may close it and open it again.
+    """Read samples from a named pipe. Its writers may close it and open it again; each may begin with a WAV header.
 
     Raises
     ------
     DataError
         If it cannot be opened.
+    UsageError, BadAudio
+        As `read_pipe`, for the first writer; what a later one sends in another format is a gap.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         raise DataError(f"{printable(path)}: cannot be read: {error.strerror}") from None
-    writer_left, has_data = False, False
-    rest = b""
+    writer_left, has_data, refused = False, False, False
+    stream = _ByteStream(printable(path), pcm, channel)
     try:
         yield Waiting(f"{printable(path)}: waiting for a writer")
         while not should_stop():
@@ -107,12 +122,19 @@ def read_fifo(path: str, pcm: PcmFormat, channel: Channel, should_stop: ShouldSt
                 if writer_left:
                     yield Reconnected(f"{printable(path)}: it has a writer again")
                 writer_left, has_data = False, True
-                samples, rest = _whole_samples(rest + data, pcm)
-                if samples:
-                    yield Sound(pcm.decode(samples, channel), pcm.sample_rate)
+                try:
+                    if not refused:
+                        yield from stream.add(data)
+                except (UsageError, BadAudio) as error:
+                    if not stream.has_sound:
+                        raise
+                    refused = True
+                    yield Gap(f"{error.message}; nothing is read until it is closed")
             elif data == b"":  # no writer has the pipe open
                 if has_data and not writer_left:
-                    writer_left, rest = True, b""
+                    yield from () if refused else stream.add(b"")
+                    writer_left, refused = True, False
+                    stream.restart()
                     yield Gap(f"{printable(path)}: the writer closed it")
                 pause(_WAIT, should_stop)
     finally:
@@ -208,10 +230,62 @@ def require_channel(name: str, pcm: PcmFormat, channel: Channel) -> None:
         raise BadAudio(name, f"has no channel {channel}, which the bundle uses; it has {pcm.channels}")
 
 
-def _whole_samples(data: bytes, pcm: PcmFormat) -> tuple[bytes, bytes]:
-    """Split bytes into whole samples of all channels and the rest."""
-    end = len(data) - len(data) % pcm.block
-    return data[:end], data[end:]
+class _ByteStream:
+    """Decodes the bytes of a pipe; see `PcmStream`.
+
+    Attributes
+    ----------
+    has_sound
+        Whether there was any.
+    """
+
+    def __init__(self, name: str, pcm: PcmFormat, channel: Channel) -> None:
+        self._name, self._channel, self._stream = name, channel, PcmStream(pcm)
+        self._header: PcmFormat | None = None
+        self.has_sound = False
+
+    def add(self, data: bytes) -> Iterator[StreamEvent]:
+        """Decode bytes; none are the end.
+
+        Raises
+        ------
+        UsageError, BadAudio
+            As `read_pipe`.
+        """
+        try:
+            for item in self._stream.add(data, complete=not data):
+                pcm = self._stream.pcm
+                if isinstance(item, PcmFormat):
+                    yield from self._recognise(item)
+                else:
+                    if not self.has_sound:
+                        require_channel(self._name if self._header else "--channels", pcm, self._channel)
+                    self.has_sound = True
+                    yield Sound(pcm.decode(item, self._channel), pcm.sample_rate)
+        except UnusableError as error:
+            raise UsageError(
+                f"{self._name}: begins like {error}; expected bare samples, or a WAV that is not compressed",
+                hint="Convert it on the way, such as by ffmpeg -i FILE -f wav - (or sox FILE -t wav -).",
+            ) from None
+
+    def end(self) -> Iterator[Gap]:
+        """Yield a gap if the stream ended within a sample."""
+        pcm = self._stream.pcm
+        if rest := self._stream.restart() % pcm.block:
+            yield Gap(f"the stream ended within a sample: {rest} bytes of {pcm.block}")
+
+    def restart(self) -> None:
+        """Expect another writer."""
+        self._stream.restart()
+
+    def _recognise(self, pcm: PcmFormat) -> Iterator[StreamEvent]:
+        require_channel(self._name, pcm, self._channel)
+        if self.has_sound:
+            yield Gap(f"{self._name}: another WAV begins")
+        if pcm != self._header:
+            self._header = pcm
+            text = f"{pcm.sample_rate} Hz, {plural(pcm.channels, 'channel')}, {pcm.samples}"
+            yield Recognised(f"{self._name}: a WAV header: {text}; --rate, --channels and --samples are not used")
 
 
 def _open_wav(path: str, channel: Channel) -> GrowingWav | None:

@@ -39,6 +39,7 @@ class Samples(str, Enum):  # noqa: UP042 (typer shows the values)
     u8 = "u8"
     s16le = "s16le"
     s24le = "s24le"
+    s24_32le = "s24_32le"
     s32le = "s32le"
     f32le = "f32le"
     f64le = "f64le"
@@ -48,7 +49,7 @@ SourceArgument = Annotated[
     str,
     typer.Argument(
         metavar="[SOURCE]",
-        help="- for samples on standard input, a named pipe of samples, a growing WAV file, or mic, mic:NAME or "
+        help="- for samples or WAV on standard input, a named pipe of these, a growing WAV file, or mic, mic:NAME or "
         "mic:NUMBER for a sound device (asdkit[mic]).",
     ),
 ]
@@ -76,7 +77,14 @@ SampleRateOption = Annotated[
 ChannelsOption = Annotated[
     int, typer.Option("--channels", metavar="N", help="Channels of samples or of a device.", min=1, max=64)
 ]
-SamplesOption = Annotated[Samples, typer.Option("--samples", help="Sample format.")]
+SamplesOption = Annotated[
+    Samples,
+    typer.Option(
+        "--samples",
+        help="Sample format, with its bytes: u8 (1), s16le (2), s24le (3; ALSA's S24_3LE), s24_32le (4; ALSA's "
+        "S24_LE), s32le (4), f32le (4), f64le (8). The header of a WAV on a pipe goes before it.",
+    ),
+]
 StreamIdOption = Annotated[
     str | None, typer.Option("--id", metavar="ID", help="Machine id.  [default: the best fit of each window]")
 ]
@@ -148,8 +156,8 @@ def _source_events(
     is_pipe = source == "-" or (os.path.exists(source) and stat.S_ISFIFO(os.stat(source).st_mode))
     if not (is_device or is_pipe):
         return stream_sources.read_wav(source, channel, should_stop)
-    stream_sources.require_channel("--channels", pcm, channel)
     if is_device:
+        stream_sources.require_channel("--channels", pcm, channel)
         return stream_sources.read_device(source[4:] or None, pcm, channel, should_stop)
     if source != "-":
         return stream_sources.read_fifo(source, pcm, channel, should_stop)

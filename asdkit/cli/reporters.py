@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from asdkit.bundle.calibration import Calibrator
     from asdkit.bundle.score_recordings import FileResult
     from asdkit.bundle.stream import Listener, WindowResult
-    from asdkit.bundle.stream_sources import Gap, Reconnected, Waiting
+    from asdkit.bundle.stream_sources import Notice
 
 _SCORED = ("anomalous", "normal", "undecided")
 _LIVE_S, _LINE_S = 0.5, 30  # seconds between two reports of progress: on a terminal, elsewhere
@@ -151,10 +151,10 @@ class ListenReporter(_Reporter):
                 if text:
                     _message(f"note: {text}: windows that score above all held-out clips are undecided; no alarm")
 
-    def rows(self, events: Iterable[WindowResult | Gap | Waiting | Reconnected]) -> Iterator[Row]:
+    def rows(self, events: Iterable[WindowResult | Notice]) -> Iterator[Row]:
         """Yield the row of each window; report the other events."""
         from asdkit.bundle.stream import WindowResult
-        from asdkit.bundle.stream_sources import Gap, Waiting
+        from asdkit.bundle.stream_sources import Gap, Recognised, Waiting
 
         for event in events:
             if isinstance(event, WindowResult):
@@ -167,6 +167,8 @@ class ListenReporter(_Reporter):
                 _message(f"gap at {clock(self._end)}: {event.reason}")
             elif isinstance(event, Waiting):
                 _message(event.reason)
+            elif isinstance(event, Recognised):
+                _message(event.what)
             else:
                 _message(f"reconnected at {clock(self._end)}: {event.what}")
 
