@@ -7,7 +7,7 @@ and takes the lowest score. This rule stands nowhere else.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,7 @@ from asdkit.context import Context
 from asdkit.errors import PluginError
 from asdkit.features import Features, FloatArray, IntArray, Windows
 from asdkit.interfaces import Detector
-
-if TYPE_CHECKING:
-    from asdkit.spec.settings import Top
+from asdkit.spec.settings import Top
 
 DoubleArray = npt.NDArray[np.float64]
 

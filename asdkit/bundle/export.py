@@ -22,6 +22,7 @@ from asdkit.bundle.members import Member
 from asdkit.bundle.onnx_runtime import open_session
 from asdkit.errors import AsdkitError, AsdkitWarning, UsageError
 from asdkit.interfaces import PROJECT
+from asdkit.text import error_line
 
 ONNX_PACKAGES: Final = ("onnx", "onnxruntime", "onnxscript")
 TOLERANCE: Final = 1e-4
@@ -143,9 +144,8 @@ def _export_module(name: str, module: Any, windows: Any) -> Any:
                 verbose=False,
             )
     except Exception as error:
-        cause = " ".join(str(error).split())[:300]
         raise AsdkitError(
-            f"{name}: its network cannot be written as an ONNX graph: {type(error).__name__}: {cause}",
+            f"{name}: its network cannot be written as an ONNX graph: {error_line(error, 300)}",
             hint="Export without --onnx: its plugin loads it with torch.",
         ) from None
     assert program is not None

@@ -12,6 +12,7 @@ import numpy as np
 from asdkit.context import Context, State
 from asdkit.errors import Stopped
 from asdkit.features import Features, FloatArray, Windows
+from asdkit.text import error_message
 
 _BATCH = 512
 _EXTERNAL_DATA = b"\n\x08location"  # the key of a tensor that is stored in another file
@@ -90,7 +91,7 @@ class GraphDetector:
         try:
             [scores] = session.run(None, {windows.name: np.zeros((1, *windows.shape[1:]), np.float32)})
         except Exception as error:
-            raise ValueError(f"onnxruntime cannot run the graph: {' '.join(str(error).split())[:200]}") from None
+            raise ValueError(f"onnxruntime cannot run the graph: {error_message(error, 200)}") from None
         if scores.shape not in ((1,), (1, len(self._ids))) or not np.isfinite(scores).all():
             raise ValueError("the graph returns scores of the wrong shape, or not finite")
 
@@ -120,7 +121,7 @@ def open_session(graph: bytes, threads: int) -> Any:
     try:
         session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise ValueError(f"onnxruntime cannot load the graph: {' '.join(str(error).split())[:200]}") from None
+        raise ValueError(f"onnxruntime cannot load the graph: {error_message(error, 200)}") from None
     if len(session.get_inputs()) != 1 or len(session.get_outputs()) != 1:
         raise ValueError("not a graph that asdkit writes")
     return session

@@ -16,8 +16,9 @@ from typing import Any
 from asdkit.context import State, StateValue
 from asdkit.interfaces import Entry
 from asdkit.plugins import HEAVY, KINDS, call_hook, manager_of
-from asdkit.testing.subject import CountingContext, Subject, SubprocessResult, error_text
+from asdkit.testing.subject import CountingContext, Subject, SubprocessResult
 from asdkit.testing.subjects import SUBJECTS, DetectorSubject, FuserSubject
+from asdkit.text import error_line
 
 _COMMAND = "from asdkit.testing.child_process import run_request; run_request()"
 _TIMEOUT = 600  # seconds
@@ -93,7 +94,7 @@ def run_request() -> None:
         try:
             subject.use(subject.make(), CountingContext())
         except Exception as error:
-            errors["use"] = error_text(error)
+            errors["use"] = error_line(error)
     (folder / "answer").write_text(json.dumps({"heavy": heavy, "seconds": seconds, "errors": errors}))
 
 
@@ -104,7 +105,7 @@ def _register(module: str, errors: dict[str, str]) -> tuple[list[str], float]:
         for kind in KINDS:
             call_hook(manager, kind)
     except (Exception, SystemExit) as error:
-        errors["register"] = f"{type(error).__name__}: {error}"
+        errors["register"] = error_line(error)
     return [name for name in HEAVY if name in sys.modules], time.perf_counter() - begin
 
 
@@ -132,4 +133,4 @@ def _load_and_use(subject: Subject, folder: Path, errors: dict[str, str]) -> Non
         write_state(folder / "outputs", outputs)
         write_state(folder / "state_after", instance.state())
     except Exception as error:
-        errors["load"] = error_text(error)
+        errors["load"] = error_line(error)
