@@ -47,8 +47,9 @@ class RankedClip:
 def ranked_lists(table: ScoreTable, name: str) -> list[tuple[str, list[RankedClip]]]:
     """List the first mistakes of a threshold and unusual training clips, each list with its heading.
 
-    Clips of several ids are compared by z-scores: of held-out and test clips over the clips held out of their id (over
-    its training clips if fewer than two are held out), of training clips over the training clips of their id.
+    Clips of several ids are compared by z-scores. Mean and standard deviation are those of one id: for training clips,
+    of its training clips; for held-out and test clips, of its held-out clips (if there are fewer than two, of its
+    training clips).
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ def register_in_subprocess(module: str) -> SubprocessResult:
 
 
 def use_in_subprocess(subject: Subject, state: State | None) -> SubprocessResult:
-    """Register a plugin in a new process, load `state` and use it, if there is one, and use it without."""
+    """Register a plugin in a new process; use an instance that loaded `state` (if not None), and a new instance."""
     request = {
         "module": subject.module,
         "kind": subject.kind,

@@ -88,7 +88,7 @@ def faults_score_higher(subject: DetectorSubject) -> None:
 
 
 def training_pays(subject: DetectorSubject) -> None:
-    """Trained on normal clips, it finds the planted fault better than trained where the fault is normal."""
+    """It finds the planted fault better after training on normal clips than after training on clips with the fault."""
     trained, on_twin = _auc(subject, subject.fitted()), _auc(subject, subject.fitted_on_twin())
     if trained < _GOOD_AUC:
         raise Inapplicable("it does not find the planted fault: see faults_score_higher")
