@@ -69,7 +69,7 @@ windows_per_clip = 4
 [detectors.M]
 use = "id-classifier"
 augmenters = ["mix", "warp"]
-epochs = 8
+epochs = 4
 least_batches = 1
 batch_size = 16
 windows_per_clip = 4
