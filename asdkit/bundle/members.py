@@ -20,7 +20,7 @@ from asdkit.errors import AsdkitError, DataError, PluginError, UsageError
 from asdkit.features import Features, FloatArray, Windows, cut_windows
 from asdkit.interfaces import Detector, Entry, Featurizer, Fuser
 from asdkit.plugins import Kind, Plugin, Registry, restriction
-from asdkit.run.state import decode_state
+from asdkit.run.state_codec import decode_state
 from asdkit.scoring import DoubleArray, fuse_scores, score_windows
 from asdkit.spec import Top
 from asdkit.spec.messages import option_names, validate

@@ -56,7 +56,7 @@ def _reference(target: Any) -> str:
 
 def _run(request: dict[str, Any], state: State | None = None) -> SubprocessResult:
     """Run a request in a new process, by files in a temporary folder."""
-    from asdkit.run.state import read_state, write_state
+    from asdkit.run.state_codec import read_state, write_state
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -120,7 +120,7 @@ def _subject(request: Mapping[str, Any]) -> Subject:
 
 def _load_and_use(subject: Subject, folder: Path, errors: dict[str, str]) -> None:
     """Load the state, write what the plugin returns with it, and its state after that."""
-    from asdkit.run.state import read_state, write_state
+    from asdkit.run.state_codec import read_state, write_state
 
     try:
         instance = subject.make()

@@ -195,7 +195,7 @@ class Sampler:
         return starts, training.classes[clips], transforms
 
 
-def hold_out(training: Training, fraction: float, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+def split_validation(training: Training, fraction: float, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
     """Split into training and validation clips; only real clips that have a window are used.
 
     Whole clips are held out, never single windows. Each id with several clips gives the same fraction, rounded, and

@@ -29,7 +29,7 @@ atexit.register(write_events)
 OPENING = {
     "a spec": "from asdkit.spec import load_spec; from pathlib import Path; load_spec(Path('spec.toml'))",
     "a run": """
-from asdkit.run.state import read_state
+from asdkit.run.state_codec import read_state
 from asdkit.run.store import read_verified, unchanged, verify
 from pathlib import Path
 import json
