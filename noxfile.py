@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 from pathlib import Path
 
@@ -29,6 +30,16 @@ def tests(session: nox.Session) -> None:
     """Run the test suite, by two processes."""
     install(session, "test")
     session.run("python", "-m", "pytest", "-n", "2", "--dist", "worksteal", *session.posargs)
+
+
+@nox.session
+def explore(session: nox.Session) -> None:
+    """Run the property tests with ten times the examples and a new seed, or several: ``nox -s explore -- 20``."""
+    install(session, "test")
+    for _ in range(int(session.posargs[0]) if session.posargs else 1):
+        seed = str(random.randrange(1 << 32))
+        options = ("--hypothesis-profile", "explore", "--hypothesis-seed", seed)
+        session.run("python", "-m", "pytest", "-n", "2", "-m", "hypothesis", *options)
 
 
 @nox.session

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asdkit.bundle import CalibrationScores, Calibrator, ThresholdRule
 from asdkit.cli import app
 from asdkit.data.clip import Clip
 from asdkit.data.inventory import take_inventory
@@ -16,29 +18,55 @@ from asdkit.run.jobs import PlannedClip, hold_out
 from asdkit.spec import load_spec
 from asdkit.spec.init_spec import (
     CLASSIFIER_FRAMES,
+    FALSE_ALARM_RATES,
     MIN_NETWORK_CLIPS,
     choose_calibration,
     clips_needed,
+    held_out_needed,
+    most_held_out,
     propose_spec,
 )
+from asdkit.spec.settings import held_out_clips
 from tests.helpers.rooms import write_clip
 from tests.own_machine import medians, verdicts
 
 
-@given(st.integers(1, 3000))
-def test_a_run_holds_out_the_proposed_number_of_clips(clips):
-    choice = choose_calibration(clips)
+def test_every_number_of_clips_follows_one_rule():
+    reached = {rate: clips_needed(rate) for rate in FALSE_ALARM_RATES}
+    assert reached == {0.01: 296, 0.05: 56, 0.1: 26}
+    for clips in range(1, 3001):
+        choice = choose_calibration(clips)
+        assert held_out_clips(clips, choice.held_out) == choice.clips < clips
+        supported = [rate for rate, needed in reached.items() if clips >= needed]
+        assert choice.supported == bool(supported)
+        assert choice.false_alarm_rate == min(supported, default=FALSE_ALARM_RATES[-1])
+        calibrator = Calibrator(
+            {"00": CalibrationScores(np.arange(choice.clips))}, ThresholdRule(choice.false_alarm_rate)
+        )
+        assert choice.supported == calibrator.supports("00")
+
+
+@given(st.integers(1, 300), st.floats(0, 0.999))
+def test_a_run_holds_out_the_stated_number(clips, share):
     planned = [PlannedClip(Clip(Path(f"{i}"), f"{i}", "fan", "00", "train", 0), 1, 1) for i in range(clips)]
-    assert len(hold_out(planned, choice.held_out, 0)) == choice.clips < clips
-    assert choice.supported == (1 / (choice.clips + 1) <= choice.false_alarm_rate * (1 + 1e-9))
-    assert choice.supported == (clips >= clips_needed(0.1))
+    assert len(hold_out(planned, share, 0)) == held_out_clips(clips, share) < clips
 
 
-@pytest.mark.parametrize(("clips", "rate", "held"), [(8, 0.1, 3), (27, 0.1, 9), (60, 0.05, 19), (297, 0.01, 99)])
+@given(st.floats(0.001, 0.9))
+def test_as_many_clips_as_a_rate_needs(rate):
+    needed = held_out_needed(rate)
+    assert 1 / (needed + 1) <= rate * (1 + 1e-6)
+    assert needed <= 0 or 1 / needed > rate * (1 - 1e-6)
+    assert most_held_out(clips_needed(rate)) >= needed > most_held_out(clips_needed(rate) - 1)
+
+
+@pytest.mark.parametrize(
+    ("clips", "rate", "held"), [(8, 0.1, 3), (25, 0.1, 8), (26, 0.1, 9), (60, 0.05, 19), (297, 0.01, 99)]
+)
 def test_the_lowest_supported_rate_is_chosen(clips, rate, held):
     choice = choose_calibration(clips)
     assert (choice.false_alarm_rate, choice.clips) == (rate, held)
-    assert choice.supported == (clips >= 27)
+    assert choice.supported == (clips >= 26)
 
 
 def flat(folder: Path, clips: int, **kind: float) -> Path:
@@ -82,7 +110,7 @@ def test_notes_say_what_few_clips_cannot_support(tmp_path):
     root = flat(tmp_path / "mine", 8)
     notes = "\n".join(propose_spec(take_inventory(root), root, tmp_path).notes)
     assert "8 clips cannot support a false-alarm rate of 10%: 3 held-out clips can guarantee none below 1 in 4" in notes
-    assert "27 clips of each id would support it" in notes
+    assert "26 clips of each id would support it" in notes
     one = flat(tmp_path / "one", 1)
     assert "no p-values" in "\n".join(propose_spec(take_inventory(one), one, tmp_path).notes)
 

@@ -17,6 +17,7 @@ from asdkit.data import Clip
 from asdkit.errors import PluginError, SpecError
 from asdkit.plugins import Plugin, Registry
 from asdkit.spec import DetectorSettings, Spec
+from asdkit.spec.settings import held_out_clips
 
 # Raise it when the core changes what a job computes (kernels, sampling, training loop, pooling, this hash).
 # CHANGELOG.md says so under "Scores may change".
@@ -125,7 +126,7 @@ def hold_out(clips: Sequence[PlannedClip], share: float, seed: int) -> list[Plan
     held: list[PlannedClip] = []
     for id_, id_clips in by_id.items():
         rng = Context(seed=seed).rng(f"held out/{id_clips[0].clip.machine}/{id_}")
-        selected = rng.permutation(len(id_clips))[: min(round(share * len(id_clips)), len(id_clips) - 1)]
+        selected = rng.permutation(len(id_clips))[: held_out_clips(len(id_clips), share)]
         held += [id_clips[i] for i in sorted(selected)]
     return held
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -15,7 +16,7 @@ from jinja2 import Environment, StrictUndefined
 
 from asdkit.data.inventory import Inventory
 from asdkit.errors import DataError
-from asdkit.spec.settings import MAX_NAME, name_fault
+from asdkit.spec.settings import MAX_NAME, held_out_clips, name_fault
 from asdkit.text import plural, printable
 
 FALSE_ALARM_RATES: Final = (0.01, 0.05, 0.1)
@@ -27,8 +28,8 @@ MIN_NETWORK_CLIPS: Final = 20
 CLASSIFIER_FRAMES: Final = 32
 """Frames of a window of the proposed classifier: its plugin's default."""
 
-_MAX_HELD_OUT = 1 / 3  # of an id's training clips
 _MIN_HELD_OUT = 0.2  # so that the fuser is fitted on several clips, too
+_ROUNDING = 1e-9
 _SAMPLE_RATE = 16_000  # [Hz] of the DCASE challenge, whose settings are the defaults
 _FRAME_SECONDS = 0.064  # of the challenge's baseline
 _DATA_HINT = "Run asdkit data FOLDER to see what it contains."
@@ -132,28 +133,39 @@ class CalibrationChoice:
     @property
     def supported(self) -> bool:
         """Whether so many clips can guarantee the rate."""
-        return self.false_alarm_rate * (self.clips + 1) > 1 - 1e-9
+        return self.clips >= held_out_needed(self.false_alarm_rate)
 
 
 def choose_calibration(clips: int) -> CalibrationChoice:
     """Choose how many of an id's training clips to hold out.
 
-    ``n`` held-out clips can guarantee no rate below ``1 / (n + 1)``. The choice is the lowest of 1 %, 5 % and 10 % that
-    a third of the clips can guarantee. If none can, it is 10 %, and a third of the clips is held out nevertheless:
-    p-values and the ranking of clips are still useful.
+    The choice is the lowest of 1 %, 5 % and 10 % that `most_held_out` can guarantee, with as few clips as guarantee it.
+    If none can, it is 10 %, and the most are held out nevertheless: p-values and the ranking of clips are still useful.
     """
+    most = most_held_out(clips)
     for rate in FALSE_ALARM_RATES:
-        needed = round(1 / rate) - 1
-        if needed <= clips * _MAX_HELD_OUT:
+        needed = held_out_needed(rate)
+        if needed <= most:
             share = round(max(needed / clips, _MIN_HELD_OUT), 3)
-            return CalibrationChoice(share, round(share * clips), rate)
-    held = min(max(1, round(clips * _MAX_HELD_OUT)), clips - 1)
-    return CalibrationChoice(round(held / clips, 3), held, FALSE_ALARM_RATES[-1])
+            return CalibrationChoice(share, held_out_clips(clips, share), rate)
+    share = round(most / clips, 3)
+    return CalibrationChoice(share, held_out_clips(clips, share), FALSE_ALARM_RATES[-1])
+
+
+def most_held_out(clips: int) -> int:
+    """Return how many of an id's training clips may be held out: a third, rounded, as long as one is left."""
+    return min(max(1, round(clips / 3)), clips - 1)
+
+
+def held_out_needed(rate: float) -> int:
+    """Return how many held-out clips guarantee a false-alarm rate: ``n`` of them guarantee ``1 / (n + 1)``."""
+    return math.ceil(1 / rate - 1 - _ROUNDING)
 
 
 def clips_needed(rate: float) -> int:
-    """Return how many training clips an id needs to guarantee a false-alarm rate."""
-    return math.ceil((round(1 / rate) - 1) / _MAX_HELD_OUT)
+    """Return how many training clips an id needs so that `most_held_out` of them guarantee a false-alarm rate."""
+    needed = held_out_needed(rate)
+    return next(clips for clips in itertools.count(needed + 1) if most_held_out(clips) >= needed)
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,11 @@ class CalibrationSettings(Config):
     )
 
 
+def held_out_clips(clips: int, share: float) -> int:
+    """Return how many of an id's training clips are held out: the share of them, rounded, as long as one is left."""
+    return min(round(share * clips), clips - 1)
+
+
 class Top(Config):
     """Pooling: the mean of the `top` highest window scores of a clip."""
 

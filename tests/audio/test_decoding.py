@@ -17,6 +17,7 @@ from asdkit import audio
 from asdkit.audio import io
 from asdkit.errors import BadAudio
 from tests.helpers.audio_corpus import GOOD, RATE, SECOND, encoded, floats, wav
+from tests.helpers.properties import examples
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -111,7 +112,7 @@ def test_a_file_truncated_after_its_header_is_refused(tmp_path: Path, monkeypatc
 RATES = st.sampled_from([1000, 8000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 17_123])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(rate=RATES, wanted=RATES, samples=st.integers(1, 3000), channels=st.integers(1, 5), data=st.data())
 def test_a_wave_has_the_planned_length(
     tmp_path_factory: pytest.TempPathFactory, rate: int, wanted: int, samples: int, channels: int, data: st.DataObject

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from asdkit import audio
 from asdkit.errors import BadAudio, ExitCode
 from tests.helpers.audio_corpus import BAD, GOOD, NEEDS_A_USER, RATE, SECOND, Bad, wav, within
+from tests.helpers.properties import examples
 
 
 def put(folder: Path, name: str, content: bytes) -> Path:
@@ -98,7 +99,7 @@ def test_samples_without_a_length_mean_a_crash(tmp_path: Path) -> None:
     assert "recorder probably crashed" in error.value.reason
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     base=st.sampled_from(["plain.wav", "extensible.wav", "rf64.wav", "float.wav", "24-bit.wav", "16-bit.flac"]),
     changes=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 255)), min_size=1, max_size=4),

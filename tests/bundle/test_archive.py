@@ -18,6 +18,7 @@ from asdkit.bundle.archive import MANIFEST, pack, seal, unpack
 from asdkit.bundle.export import export
 from asdkit.errors import AsdkitError, DataError
 from asdkit.run.state_codec import decode_state, encode_state
+from tests.helpers.properties import examples
 from tests.helpers.rooms import write_clip
 
 SMALL = pack({"a.json": b"{}", "b/0.safetensors": bytes(range(64))})
@@ -68,7 +69,7 @@ def test_any_flipped_bit_of_a_real_bundle_is_detected(exported, tmp_path):
             unpack(path)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.binary(max_size=300) | st.integers(0, len(SMALL) - 1).map(lambda n: SMALL[:n]))
 def test_truncated_bundles_and_arbitrary_bytes_are_refused(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("cut") / "x"

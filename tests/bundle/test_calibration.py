@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from asdkit.bundle.calibration import NOTHING_HELD_OUT, CalibrationScores, Calibrator, ThresholdRule
+from tests.helpers.properties import examples
 
 floats = st.floats(-1e6, 1e6, allow_nan=False)
 calibrations = st.lists(floats, min_size=1, max_size=60).map(lambda scores: CalibrationScores(np.sort(scores)))
@@ -91,7 +92,7 @@ def test_a_gamma_fitted_to_equal_scores_decides_nothing():
     assert "too few or too similar" in decision.reason
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.integers(0, 10_000))
 def test_above_equal_calibration_scores_any_score_is_anomalous(n):
     calibrator = Calibrator({"00": CalibrationScores(np.full(20, float(n)))}, ThresholdRule(0.05))

@@ -26,6 +26,7 @@ from asdkit.cli.reporters import ListenReporter
 from asdkit.cli.rows import WINDOW_COLUMNS, write_rows
 from asdkit.errors import UsageError
 from tests.helpers.commands import Command
+from tests.helpers.properties import examples
 from tests.helpers.rooms import RATE
 
 
@@ -141,7 +142,7 @@ def test_impossible_windows_are_refused(bundle, options, reason):
         Listener(bundle, **options)
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(kinds=st.text("na", min_size=1, max_size=12))
 def test_the_alarm_follows_the_verdicts(bundle, clips, kinds):
     results = results_of(Listener(bundle, id_="00", rule=AlarmRule(2, 3, 2)), stream(clips, kinds))

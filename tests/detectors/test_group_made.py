@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from asdkit.api import Context, Features, JobOutline, cut_windows
 from tests.helpers.detector_rooms import clips, training
+from tests.helpers.properties import examples
 
 BANDS = 6
 ORDERS = ["middle", "causal", "reverse", [[0, 1, 3, 4], [2]], [[4, 1], [0], [3, 2]], [[2], [0, 1, 3, 4]]]
@@ -62,7 +63,7 @@ def test_a_group_depends_on_exactly_the_earlier_groups(order, likelihood) -> Non
 
 
 @given(seed=st.integers(0, 10_000), frames=st.integers(2, 6))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_the_masks_hold_for_any_grouping(seed, frames) -> None:
     rng = np.random.default_rng(seed)
     cuts = np.sort(rng.choice(np.arange(1, frames), rng.integers(1, frames), replace=False))

@@ -16,6 +16,7 @@ from asdkit.scoring import pool_scores
 from asdkit.testing.synthetic import BANDS, training_clips
 from tests.helpers.detector_cases import CASES, Case
 from tests.helpers.detector_rooms import training
+from tests.helpers.properties import examples
 
 ROWS = 64
 MEAN = partial(pool_scores, pool="mean")
@@ -36,7 +37,7 @@ def noise(seed, *lengths, bands=BANDS):
     return [rng.normal(-60, 3, (n, bands)).astype(np.float32) for n in lengths]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.integers(0, 99), st.lists(st.integers(3, 30), min_size=2, max_size=5), st.integers(1, 3))
 def test_the_nearest_excerpt_equals_brute_force(seed, lengths, rows):
     clips = noise(seed, *lengths, bands=4)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asdkit.kernels import log_mel, mel_filters, mel_spectrogram, power_to_db, stft
+from tests.helpers.properties import examples
 from tests.kernels import naive
 from tests.kernels.waves import assert_close_in_each_frame, machine, noise
 
@@ -22,7 +23,7 @@ def exact_mel(wave, *, sample_rate=16000, n_fft=1024, hop_length=512, n_mels=128
     return naive.stft(wave, n_fft=n_fft, hop_length=hop_length, power=power, **framing) @ filters.T
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     n_fft=st.sampled_from([64, 256, 1024, 2048, 300]),
     hop=st.integers(40, 3000),
@@ -39,7 +40,7 @@ def test_mel_bands_are_within_a_millionth_of_the_largest(n_fft, hop, samples, n_
     assert_close_in_each_frame(mel_spectrogram(wave, **sizes), exact_mel(wave, **sizes))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(n_fft=st.sampled_from([256, 512, 1024, 2048, 4096]), n_mels=st.sampled_from([40, 128]), seed=st.integers(0, 999))
 def test_decibels_have_the_documented_accuracy(n_fft, n_mels, seed):
     wave = machine(12000, seed)

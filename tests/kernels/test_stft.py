@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from asdkit.kernels import frame_count, stft
 from asdkit.kernels.fft import _output_positions
 from asdkit.kernels.framing import FFT_SIZES
+from tests.helpers.properties import examples
 from tests.kernels import naive
 from tests.kernels.waves import assert_close_in_each_frame, noise
 
@@ -25,7 +26,7 @@ def test_every_size_matches_float64(n_fft, power):
     assert_close_in_each_frame(spectra, naive.stft(wave, n_fft=n_fft, hop_length=hop, power=power))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     n_fft=st.sampled_from([64, 128, 256, 512, 1024, 100, 63]),
     hop=st.integers(1, 1500),

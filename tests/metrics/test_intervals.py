@@ -21,6 +21,7 @@ from asdkit.metrics import (
     resample_auc,
 )
 from tests.helpers.binormal import MODELS, Binormal, coverage, coverage_of_means
+from tests.helpers.properties import examples
 from tests.metrics import naive
 
 
@@ -64,7 +65,7 @@ def test_an_interval_needs_two_clips_of_each_class():
         delong([0, 0, 1], [1.0, 2.0, 3.0])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.data())
 def test_resamples_equal_the_plain_definition(data):
     labels = data.draw(st.lists(st.integers(0, 1), min_size=2, max_size=25).filter(lambda x: 0 < sum(x) < len(x)))

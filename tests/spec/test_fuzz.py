@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from asdkit.errors import AsdkitError
 from asdkit.spec import load_spec
+from tests.helpers.properties import examples
 from tests.helpers.spec_plugins import BASE, fake_registry
 
 REGISTRY = fake_registry()
@@ -87,7 +88,7 @@ def test_any_bytes_are_explained(spec_file: Path, data: bytes) -> None:
     assert not loads_or_explains(spec_file, data, [])
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.data())
 def test_a_randomly_changed_spec_loads_or_explains(spec_file: Path, data: st.DataObject) -> None:
     text = GOOD
@@ -98,7 +99,7 @@ def test_a_randomly_changed_spec_loads_or_explains(spec_file: Path, data: st.Dat
     loads_or_explains(spec_file, text.encode(), [])
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(st.tuples(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4), VALUES), max_size=3))
 @example([(["detectors", "detectors"], "[]"), (["detectors"], "1")])
 def test_any_value_at_any_key_loads_or_explains(spec_file: Path, edits: list[tuple[list[str], str]]) -> None:
