@@ -201,14 +201,16 @@ def matrix(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.matrix", *session.posargs)
 
 
-SHOWS = ("bad_audio", "fuzz", "kills", "cluster", "full_disk", "bits", "audits", "planning", "scaling")
-
-
 @nox.session
-@nox.parametrize("show", [nox.param(name, id=name) for name in SHOWS])
-def shows(session: nox.Session, show: str) -> None:
-    """Make things go wrong many times and print figures: ``nox -s "shows(kills)" -- --times 50`` (docs/scaling.md)."""
+def robustness(session: nox.Session) -> None:
+    """Provoke failures many times and print figures: ``nox -s robustness -- kills --times 50`` (docs/scaling.md).
+
+    Without arguments, run short versions as tests.
+    """
     install(session, "test")
-    if show == "fuzz":
+    if not session.posargs:
+        session.run("python", "-m", "pytest", "tests/robustness/test_robustness.py")
+        return
+    if session.posargs[0] == "fuzz":
         session.run("python", "-m", "pip", "install", "-q", "atheris", success_codes=range(256))  # where it installs
-    session.run("python", "-m", "tests.robustness", show, *session.posargs, success_codes=[0, 77])
+    session.run("python", "-m", "tests.robustness", *session.posargs, success_codes=[0, 77])

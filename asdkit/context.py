@@ -53,7 +53,7 @@ class Context:
         """Report progress, such as ``progress(epoch=3, epochs=50, loss=0.4, windows_per_s=1e5)``."""
 
     def should_stop(self) -> bool:
-        """Return whether to stop soon, by raising `asdkit.api.Stopped`. Call it at least once a batch."""
+        """Return True if the work is to stop: then raise `asdkit.api.Stopped`. Call it at least once per batch."""
         return False
 
     def save_checkpoint(self, state: Mapping[str, StateValue]) -> None:

@@ -173,8 +173,8 @@ class Detector(Protocol):
         features, windows
             Clips to score, and their windows.
         ids
-            Machine id of each clip, one of those in training: asdkit itself scores a clip of another id under each of
-            them and takes the lowest score.
+            Machine id of each clip. Only ids that were in training occur: a clip of any other id is scored by asdkit
+            once under each of these, and gets the lowest score.
 
         Returns
         -------
@@ -209,9 +209,9 @@ class Fuser(Protocol):
     """Combine the clip scores of several detectors. Constructed as ``Class(config)``.
 
     Optional method ``fuse_some(scores, ids, members)``: fuse the scores [float64, ``[clips, len(members)]``] of some
-    members, given by their indices. A clip's score over time then uses only the members that cut it into windows;
-    without the method, the others contribute the score of the whole clip and may mask the rest. In API 2 its name will
-    be ``fuse_subset``.
+    members, given by their indices. A clip's score over time then uses only the members that cut it into windows.
+    Without the method, it also uses the members that score whole clips; their constant scores may hide the changes over
+    time. In API 2 the method's name will be ``fuse_subset``.
     """
 
     def fit(self, train_scores: npt.NDArray[np.float64], ids: Sequence[str]) -> None:

@@ -1,13 +1,13 @@
 """Scores of windows and clips: unknown ids, pooling over a clip, and guards for what plugins return.
 
-A detector is asked for ids that were in training only. `score_windows` scores a clip of another id under each known id
-and takes the lowest score. This rule stands nowhere else.
+A detector is called only with ids that were in training. `score_windows` scores a clip of another id under each known
+id and takes the lowest score. No other module implements this rule.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,7 @@ from asdkit.context import Context
 from asdkit.errors import PluginError
 from asdkit.features import Features, FloatArray, IntArray, Windows
 from asdkit.interfaces import Detector
-
-if TYPE_CHECKING:
-    from asdkit.spec.settings import Top
+from asdkit.spec.settings import Top
 
 DoubleArray = npt.NDArray[np.float64]
 
@@ -80,7 +78,7 @@ def _score_per_id(
     unknown: npt.NDArray[np.bool_],
     ctx: Context,
 ) -> FloatArray:
-    """Score windows, each by the detector of its clip's id; `unknown` marks clips that none of them is for.
+    """Score the windows of each clip by the detector of its id; `unknown` marks clips whose id has no detector.
 
     Each detector that is needed scores all clips: the rounding of a score may depend on what is in the same batch.
     """

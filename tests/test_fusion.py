@@ -1,4 +1,4 @@
-"""The fuser z-score."""
+"""The fuser ``z-score``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def fitted(combine: str) -> ZScore:
     return fuser
 
 
-def test_scores_are_standardised_by_their_ids_training_scores_and_combined() -> None:
+def test_scores_are_standardised_per_id_and_combined() -> None:
     scores = np.array([[4.0, 20.0], [102.0, 0.0]])  # (2, 0) deviations from id_00's means; (0, 2) from id_02's
     np.testing.assert_allclose(fitted("mean").fuse(scores, ["id_00", "id_02"]), [1, 1])
     np.testing.assert_allclose(fitted("max").fuse(scores, ["id_00", "id_02"]), [2, 2])
@@ -32,7 +32,7 @@ def test_scores_are_standardised_by_their_ids_training_scores_and_combined() -> 
 @pytest.mark.parametrize(
     ("lead", "others", "expected"),
     [
-        (1.0, [-1e9, 1e9], 1.0),  # they disagree: it decides
+        (1.0, [-1e9, 1e9], 1.0),  # they disagree: the lead decides
         (1.0, [2.0, 1e9], 1.5),  # all above: half way to the nearest
         (1.0, [0.0, -1e9], 0.5),  # all below
         (1.0, [1.0, 5.0], 1.0),
@@ -41,7 +41,7 @@ def test_scores_are_standardised_by_their_ids_training_scores_and_combined() -> 
         (1.0, [], 1.0),
     ],
 )
-def test_the_lead_decides_and_others_move_it_where_they_agree(lead, others, expected) -> None:
+def test_agreeing_members_move_the_lead(lead, others, expected) -> None:
     members = 1 + len(others)
     fuser = ZScore(ZScoreConfig(combine="lead"))
     fuser.fit(TRAIN[:, :1].repeat(members, axis=1), IDS)  # id_00: mean 2, deviation 1
@@ -53,13 +53,13 @@ def test_the_lead_decides_and_others_move_it_where_they_agree(lead, others, expe
 
 
 @given(st.lists(st.floats(-50, 50), min_size=1, max_size=5))
-def test_the_lead_is_never_further_off_than_half_way_to_any_other(scores) -> None:
-    made = _lead(np.array([scores]), 1)[0]
-    moved = abs(made - scores[0])
+def test_the_lead_moves_at_most_half_way(scores) -> None:
+    fused = _lead(np.array([scores]), 1)[0]
+    moved = abs(fused - scores[0])
     assert all(moved <= abs(other - scores[0]) / 2 + 1e-9 for other in scores[1:])
 
 
-def test_training_scores_become_standard_for_each_id() -> None:
+def test_fused_training_scores_are_standard_per_id() -> None:
     one = ZScore(ZScoreConfig())
     one.fit(TRAIN[:, :1], IDS)
     fused = one.fuse(TRAIN[:, :1], IDS)
@@ -68,14 +68,14 @@ def test_training_scores_become_standard_for_each_id() -> None:
         assert part.std() == pytest.approx(1)
 
 
-def test_a_clips_fused_score_does_not_depend_on_others() -> None:
+def test_clips_are_fused_independently() -> None:
     fuser = fitted("mean")
     together = fuser.fuse(TRAIN, IDS)
     alone = [fuser.fuse(TRAIN[i : i + 1], IDS[i : i + 1])[0] for i in range(len(IDS))]
     np.testing.assert_array_equal(together, alone)
 
 
-def test_an_id_without_training_clips_gets_the_statistics_of_all_and_that_is_said() -> None:
+def test_an_unknown_id_uses_pooled_statistics_and_warns() -> None:
     fuser = fitted("mean")
     with pytest.warns(AsdkitWarning, match="no training clips of 'id_99'"):
         fused = fuser.fuse(np.array([[5.0, 6.0]]), ["id_99"])
@@ -83,7 +83,7 @@ def test_an_id_without_training_clips_gets_the_statistics_of_all_and_that_is_sai
     assert fused == pytest.approx(expected)
 
 
-def test_a_member_whose_scores_do_not_vary_gets_the_spread_of_the_other_ids_and_that_is_said() -> None:
+def test_a_constant_member_uses_other_ids_spread_and_warns() -> None:
     train = TRAIN.copy()
     train[:8, 0] = 7
     fuser = ZScore(ZScoreConfig())
@@ -94,14 +94,14 @@ def test_a_member_whose_scores_do_not_vary_gets_the_spread_of_the_other_ids_and_
     assert fused == pytest.approx((2 / np.sqrt(8 * 2**2 / (16 - 2)) + 0) / 2)
 
 
-def test_scores_that_never_vary_do_not_divide_by_zero() -> None:
+def test_constant_scores_do_not_divide_by_zero() -> None:
     fuser = ZScore(ZScoreConfig())
     with pytest.warns(AsdkitWarning):
         fuser.fit(np.full((3, 2), -1.0), ["a", "a", "b"])
     assert fuser.fuse(np.array([[0.0, 1.0]]), ["a"]) == pytest.approx(1.5)
 
 
-def test_an_id_of_fewer_than_eight_clips_gets_its_own_mean_and_the_deviation_of_all_ids() -> None:
+def test_few_clips_use_own_mean_and_pooled_deviation() -> None:
     few = np.array([[5.0, 7.0], [5.5, 7.5]])
     fuser = ZScore(ZScoreConfig(combine="max"))
     fuser.fit(np.vstack([TRAIN, few]), [*IDS, "few", "few"])
@@ -112,8 +112,8 @@ def test_an_id_of_fewer_than_eight_clips_gets_its_own_mean_and_the_deviation_of_
     np.testing.assert_allclose(fuser.fuse(TRAIN, IDS), fitted("max").fuse(TRAIN, IDS))  # the others have enough
 
 
-def test_a_member_that_varies_little_among_few_clips_does_not_outweigh_the_others() -> None:
-    """Two clips of an id may happen to score alike; the other ids tell how much a member's scores vary."""
+def test_little_variation_among_few_clips_has_no_weight() -> None:
+    """Two clips of an id may score alike by chance; the other ids show how much a member's scores vary."""
     train = np.array([[0.0, 0], [1, 1], [10, 0], [10.001, 1]])
     fuser = ZScore(ZScoreConfig())
     fuser.fit(train, ["a", "a", "b", "b"])
@@ -121,14 +121,14 @@ def test_a_member_that_varies_little_among_few_clips_does_not_outweigh_the_other
     assert first == pytest.approx(np.sqrt(2) * second, rel=0.01)
 
 
-def test_where_each_id_has_one_clip_members_count_alike() -> None:
+def test_members_count_alike_with_one_clip_per_id() -> None:
     fuser = ZScore(ZScoreConfig())
     fuser.fit(np.array([[100.0, 1], [300, 2], [500, 3]]), ["a", "b", "c"])
     first, second = fuser.fuse(np.array([[300.0, 1], [100, 2]]), ["a", "a"])
     assert first == pytest.approx(second)  # 200 of the one member is as far as 1 of the other
 
 
-def test_rounding_is_no_spread() -> None:
+def test_rounding_is_not_a_spread() -> None:
     fuser = ZScore(ZScoreConfig())
     with pytest.warns(AsdkitWarning, match="do not vary"):
         fuser.fit(np.full((3, 1), 0.1), ["a"] * 3)
@@ -136,13 +136,13 @@ def test_rounding_is_no_spread() -> None:
         assert fuser.fuse(np.array([[0.2]]), ["new"]) == pytest.approx(0.1)
 
 
-def test_one_training_clip_of_an_id_is_enough() -> None:
+def test_one_training_clip_per_id_is_enough() -> None:
     fuser = ZScore(ZScoreConfig())
     fuser.fit(np.vstack([TRAIN, [[5.0, 5.0]]]), [*IDS, "lone"])
     assert np.isfinite(fuser.fuse(np.array([[6.0, 6.0]]), ["lone"])).all()
 
 
-def test_state_brings_the_same_scores_back() -> None:
+def test_a_loaded_state_gives_the_same_scores() -> None:
     fuser, other = fitted("max"), ZScore(ZScoreConfig(combine="max"))
     other.load(fuser.state())
     with warnings.catch_warnings():
@@ -150,7 +150,7 @@ def test_state_brings_the_same_scores_back() -> None:
         np.testing.assert_array_equal(other.fuse(TRAIN, [*IDS[:-1], "new"]), fuser.fuse(TRAIN, [*IDS[:-1], "new"]))
 
 
-def test_before_fit_it_says_that_it_is_not_fitted() -> None:
+def test_an_unfitted_fuser_raises_not_fitted() -> None:
     with pytest.raises(NotFitted):
         ZScore(ZScoreConfig()).fuse(TRAIN, IDS)
     with pytest.raises(NotFitted):
@@ -160,10 +160,10 @@ def test_before_fit_it_says_that_it_is_not_fitted() -> None:
 
 
 @pytest.mark.parametrize("combine", ["mean", "max", "lead"])
-def test_some_members_are_fused_as_a_system_of_them_alone_would_be(combine) -> None:
+def test_fuse_some_equals_a_system_of_these_members(combine) -> None:
     members = np.column_stack([TRAIN, TRAIN[:, 0] ** 2])
     whole, alone = ZScore(ZScoreConfig(combine=combine)), ZScore(ZScoreConfig(combine=combine))
     whole.fit(members, IDS)
     alone.fit(members[:, [0, 2]], IDS)
-    made = whole.fuse_some(members[:, [0, 2]], IDS, [0, 2])
-    np.testing.assert_array_equal(made, alone.fuse(members[:, [0, 2]], IDS))
+    fused = whole.fuse_some(members[:, [0, 2]], IDS, [0, 2])
+    np.testing.assert_array_equal(fused, alone.fuse(members[:, [0, 2]], IDS))

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from asdkit.signals import stop_on_signals
+from asdkit.stop_signals import stop_on_signals
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -28,7 +28,7 @@ def test_the_first_signal_asks_for_a_stop(number, code):
 def test_the_second_signal_exits_at_once():
     code = """if True:
         import os, signal
-        from asdkit.signals import stop_on_signals
+        from asdkit.stop_signals import stop_on_signals
         try:
             with stop_on_signals(farewell="stopped"):
                 os.kill(os.getpid(), signal.SIGTERM)

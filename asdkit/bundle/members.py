@@ -22,12 +22,12 @@ from asdkit.errors import AsdkitError, AsdkitWarning, DataError, PluginError, Us
 from asdkit.features import Features, FloatArray, Windows, cut_windows
 from asdkit.interfaces import Detector, Entry, Featurizer, Fuser
 from asdkit.plugins import Kind, Plugin, Registry, restriction
-from asdkit.run.state import decode_state
+from asdkit.run.state_codec import decode_state
 from asdkit.scoring import DoubleArray, fuse_scores, score_windows
 from asdkit.spec import Top
 from asdkit.spec.messages import option_names, validate
 from asdkit.spec.positions import dotted
-from asdkit.text import plural, printable
+from asdkit.text import error_line, plural, printable
 
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _OTHER_VERSION = "; was it made with another version of the plugin?"
@@ -71,7 +71,7 @@ class Member:
             raise
         except Exception as error:
             raise PluginError(
-                f"the detector {self.use!r} of member {self.name} failed to score: {_error_line(error)}"
+                f"the detector {self.use!r} of member {self.name} failed to score: {error_line(error, 300)}"
             ) from None
 
 
@@ -135,7 +135,7 @@ def fuse_guarded(
     except AsdkitError:
         raise
     except Exception as error:
-        raise PluginError(f"the fuser {use!r} failed to fuse: {_error_line(error)}") from None
+        raise PluginError(f"the fuser {use!r} failed to fuse: {error_line(error, 300)}") from None
 
 
 def find_plugin(where: str, registry: Registry, kind: Kind, use: str, distribution: str = "") -> Plugin:
@@ -262,7 +262,7 @@ class _PartLoader:
                 hint="Install it, or score a bundle exported with --onnx by onnxruntime (asdkit[onnx]).",
             ) from None
         except Exception as error:
-            cause = _error_line(error)
+            cause = error_line(error, 300)
             raise PluginError(
                 f"{self._where}: the {kind} {part.use!r} cannot load the stored state: {cause}{_OTHER_VERSION}"
             ) from None
@@ -272,7 +272,7 @@ class _PartLoader:
         try:
             state = decode_state(self._files[file])
         except ValueError as error:
-            raise DataError(f"{self._where}: {file}: cannot be read: {_error_line(error)}{EXPORT_AGAIN}") from None
+            raise DataError(f"{self._where}: {file}: cannot be read: {error_line(error, 300)}{EXPORT_AGAIN}") from None
         for key, value in state.items():
             if isinstance(value, float | np.ndarray) and not _is_finite(value):
                 raise DataError(
@@ -284,8 +284,3 @@ class _PartLoader:
 def _is_finite(value: float | npt.NDArray[Any]) -> bool:
     array = np.asarray(value)
     return not np.issubdtype(array.dtype, np.inexact) or bool(np.isfinite(array).all())
-
-
-def _error_line(error: Exception) -> str:
-    text = printable(" ".join(str(error).split()))
-    return f"{type(error).__name__}: {text[:300]}"

@@ -17,7 +17,7 @@ from asdkit.audio.pcm import GrowingWav, PcmFormat
 from asdkit.audio.pcm_stream import PcmStream
 from asdkit.bundle.watch import pause
 from asdkit.errors import BadAudio, DataError, UsageError
-from asdkit.text import plural, printable
+from asdkit.text import error_message, plural, printable
 
 _READ_SIZE = 1 << 20  # most bytes of one read: memory is bounded at any data rate
 _WAIT = 0.2  # seconds between two reads of a source that has no new data
@@ -211,7 +211,7 @@ def read_device(device: str | None, pcm: PcmFormat, channel: Channel, should_sto
                 opened_before, retry = True, _FIRST_RETRY
                 yield from _read_open_device(stream, name, pcm, channel, should_stop)
         except (sounddevice.PortAudioError, ValueError) as error:
-            text = " ".join(str(error).split())
+            text = error_message(error)
             if not opened_before:
                 raise DataError(
                     f"{name}: cannot be opened: {text}",

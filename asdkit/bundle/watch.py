@@ -17,7 +17,7 @@ from asdkit.errors import BadAudio
 from asdkit.text import printable
 
 _BAD_AFTER = 10  # times `settle`: then a file with a wrong header is returned as it is
-_IDLE_FACTOR = 10  # seconds between two polls per second that the last one took
+_IDLE_FACTOR = 10  # the pause after a poll is at least so many times the poll's duration
 _PAUSE = 0.5  # longest pause between polls [s]; half of `settle` if that is shorter
 _STOP_CHECK = 0.1  # longest time between two checks of `should_stop` [s]
 

@@ -25,7 +25,7 @@ from asdkit.cli.options import (
 from asdkit.cli.reporters import ListenReporter
 from asdkit.cli.rows import WINDOW_COLUMNS, write_rows
 from asdkit.errors import DataError, UsageError
-from asdkit.signals import stop_on_signals
+from asdkit.stop_signals import stop_on_signals
 
 if TYPE_CHECKING:
     from asdkit.bundle import Bundle

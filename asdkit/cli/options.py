@@ -169,8 +169,9 @@ def _threshold_kind(threshold: ThresholdName | None) -> ThresholdKind | None:
 
 def _require_known(bundle: Bundle, id_: str | None) -> None:
     if id_ is not None and id_ not in bundle.ids:
-        default = "the names decide, or else the best fit" if len(bundle.ids) > 1 else "all are scored as that one"
+        by_name = "the id in a recording's path is used, or else the id that fits best"
+        default = by_name if len(bundle.ids) > 1 else "all recordings are scored as that id"
         raise UsageError(
             f"--id {id_}: {bundle.where} has no such id; expected one of {', '.join(bundle.ids)}",
-            hint=f"Without --id {default}.",
+            hint=f"Without --id, {default}.",
         )

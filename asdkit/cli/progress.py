@@ -84,7 +84,7 @@ class Progress(Watcher):
 
     def stopping(self) -> None:
         """Print that the run stops soon, and how to stop it at once."""
-        self._print("stopping at the next batch; again to stop at once")
+        self._print("stopping at the next batch; a second Ctrl-C or SIGTERM stops at once")
 
     def _print(self, line: str) -> None:
         if self._live is not None:

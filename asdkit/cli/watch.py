@@ -22,7 +22,7 @@ from asdkit.cli.options import (
 from asdkit.cli.reporters import ScoreReporter
 from asdkit.cli.rows import FILE_COLUMNS, write_rows
 from asdkit.errors import DataError
-from asdkit.signals import stop_on_signals
+from asdkit.stop_signals import stop_on_signals
 from asdkit.text import printable
 
 

@@ -1,4 +1,4 @@
-"""What a data folder holds: counted, held against what is known, with gaps, uneven ids and broken files."""
+"""Inventory of a data folder: counts of clips compared with known counts, gaps, uneven ids and broken files."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class GroundTruth:
 
 
 def short_name(name: str) -> str:
-    """Return a file name without ``_test``, which in 2022 the recordings have and the ground truth has not."""
+    """Return a file name without ``_test``: in 2022 it is in the names of recordings, but not in the ground truth."""
     return re.sub(r"^(section_[0-9]{2})_test_([0-9]+)", r"\1_\2", name)
 
 

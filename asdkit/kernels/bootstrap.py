@@ -17,10 +17,10 @@ def weighted_areas(
 ) -> None:
     """Compute AUC and partial AUC of each resample, in one pass down the ranking.
 
-    The mass of a class lies in the gaps between its clips, one weight per gap, spread evenly over the pieces into
-    which the clips of the other class divide the gap (a histospline). A clip's weight is that of the gap above it, and
-    the last weight that of the gap below all clips. Clips of equal score have no gap between them: their mass lies on
-    the score itself.
+    The probability mass of a class lies in the gaps between the scores of its clips (a histospline). Each gap has one
+    weight. The clips of the other class divide a gap into pieces, which get equal shares of its weight. A clip's weight
+    is that of the gap above it, and the last weight that of the gap below all clips. Clips of equal score have no gap
+    between them: their mass lies on the score itself.
 
     Parameters
     ----------

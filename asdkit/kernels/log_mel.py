@@ -207,7 +207,10 @@ def _checked(
 ) -> tuple[Wave, FloatArray]:
     """Return `wave` and `out` in the layout that the kernels take."""
     if n_fft < 2 or hop_length < 1 or bands < 1:
-        raise ValueError(f"n_fft ({n_fft}) must be at least 2, hop_length ({hop_length}) and the bands ({bands}) 1")
+        raise ValueError(
+            f"n_fft must be at least 2, hop_length and the number of bands at least 1; "
+            f"not {n_fft}, {hop_length} and {bands}"
+        )
     if pad_mode not in ("constant", "reflect") or power not in (1, 2):
         raise ValueError(f'pad_mode must be "constant" or "reflect", power 1 or 2; not {pad_mode!r} and {power!r}')
     samples = np.asarray(wave)

@@ -306,7 +306,7 @@ def _transpose(builder: Any, vectors: Sequence[Any]) -> list[Any]:
     even = [4 * g + k for g in range(0, LANES // 2, 2) for k in range(4)]  # of a and b: every other 128 bits
 
     def by_block(parts: list[Any]) -> list[Any]:
-        """From parts[q], 128 bits g, to column 128 bits g, part q."""
+        """Transpose blocks of 128 bits: block q of column g of the result is block g of parts[q]."""
         if len(parts) == 1:
             return parts
         pairs = list(zip(parts[::2], parts[1::2], strict=True))

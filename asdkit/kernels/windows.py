@@ -57,16 +57,13 @@ def gather(
             [4., 5.]]], dtype=float32)
     """
     _check_arrays(frames, starts, length, out)
-    batch, bands = len(starts), frames.shape[1]
+    batch = len(starts)
     if (mean is None) != (scale is None):
         raise ValueError("give both mean and scale, or neither")
     if mean is None or scale is None:
         outside = _gather(frames, starts, length, out)
     else:
-        if mean.shape[-1:] != (bands,) or mean.ndim != (1 if groups is None else 2) or scale.shape != (bands,):
-            raise ValueError(f"mean and scale must have shape ({bands},), not {mean.shape} and {scale.shape}")
-        means = np.ascontiguousarray(np.atleast_2d(mean))
-        mean_rows = _mean_rows(groups, batch, len(means))
+        means, mean_rows = _means(mean, scale, groups, batch, frames.shape[1])
         outside = _gather_standardized(frames, starts, length, out, means, scale, mean_rows)
     if outside >= 0:
         first = int(starts[outside])
@@ -125,14 +122,20 @@ def _check_arrays(frames: FloatArray, starts: IntArray, length: int, out: FloatA
         raise ValueError(f"out has shape {out.shape}, but [at least {batch}, {length}, {bands}] is needed")
 
 
-def _mean_rows(groups: IntArray | None, batch: int, means: int) -> IntArray:
+def _means(
+    mean: FloatArray, scale: FloatArray, groups: IntArray | None, batch: int, bands: int
+) -> tuple[FloatArray, IntArray]:
+    """Means [float32, ``[groups, bands]``], and the row of each window [int64, ``[batch]``]."""
+    if mean.shape[-1:] != (bands,) or mean.ndim != (1 if groups is None else 2) or scale.shape != (bands,):
+        raise ValueError(f"mean and scale must have shape ({bands},), not {mean.shape} and {scale.shape}")
+    means = np.ascontiguousarray(np.atleast_2d(mean))
     if groups is None:
-        return np.zeros(batch, np.int64)
+        return means, np.zeros(batch, np.int64)
     if groups.shape != (batch,) or groups.dtype != np.int64:
         raise ValueError(f"groups must be int64 of shape ({batch},), not {groups.dtype} of {groups.shape}")
-    if batch and not 0 <= groups.min() <= groups.max() < means:
-        raise IndexError(f"groups must be 0 to {means - 1}, not {groups.min()} to {groups.max()}")
-    return np.ascontiguousarray(groups)
+    if batch and not 0 <= groups.min() <= groups.max() < len(means):
+        raise IndexError(f"groups must be 0 to {len(means) - 1}, not {groups.min()} to {groups.max()}")
+    return means, np.ascontiguousarray(groups)
 
 
 @kernel

@@ -116,7 +116,8 @@ def _unsupported(run: Run) -> list[str]:
     asked = percent(run.rule.false_alarm_rate)
     return _with_ids(
         (
-            f"{threshold.held_out} held out support {percent(threshold.supported_rate)} and more; {asked} was asked",
+            f"{threshold.held_out} held out: false-alarm rates of {percent(threshold.supported_rate)} or more are "
+            f"supported; {asked} was requested",
             machine,
             threshold.id,
         )

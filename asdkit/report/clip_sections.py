@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from asdkit.audio import Wave, resample
 from asdkit.features import FloatArray
-from asdkit.report.explain import ExplainedClip, NearestHealthy, explain_clips
+from asdkit.report.explained_clips import ExplainedClip, NearestHealthy, explain_clips
 from asdkit.report.plots import THEME, Drawing, Plot, add_axes, render_figure, style_axes
 from asdkit.report.run_data import Run
 

@@ -256,8 +256,8 @@ def draw_histogram(groups: dict[str, DoubleArray]) -> Drawing:
 def _edges(groups: dict[str, DoubleArray]) -> tuple[DoubleArray, int]:
     """Return the edges of the bins, and the number of scores above them, which are counted in the last bin.
 
-    Anomalies may score hundreds of times higher than all other clips and would compress those into one bar. The bins
-    end four ranges of the healthy clips above them.
+    Anomalies may score hundreds of times higher than all other clips and would compress those into one bar. So the
+    last bin ends at most four times the range of the healthy scores above the highest healthy score.
     """
     scores = np.concatenate(list(groups.values()))
     healthy = [values for name, values in groups.items() if name in ("training", "held", "normal")]

@@ -96,9 +96,10 @@ def fuse_members(
 def fuser_clips(ids: Sequence[str], train: BoolArray, held: BoolArray) -> BoolArray:
     """Select the clips that a fuser is fitted on [bool, ``[clips]``].
 
-    Detectors score their own training clips lower than others and more alike, some detectors by far: compared with
-    those clips a network's score of any new clip is extreme. For an id with `ENOUGH` clips held out it is these clips;
-    for another id all its training clips, those held out included.
+    Detectors give their own training clips lower and more similar scores than other clips. For some detectors the
+    difference is large: compared with those clips, a network's score of any new clip is extreme. Therefore, if at least
+    `ENOUGH` clips of an id are held out, only these are selected; otherwise, all its training clips, including those
+    held out.
     """
     counts = Counter(id_ for id_, is_held in zip(ids, held, strict=True) if is_held)
     few = np.array([counts[id_] < ENOUGH for id_ in ids], dtype=bool)

@@ -25,7 +25,7 @@ from asdkit.plugins import Plugin
 from asdkit.run.job_context import JobContext
 from asdkit.run.jobs import Job, PlannedClip
 from asdkit.run.records import ClipRecord, JobRecord
-from asdkit.run.state import encode_state
+from asdkit.run.state_codec import encode_state
 from asdkit.run.store import RunPaths, publish, state_name, write_job
 from asdkit.run.training_data import RecordingReader, WaveVariant, load_augmenters, make_training, wave_variants
 from asdkit.scoring import pool_scores, score_windows

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from asdkit.context import Context, State, StateValue
 from asdkit.errors import AsdkitError
-from asdkit.run.state import read_state, write_state
+from asdkit.run.state_codec import read_state, write_state
 from asdkit.run.store import checkpoint_name, write_progress
 
 _PROGRESS_INTERVAL_S = 0.2

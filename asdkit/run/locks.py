@@ -120,7 +120,7 @@ class Lease:
     run
         Token of the driver that hands the job out.
     alone
-        Whether no other job runs in this process, nor in others that would die with it.
+        True if no other job runs in this process or in a process that would die together with it.
     """
 
     def __init__(self, work: Path, run: str, *, alone: bool) -> None:
@@ -187,8 +187,8 @@ class Lease:
             return 0
         if not before.at_work:
             return before.deaths
-        # A worker that died while its driver lived died of its job. If the driver died as well, something else may
-        # have killed both: it counts only if the job was alone and got no further than the attempt before.
+        # If a worker died but its driver did not, the job caused the death. If both died, the cause may be something
+        # else: the death counts only if the job ran alone and the attempt stored no new checkpoint.
         same_driver = before.run == self._record.run
         blamed = same_driver or (before.alone and before.checkpoint == checkpoint_time(self._work))
         return before.deaths + blamed

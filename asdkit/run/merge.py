@@ -72,7 +72,7 @@ def merge(out: Path, folders: Sequence[Path], registry: Registry) -> tuple[Plan,
     plan = make_plan(spec, out, registry, machines=record.machines)
     if difference := _difference(record.signature, signature(plan)):
         raise DataError(
-            f"{first} was made from something else than is here: {difference}",
+            f"{first} does not match the settings, recordings or code here: {difference}",
             hint="Merge where the same recordings and plugins are, or run the shards again.",
         )
     sources, failed = _find_jobs(plan, shards)
@@ -102,7 +102,7 @@ def _require_one_run(shards: Sequence[FinishedShard], out: Path) -> None:
     faults = []
     for other in shards[1:]:
         if other.shard.count != first.shard.count:
-            faults.append(f"{other} is not of the same division as {first}")
+            faults.append(f"{other} and {first} divide the run into different numbers of shards")
         elif difference := _difference(first.record.signature, other.record.signature):
             faults.append(f"{other} is of another run than {first}: {difference}")
     if faults:

@@ -270,7 +270,7 @@ class LeaseRecord(Record):
     run
         Token of the driver that handed the job out.
     alone
-        Whether no other job ran in the holder's process, nor in others that would die with it.
+        True if no other job ran in the holder's process or in a process that would die together with it.
     deaths
         How often a process died in the job.
     checkpoint

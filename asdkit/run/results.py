@@ -74,10 +74,8 @@ def collect(
 
     Parameters
     ----------
-    spec
-        The spec.
-    jobs
-        All jobs of the plan.
+    spec, jobs
+        The spec and all jobs of the plan.
     folders
         Folder of each finished job, by key.
     failed
@@ -96,6 +94,7 @@ def collect(
     """
     clips: dict[str, list[Clip]] = {}
     tables: dict[str, ScoreTable] = {}
+    job_notes: list[tuple[str, str]] = []
     notes: list[str] = []
     seconds: dict[str, dict[str, float]] = {}
     recordings: dict[str, str] = {}
@@ -112,7 +111,8 @@ def collect(
             _fuse(name, [name], None, table, registry)
         seconds[job.title] = record.seconds
         recordings |= {clip.name: clip.sha256 for clip in record.clips}
-        notes += [f"{job.title}: {note}" for note in record.notes] + recording_notes(job.machine, record.clips)
+        job_notes += [(job.title, note) for note in record.notes]
+        notes += recording_notes(job.machine, record.clips)
     notes += _fuse_systems(spec, tables, failures, registry)
     trained = {name for job in jobs for name in job.detectors}
     members, systems = [n for n in spec.detector_names if n in trained], list(spec.systems)
@@ -120,8 +120,16 @@ def collect(
     rows = _evaluate(clips, tables, members, systems, rule)
     averages = means(rows, rule)
     notes += [*_missing_auc_notes(rows), *_untested_notes(tables), *_partial_mean_notes(averages)]
-    notes = list(dict.fromkeys(notes))
+    notes = list(dict.fromkeys([*_folded(job_notes), *notes]))
     return Results(clips, tables, rows, averages, members, systems, failures, list(skipped), notes, seconds, recordings)
+
+
+def _folded(job_notes: Sequence[tuple[str, str]]) -> list[str]:
+    """Write each note of jobs once, with the titles of all jobs that have it."""
+    titles: dict[str, list[str]] = {}
+    for title, note in job_notes:
+        titles.setdefault(note, []).append(title)
+    return [f"{', '.join(of_note)}: {note}" for note, of_note in titles.items()]
 
 
 def save_results(paths: RunPaths, results: Results, layout: str, about: Mapping[str, Any]) -> None:

@@ -23,7 +23,7 @@ from asdkit.run.resources import select_device
 from asdkit.run.results import Results, collect, remove_results, save_results
 from asdkit.run.store import RunPaths, has_lease, read_lease, write_settings, write_shard
 from asdkit.run.workers import Backend, open_backend
-from asdkit.signals import StopRequest, stop_on_signals
+from asdkit.stop_signals import StopRequest, stop_on_signals
 
 
 class Watcher:

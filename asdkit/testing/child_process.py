@@ -16,8 +16,9 @@ from typing import Any
 from asdkit.context import State, StateValue
 from asdkit.interfaces import Entry
 from asdkit.plugins import HEAVY, KINDS, call_hook, manager_of
-from asdkit.testing.subject import CountingContext, Subject, SubprocessResult, error_text
+from asdkit.testing.subject import CountingContext, Subject, SubprocessResult
 from asdkit.testing.subjects import SUBJECTS, DetectorSubject, FuserSubject
+from asdkit.text import error_line
 
 _COMMAND = "from asdkit.testing.child_process import run_request; run_request()"
 _TIMEOUT = 600  # seconds
@@ -29,7 +30,7 @@ def register_in_subprocess(module: str) -> SubprocessResult:
 
 
 def use_in_subprocess(subject: Subject, state: State | None) -> SubprocessResult:
-    """Register a plugin in a new process, load `state` and use it, if there is one, and use it without."""
+    """Register a plugin in a new process; use an instance that loaded `state` (if not None), and a new instance."""
     request = {
         "module": subject.module,
         "kind": subject.kind,
@@ -55,7 +56,7 @@ def _reference(target: Any) -> str:
 
 def _run(request: dict[str, Any], state: State | None = None) -> SubprocessResult:
     """Run a request in a new process, by files in a temporary folder."""
-    from asdkit.run.state import read_state, write_state
+    from asdkit.run.state_codec import read_state, write_state
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -93,7 +94,7 @@ def run_request() -> None:
         try:
             subject.use(subject.make(), CountingContext())
         except Exception as error:
-            errors["use"] = error_text(error)
+            errors["use"] = error_line(error)
     (folder / "answer").write_text(json.dumps({"heavy": heavy, "seconds": seconds, "errors": errors}))
 
 
@@ -104,7 +105,7 @@ def _register(module: str, errors: dict[str, str]) -> tuple[list[str], float]:
         for kind in KINDS:
             call_hook(manager, kind)
     except (Exception, SystemExit) as error:
-        errors["register"] = f"{type(error).__name__}: {error}"
+        errors["register"] = error_line(error)
     return [name for name in HEAVY if name in sys.modules], time.perf_counter() - begin
 
 
@@ -119,7 +120,7 @@ def _subject(request: Mapping[str, Any]) -> Subject:
 
 def _load_and_use(subject: Subject, folder: Path, errors: dict[str, str]) -> None:
     """Load the state, write what the plugin returns with it, and its state after that."""
-    from asdkit.run.state import read_state, write_state
+    from asdkit.run.state_codec import read_state, write_state
 
     try:
         instance = subject.make()
@@ -132,4 +133,4 @@ def _load_and_use(subject: Subject, folder: Path, errors: dict[str, str]) -> Non
         write_state(folder / "outputs", outputs)
         write_state(folder / "state_after", instance.state())
     except Exception as error:
-        errors["load"] = error_text(error)
+        errors["load"] = error_line(error)

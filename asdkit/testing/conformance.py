@@ -17,9 +17,9 @@ from asdkit.interfaces import Entry
 from asdkit.plugins import Kind, discover
 from asdkit.testing.checks import checks_of
 from asdkit.testing.contract import Check, Failed, Inapplicable
-from asdkit.testing.subject import Subject, error_text
+from asdkit.testing.subject import Subject
 from asdkit.testing.subjects import SUBJECTS
-from asdkit.text import suggestion_or_choices
+from asdkit.text import error_line, suggestion_or_choices
 
 if TYPE_CHECKING:
     import pytest
@@ -182,7 +182,7 @@ def _kind_of(entry: Entry) -> Kind:
     try:
         target: Any = entry.load()
     except Exception as error:
-        raise UsageError(f"the class of {entry.name!r} cannot be imported: {error_text(error)}") from error
+        raise UsageError(f"the class of {entry.name!r} cannot be imported: {error_line(error)}") from error
     for method, kind in _METHODS.items():
         if callable(getattr(target, method, None)):
             return kind
@@ -209,7 +209,7 @@ def _run(check: Check, subject: Subject) -> None:
         except (Failed, Inapplicable):
             raise
         except Exception as error:
-            raise Failed(f"it raised {error_text(error)}") from error
+            raise Failed(f"it raised {error_line(error)}") from error
 
 
 def _run_case(check: Check, subject: Subject) -> None:

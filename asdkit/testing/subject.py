@@ -17,6 +17,7 @@ from asdkit.interfaces import Entry
 from asdkit.plugins import Kind
 from asdkit.testing.contract import Inapplicable
 from asdkit.testing.side_effects import SideEffects, recorded_side_effects, seed_global_generators
+from asdkit.text import error_line
 
 Arrays = dict[str, np.ndarray]
 
@@ -160,7 +161,7 @@ class Subject(ABC):
             self.plugin_class(self.entry.config())
             self.make()
         except Exception as error:
-            return error_text(error)
+            return error_line(error)
         return ""
 
     @cached_property
@@ -214,11 +215,6 @@ class Subject(ABC):
             use.error = error
         use.stop_calls = ctx.calls
         return use
-
-
-def error_text(error: BaseException) -> str:
-    """Describe an exception in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def array_fault(name: str, value: object, dtype: type, shape: tuple[int, ...]) -> str:

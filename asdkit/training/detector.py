@@ -17,7 +17,7 @@ from asdkit.features import Features, FloatArray, Windows
 from asdkit.interfaces import Training
 from asdkit.training.batches import WindowSource, batches_on
 from asdkit.training.network import WindowNetwork, fold_batch_norm, load_network, to_state
-from asdkit.training.sampling import EpochSample, hold_out
+from asdkit.training.sampling import EpochSample, split_validation
 from asdkit.training.standardize import Standardizer
 from asdkit.training.torch_runtime import torch_environment
 from asdkit.training.trainer import Trainer
@@ -55,7 +55,7 @@ class NetworkDetector:
         frames, classes = training.windows.frames, len(training.class_names)
         if frames == "clip":
             raise ValueError("a network needs windows of a fixed number of frames")
-        train_clips, validation_clips = hold_out(training, self.config.validation, ctx.rng("hold out"))
+        train_clips, validation_clips = split_validation(training, self.config.validation, ctx.rng("hold out"))
         if not len(train_clips):
             raise DataError(f"no training clip is as long as a window of {frames} frames", hint="Use fewer frames.")
         ids = training.classes[: training.real] if self.about_own_mean else None

@@ -195,7 +195,7 @@ class Sampler:
         return starts, training.classes[clips], transforms
 
 
-def hold_out(training: Training, fraction: float, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+def split_validation(training: Training, fraction: float, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
     """Split into training and validation clips; only real clips that have a window are used.
 
     Whole clips are held out, never single windows. Each id with several clips gives the same fraction, rounded, and
@@ -217,7 +217,10 @@ def hold_out(training: Training, fraction: float, rng: np.random.Generator) -> t
 
 
 def _with_shares(stated: Sequence[float | None]) -> npt.NDArray[np.float64]:
-    """Probability of each choice, and of no augmenter last; those not stated share the rest equally, none included."""
+    """Return the probability of each choice, then that of using no augmenter.
+
+    Choices without a stated probability, and using no augmenter, share the remaining probability equally.
+    """
     total = sum(probability for probability in stated if probability is not None)
     if total > 1 + 1e-9:
         raise ValueError(f"the probabilities of the augmenters add up to {total:g}, more than 1")

@@ -17,7 +17,7 @@ from asdkit.bundle import Bundle
 from asdkit.bundle.archive import MANIFEST, pack, seal, unpack
 from asdkit.bundle.export import export
 from asdkit.errors import AsdkitError, DataError
-from asdkit.run.state import decode_state, encode_state
+from asdkit.run.state_codec import decode_state, encode_state
 from tests.helpers.properties import examples
 from tests.helpers.rooms import write_clip
 

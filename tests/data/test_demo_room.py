@@ -17,7 +17,7 @@ from asdkit.data import Clip, find_clips
 from asdkit.data.demo import make_machine_room
 from asdkit.data.demo.machines import MACHINES, OUTER_RACE, bearing, leakage, looseness, squeal
 from asdkit.data.demo.room import RATE, DemoRecording, record
-from asdkit.data.demo.signals import Signal, Take, band, noise, passings, ringing, strikes_at, tones, turns
+from asdkit.data.demo.waveforms import Signal, Take, band, noise, passings, ringing, strikes_at, tones, turns
 from asdkit.errors import UsageError
 
 SMALL = {"ids": 2, "train": 2, "normal": 1, "anomaly": 2, "seconds": 0.5}

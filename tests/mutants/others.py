@@ -41,7 +41,7 @@ class ChangesTheWave(Featurizer):
         super().fill(wave, sample_rate, out)
 
 
-@caught_by("same_seed_same_result", "frames_follow_the_sound")
+@caught_by("same_seed_same_result", "threads_do_not_disturb_each_other")
 class Dithers(Featurizer):
     def fill(self, wave, sample_rate, out):
         super().fill(wave, sample_rate, out)

@@ -49,4 +49,4 @@ def blank_drawings(monkeypatch):
 @pytest.fixture(autouse=True)
 def _time_for_every_heat_map(monkeypatch):
     """The load of the machine must not decide which clips get a heat map."""
-    monkeypatch.setattr("asdkit.report.explain.BUDGET", 600.0)
+    monkeypatch.setattr("asdkit.report.explained_clips.BUDGET", 600.0)

@@ -68,7 +68,7 @@ def test_threshold_is_the_highest_score_within_the_rate(tmp_path, rate, limit):
     assert threshold.score == limit
     if limit is None:
         assert "no rate below 1 in 10" in threshold.shortfall
-        assert "9 held out support 10 % and more; 5 % was asked" in lines_of(folder)
+        assert "9 held out: false-alarm rates of 10 % or more are supported; 5 % was requested" in lines_of(folder)
     else:
         calibration = CalibrationScores(np.arange(1.0, 10.0))
         assert calibration.p_value(limit) > rate >= calibration.p_value(limit + 1e-6)

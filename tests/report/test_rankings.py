@@ -8,7 +8,7 @@ from scipy.stats import spearmanr
 
 from asdkit.report import write_report
 from asdkit.report.cautions import thresholds
-from asdkit.report.explain import explain_clips
+from asdkit.report.explained_clips import explain_clips
 from asdkit.report.rankings import agreement, disagreements, ranked_lists, unusual_training_clips
 from asdkit.report.run_data import read_run
 from tests.helpers.made_runs import IDS, clips, write_run

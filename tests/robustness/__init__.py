@@ -1,4 +1,4 @@
-"""What runs survive, shown: each module makes things go wrong many times, prints figures, and fails if one is not met.
+"""Robustness checks: each module provokes many failures, prints figures, and fails if a figure misses its demand.
 
-``nox -s "show(kills)" -- --times 50`` and its like; the suite runs short versions of the same.
+``nox -s robustness -- kills --times 50``, and so on; ``nox -s robustness`` runs short versions.
 """

@@ -1,4 +1,4 @@
-"""``python -m tests.robustness NAME ...``: one show; its options follow its name."""
+"""``python -m tests.robustness NAME ...`` runs one check; the options after its name are the check's."""
 
 from __future__ import annotations
 

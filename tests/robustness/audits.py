@@ -1,4 +1,4 @@
-"""What Python's audit events tell: no pickle is read while a spec, a store or a bundle is opened, no socket is made."""
+"""Record Python's audit events: opening a spec, a run or a bundle reads no pickle, and no command makes a socket."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def hook(event, args):
         numba = any("/numba/" in name or "/llvmlite/" in name for name in stack)
         events.append([event, numba, str(args[1:])[:80]])
 sys.addaudithook(hook)
-def tell():
+def write_events():
     with open({path!r}, "w") as file:
         json.dump(events, file)
-atexit.register(tell)
+atexit.register(write_events)
 """
 OPENING = {
     "a spec": "from asdkit.spec import load_spec; from pathlib import Path; load_spec(Path('spec.toml'))",
-    "a store": """
-from asdkit.run.state import read_state
+    "a run": """
+from asdkit.run.state_codec import read_state
 from asdkit.run.store import read_verified, unchanged, verify
 from pathlib import Path
 import json
@@ -56,8 +56,8 @@ COMMANDS = (
 )
 
 
-def events_of(folder: Path, code: str) -> list[tuple[str, bool, str]]:
-    """Audit events of a piece of Python in a process of its own: event, whether Numba's, of what."""
+def record_events(folder: Path, code: str) -> list[tuple[str, bool, str]]:
+    """Run Python code in a new process; return its audit events: name, whether Numba's, arguments."""
     path = folder / "events.json"
     ran = subprocess.run(
         [sys.executable, "-c", HOOK.format(path=str(path)) + code],
@@ -71,30 +71,31 @@ def events_of(folder: Path, code: str) -> list[tuple[str, bool, str]]:
     return [tuple(event) for event in json.loads(path.read_text())]
 
 
-def show(folder: Path, figures: Figures) -> None:
-    """Open and run everything once with the hook, once without before, so that kernels are compiled."""
+def check(folder: Path, figures: Figures) -> None:
+    """Open and run everything with the hook, after a run without it that compiles the kernels."""
     rooms.make_room(folder / "room", 1, train=8)
     spec = rooms.make_spec(folder, [rooms.KNN.format(i=1, n=1), rooms.TRAINED.format(epochs=2)], ["K1", "A"])
     for args in (["run", spec, "--out", "run"], ["export", "run", "--system", "all", "--out", "room.asdkit"]):
         ran = rooms.run(folder, *args)
         assert ran.returncode == 0, ran.stderr
-    control = events_of(
+    control = record_events(
         folder, "import pathlib, pickle, socket; pickle.loads(pickle.dumps(pathlib.Path())); socket.socket()"
     )
-    assert {event for event, *_ in control} == {"pickle.find_class", "socket.__new__"}, "the hook hears nothing"
+    assert {event for event, *_ in control} == {"pickle.find_class", "socket.__new__"}, "the hook records nothing"
     for what, code in OPENING.items():
-        found = [event for event in events_of(folder, code) if event[0] == "pickle.find_class" and not event[1]]
-        figures.tell(f"pickle.find_class while opening {what}", len(found), "0", not found)
+        pickles = [event for event in record_events(folder, code) if event[0] == "pickle.find_class" and not event[1]]
+        figures.report(f"pickle.find_class while opening {what}", len(pickles), "0", not pickles)
     for args in COMMANDS:
         code = f"import sys\nsys.argv = ['asdkit', *{args!r}]\nfrom asdkit.cli import main\nmain()"
-        events = events_of(folder, code)
+        events = record_events(folder, code)
         sockets = [event for event in events if event[0] == "socket.__new__"]
-        figures.tell(f"sockets made by asdkit {args[0]}", len(sockets), "0", not sockets)
+        figures.report(f"sockets made by asdkit {args[0]}", len(sockets), "0", not sockets)
 
 
 def main(argv: list[str]) -> int:
+    """Run the check."""
     argparse.ArgumentParser(description=__doc__).parse_args(argv)
     figures = Figures()
     with tempfile.TemporaryDirectory() as folder:
-        show(Path(folder), figures)
+        check(Path(folder), figures)
     return figures.exit_code

@@ -1,4 +1,4 @@
-"""A room full of bad recordings: each named once with its reason, every good one scored, nothing crashes or hangs."""
+"""Run on bad and good recordings: each bad one is named once, each good one is scored, nothing crashes or hangs."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tests.robustness.figures import Figures
 HANG_S = 5.0
 
 
-def make(folder: Path) -> tuple[list[str], list[str]]:
-    """A ``folder`` layout with all good and bad recordings of the corpus; names of the bad, names of the good."""
+def make_recordings(folder: Path) -> tuple[list[str], list[str]]:
+    """Write all recordings of the corpus in the layout ``folder``; return the names of the bad and of the good ones."""
     train = folder / "room" / "machine" / "train"
     for i in range(8):
         rooms.write_clip(train / f"plain_{i}.wav", i)
     bad = []
     for case in BAD:
         if case.name == "missing.wav" or (case.name in NEEDS_A_USER and os.geteuid() == 0):
-            continue  # never there, so no clip; nothing is forbidden to root
+            continue  # a missing file is no clip, and root may read any file
         case.make(train / case.name)
         bad.append(case.name)
     good = [
@@ -40,9 +40,9 @@ def make(folder: Path) -> tuple[list[str], list[str]]:
     return [*bad, "other-end-of-loop.wav", "too-short.wav", long.name], [f"good-{name}" for name in good]
 
 
-def show(folder: Path, figures: Figures) -> None:
-    """Check and run the room, stopping at bad audio and leaving it out."""
-    bad, good = make(folder)
+def check(folder: Path, figures: Figures) -> None:
+    """Check and run, both stopping at bad audio and skipping it."""
+    bad, good = make_recordings(folder)
     spec = rooms.make_spec(folder, [rooms.KNN.format(i=1, n=1) + "frames = 5\nhop = 5\n"], ["K1"])
     spec.write_text(spec.read_text().replace('layout = "dcase2020"', 'layout = "folder"'))
     named = crashes = tracebacks = 0
@@ -59,7 +59,7 @@ def show(folder: Path, figures: Figures) -> None:
         crashes += ran.returncode < 0 or ran.returncode == 70
         tracebacks += "Traceback" in ran.stderr
         if args[0] == "data":
-            continue  # tells twenty of each kind
+            continue  # it lists twenty of each kind
         lines = ran.stderr.splitlines()
         once = [name for name in bad if sum(f"/{printable(name)}: " in line for line in lines) == 1]
         named += len(once) == len(bad)
@@ -68,19 +68,20 @@ def show(folder: Path, figures: Figures) -> None:
         skips = "skip" in str(args)
         expected = 0 if skips else 3
         what = f"exit code of {args[0]}{' that skips' if skips else ''}"
-        figures.tell(what, ran.returncode, str(expected), ran.returncode == expected)
+        figures.report(what, ran.returncode, str(expected), ran.returncode == expected)
     scores = (folder / "runs" / "room" / "scores.csv").read_text(errors="surrogateescape")
     scored = sum(printable(name) in scores for name in good)
-    figures.tell("kinds of bad recordings", len(bad), ">= 60", len(bad) >= 60)
-    figures.tell("commands that named each once with its reason", f"{named} of 3", "all", named == 3)
-    figures.tell("good recordings scored", f"{scored} of {len(good)}", "all", scored == len(good))
-    figures.tell("crashes, tracebacks", f"{crashes}, {tracebacks}", "0, 0", not crashes + tracebacks)
-    figures.tell("slowest command, all recordings together", f"{slowest:.1f} s", "no hang over 5 s", slowest < HANG_S)
+    figures.report("kinds of bad recordings", len(bad), ">= 60", len(bad) >= 60)
+    figures.report("commands that named each once with its reason", f"{named} of 3", "all", named == 3)
+    figures.report("good recordings scored", f"{scored} of {len(good)}", "all", scored == len(good))
+    figures.report("crashes, tracebacks", f"{crashes}, {tracebacks}", "0, 0", not crashes + tracebacks)
+    figures.report("slowest command, all recordings together", f"{slowest:.1f} s", "no hang over 5 s", slowest < HANG_S)
 
 
 def main(argv: list[str]) -> int:
+    """Run the check."""
     argparse.ArgumentParser(description=__doc__).parse_args(argv)
     figures = Figures()
     with tempfile.TemporaryDirectory() as folder:
-        show(Path(folder), figures)
+        check(Path(folder), figures)
     return figures.exit_code

@@ -1,4 +1,4 @@
-"""One bit flipped in a finished job: found, whichever it is, at the next run or when it is read."""
+"""Flip one bit of a finished job or a bundle: the next run, or whatever reads the file, must detect it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,15 @@ import random
 import tempfile
 from pathlib import Path
 
+from asdkit.bundle import Bundle
 from asdkit.errors import AsdkitError
 from tests.helpers.bits import count_found_flips, flip
 from tests.robustness import rooms
 from tests.robustness.figures import Figures
 
 
-def show_store(job: Path, trials: int, figures: Figures) -> None:
-    """Flip bits in a job's files and show how many are found."""
-    in_use, hashed = count_found_flips(job, trials)
-    figures.tell("bits flipped in a store and found on the way", f"{in_use} of {trials}", "all", in_use == trials)
-    figures.tell("the same by hashing all of it", f"{hashed} of {trials}", "all", hashed == trials)
-
-
 def make_job(folder: Path) -> Path:
-    """Run a small spec; one of its finished jobs."""
+    """Run a small spec; return one of its finished jobs."""
     rooms.make_room(folder / "room", 1, train=8)
     spec = rooms.make_spec(folder, [rooms.KNN.format(i=1, n=1)], ["K1"])
     ran = rooms.run(folder, "run", spec, "--out", "run")
@@ -29,34 +23,42 @@ def make_job(folder: Path) -> Path:
     return next((folder / "run" / "jobs").glob("*/*"))
 
 
-def show_bundle(run: Path, trials: int, figures: Figures) -> None:
-    """Export the run's system, and flip bits anywhere in the bundle."""
-    from asdkit.bundle import Bundle
+def check_job(job: Path, trials: int, figures: Figures) -> None:
+    """Flip bits of a finished job."""
+    by_run, by_hashing = count_found_flips(job, trials)
+    figures.report("flipped bits of a job that a run detects", f"{by_run} of {trials}", "all", by_run == trials)
+    figures.report("the same by hashing all files", f"{by_hashing} of {trials}", "all", by_hashing == trials)
 
+
+def check_bundle(run: Path, trials: int, figures: Figures) -> None:
+    """Export the run's system and flip bits of the bundle."""
     bundle = run.parent / "room.asdkit"
     ran = rooms.run(run.parent, "export", run, "--system", "all", "--out", bundle)
     assert ran.returncode == 0, ran.stderr
     Bundle.load(bundle)
     rng = random.Random(1)
-    whole = bundle.read_bytes()
-    found = 0
+    content = bundle.read_bytes()
+    detected = 0
     for _ in range(trials):
-        flip(bundle, rng.randrange(8 * len(whole)), keep_time=True)
+        flip(bundle, rng.randrange(8 * len(content)), keep_time=True)
         try:
             Bundle.load(bundle)
         except AsdkitError:
-            found += 1
-        bundle.write_bytes(whole)
-    figures.tell("bits flipped in a bundle and found on opening it", f"{found} of {trials}", "all", found == trials)
+            detected += 1
+        bundle.write_bytes(content)
+    figures.report(
+        "flipped bits of a bundle that opening detects", f"{detected} of {trials}", "all", detected == trials
+    )
 
 
 def main(argv: list[str]) -> int:
+    """Run the check."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=1000)
     options = parser.parse_args(argv)
     figures = Figures()
     with tempfile.TemporaryDirectory() as folder:
         job = make_job(Path(folder))
-        show_store(job, options.trials, figures)
-        show_bundle(Path(folder) / "run", options.trials, figures)
+        check_job(job, options.trials, figures)
+        check_bundle(Path(folder) / "run", options.trials, figures)
     return figures.exit_code

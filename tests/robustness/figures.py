@@ -1,16 +1,16 @@
-"""Figures printed as they are found, each beside what is demanded of it."""
+"""Figures, each printed beside what is demanded of it."""
 
 from __future__ import annotations
 
 
 class Figures:
-    """Prints figures and keeps which were not met."""
+    """Prints figures and records which miss their demand."""
 
     def __init__(self) -> None:
         self.missed: list[str] = []
 
-    def tell(self, name: str, value: object, demand: str = "", met: bool = True) -> None:
-        """Print a figure, and what is demanded of it."""
+    def report(self, name: str, value: object, demand: str = "", met: bool = True) -> None:
+        """Print a figure and its demand."""
         verdict = "" if not demand else f"   (demanded: {demand}{'' if met else ': NOT MET'})"
         print(f"{name}: {value}{verdict}", flush=True)
         if not met:
@@ -18,4 +18,5 @@ class Figures:
 
     @property
     def exit_code(self) -> int:
+        """1 if a figure misses its demand."""
         return 1 if self.missed else 0

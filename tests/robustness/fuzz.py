@@ -1,7 +1,7 @@
-"""Recordings, specs and bundles mutated at random: refused in words or used; none crashes, hangs or eats memory.
+"""Mutate recordings, specs and bundles at random: each raises a clear error or is used; none crashes or hangs.
 
-Mutations are drawn by a seeded generator (the suite's Hypothesis tests shrink what they find); with ``--atheris``,
-where it is installed, the same targets are driven by coverage.
+Mutations come from a seeded generator (the suite's Hypothesis tests shrink failing cases); with ``--atheris``, where it
+is installed, the same targets run under coverage-guided fuzzing.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 
 from asdkit import audio
 from asdkit.errors import AsdkitError, BadAudio
+from asdkit.text import error_line
 from tests.helpers.audio_corpus import GOOD
 from tests.robustness import rooms
 from tests.robustness.figures import Figures
@@ -27,8 +28,8 @@ Target = Callable[[bytes], bool]
 INTERESTING = (0, 1, 2, 3, 0x7F, 0x80, 0xFF)
 
 
-def mutated(data: bytes, rng: np.random.Generator, head: int) -> bytes:
-    """Bytes changed, cut out, doubled or cut off; half of all changes in the first `head` bytes."""
+def mutate(data: bytes, rng: np.random.Generator, head: int) -> bytes:
+    """Change, remove, repeat or cut off bytes; half of all changes are in the first `head` bytes."""
     changed = bytearray(data)
     for _ in range(int(rng.integers(1, 6))):
         if not changed:
@@ -65,14 +66,14 @@ def audio_target(folder: Path) -> Target:
         try:
             assert len(audio.read(path, sample_rate=info.sample_rate)) == info.samples
         except BadAudio as error:
-            raise AssertionError(f"the check let pass what cannot be read: {error.reason}") from None
+            raise AssertionError(f"a file passes the check and cannot be read: {error.reason}") from None
         return True
 
     return target
 
 
 def spec_target(folder: Path) -> Target:
-    """Load a spec with the plugins that are installed."""
+    """Load a spec with the installed plugins."""
     from asdkit.plugins import discover
     from asdkit.spec import load_spec
 
@@ -107,31 +108,31 @@ def bundle_target(folder: Path) -> Target:
     return target
 
 
-def show(name: str, target: Target, seeds: list[bytes], count: int, head: int, figures: Figures) -> None:
-    """Give a target `count` mutants; whatever it raises is a crash."""
+def check(name: str, target: Target, seeds: list[bytes], count: int, head: int, figures: Figures) -> None:
+    """Call a target with `count` mutants; any error but those it expects is a crash."""
     rng = np.random.default_rng(0)
-    assert all(target(seed) for seed in seeds), "a seed is refused as it is"
+    assert all(target(seed) for seed in seeds), "an unchanged seed is refused"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     used = 0
     slowest = 0.0
     crashes: list[str] = []
     for _ in range(count):
-        data = mutated(seeds[int(rng.integers(len(seeds)))], rng, head)
+        data = mutate(seeds[int(rng.integers(len(seeds)))], rng, head)
         begin = time.process_time()
         try:
             used += target(data)
         except Exception as error:
-            crashes.append(f"{type(error).__name__}: {error}"[:200])
+            crashes.append(error_line(error, 200))
         slowest = max(slowest, time.process_time() - begin)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    figures.tell(f"mutated {name}", f"{count:,}, of which {used:,} are fine", "", bool(count))
-    figures.tell("  crashes", "; ".join([str(len(crashes)), *crashes[:3]]), "0", not crashes)
-    figures.tell("  slowest", f"{slowest:.3f} s of CPU", f"<= {SECONDS:.0f} s", slowest <= SECONDS)
-    figures.tell("  memory grew by", f"{grown:.0f} MiB", f"<= {MEBIBYTES} MiB", grown <= MEBIBYTES)
+    figures.report(f"mutated {name}", f"{count:,}, {used:,} of them accepted", "", bool(count))
+    figures.report("  crashes", "; ".join([str(len(crashes)), *crashes[:3]]), "0", not crashes)
+    figures.report("  slowest", f"{slowest:.3f} s of CPU", f"<= {SECONDS:.0f} s", slowest <= SECONDS)
+    figures.report("  memory grew by", f"{grown:.0f} MiB", f"<= {MEBIBYTES} MiB", grown <= MEBIBYTES)
 
 
-def seeds_of(folder: Path) -> dict[str, tuple[Target, list[bytes], int]]:
-    """Targets, what is mutated for each, and how many bytes of it are its head."""
+def make_targets(folder: Path) -> dict[str, tuple[Target, list[bytes], int]]:
+    """Return by name: the target, its seeds, and how many bytes of a seed are its head."""
     sounds = ("plain.wav", "extensible.wav", "rf64.wav", "float.wav", "24-bit.wav", "16-bit.flac", "a-law.wav")
     room = folder / "made"
     rooms.make_room(room / "room", 1, train=8)
@@ -147,11 +148,11 @@ def seeds_of(folder: Path) -> dict[str, tuple[Target, list[bytes], int]]:
     }
 
 
-def drive(target: Target, seeds: list[bytes], seconds: int) -> None:
-    """Let atheris (coverage-guided; libFuzzer) drive a target; it ends the process, with a code that tells."""
+def fuzz_by_coverage(target: Target, seeds: list[bytes], seconds: int) -> None:
+    """Fuzz a target with atheris (libFuzzer); it ends the process with its own exit code."""
     import atheris
 
-    atheris.instrument_all()  # without it, nothing tells which mutants reach new code
+    atheris.instrument_all()  # without it, atheris cannot see which mutants reach new code
     with tempfile.TemporaryDirectory() as corpus:
         for number, seed in enumerate(seeds):
             (Path(corpus) / str(number)).write_bytes(seed)
@@ -161,19 +162,20 @@ def drive(target: Target, seeds: list[bytes], seconds: int) -> None:
 
 
 def main(argv: list[str]) -> int:
+    """Run the check."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--audio", type=int, default=100_000)
     parser.add_argument("--specs", type=int, default=20_000)
     parser.add_argument("--bundles", type=int, default=5_000)
     parser.add_argument("--atheris", choices=("audio", "specs", "bundles"))
-    parser.add_argument("--seconds", type=int, default=60, help="how long atheris goes on")
+    parser.add_argument("--seconds", type=int, default=60, help="duration with atheris")
     options = parser.parse_args(argv)
     figures = Figures()
     with tempfile.TemporaryDirectory() as folder:
-        targets = seeds_of(Path(folder))
+        targets = make_targets(Path(folder))
         if options.atheris:
             target, seeds, _ = targets[options.atheris]
-            drive(target, seeds, options.seconds)
+            fuzz_by_coverage(target, seeds, options.seconds)
         for name, (target, seeds, head) in targets.items():
-            show(name, target, seeds, getattr(options, name), head, figures)
+            check(name, target, seeds, getattr(options, name), head, figures)
     return figures.exit_code

@@ -1,4 +1,4 @@
-"""Planning a million files, and finding what is left of ten thousand jobs."""
+"""Plan a million files, and find the one of ten thousand jobs that is not done."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.robustness.figures import Figures
 MACHINES, IDS = 10, 10
 
 
-def make_standins(root: Path, files: int) -> int:
-    """Empty files named as the challenge names its clips; how many."""
-    each = files // (MACHINES * IDS)
+def make_empty_files(root: Path, files: int) -> int:
+    """Make empty files named as the challenge names its clips; return their number."""
+    per_id = files // (MACHINES * IDS)
     made = 0
     for machine in range(MACHINES):
-        for split, label, count in (("train", "normal", each // 2), ("test", "anomaly", each - each // 2)):
+        for split, label, count in (("train", "normal", per_id // 2), ("test", "anomaly", per_id - per_id // 2)):
             folder = root / f"machine{machine}" / split
             folder.mkdir(parents=True)
             for id_ in range(IDS):
@@ -33,7 +33,7 @@ def make_standins(root: Path, files: int) -> int:
 
 
 def plan(folder: Path) -> None:
-    """In a process of its own: plan what lies in a folder, and print seconds, mebibytes and jobs."""
+    """Plan the clips of a folder; print seconds, mebibytes, jobs and clips. Called in a new process."""
     from asdkit.plugins import discover
     from asdkit.run.plan import list_jobs
     from asdkit.spec import load_spec
@@ -47,20 +47,20 @@ def plan(folder: Path) -> None:
     print(seconds, most, len(listing.jobs), len(listing.clips))
 
 
-def show_planning(folder: Path, files: int, figures: Figures) -> None:
-    """Plan stand-ins: looked at by path, size and time of change alone."""
-    made = make_standins(folder / "room", files)
+def check_planning(folder: Path, files: int, figures: Figures) -> None:
+    """Plan empty files: planning uses path, size and time of change alone."""
+    files = make_empty_files(folder / "room", files)
     rooms.make_spec(folder, [rooms.KNN.format(i=1, n=1), rooms.KNN.format(i=2, n=2)], ["K1", "K2"])
     code = f"from tests.robustness.planning import plan; from pathlib import Path; plan(Path({str(folder)!r}))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     seconds, most, jobs, clips = map(float, ran.stdout.split())
-    assert clips == made
-    figures.tell(f"planning {made:,} files into {jobs:.0f} jobs", f"{seconds:.1f} s", "< 30 s", seconds < 30)
-    figures.tell("its peak memory", f"{most:,.0f} MiB", "< 2048 MiB", most < 2048)
+    assert clips == files
+    figures.report(f"planning {files:,} files into {jobs:.0f} jobs", f"{seconds:.1f} s", "< 30 s", seconds < 30)
+    figures.report("its peak memory", f"{most:,.0f} MiB", "< 2048 MiB", most < 2048)
 
 
-def show_restart(folder: Path, jobs: int, figures: Figures) -> None:
-    """Jobs of one tiny machine each, all done but one: what is left is found again by the real plan."""
+def check_restart(folder: Path, jobs: int, figures: Figures) -> None:
+    """Find again the one job that is not done."""
     from asdkit.plugins import discover
     from asdkit.run import make_plan
     from asdkit.run.store import publish
@@ -72,37 +72,38 @@ def show_restart(folder: Path, jobs: int, figures: Figures) -> None:
     spec = rooms.make_spec(folder, [rooms.KNN.format(i=i, n=i) for i in numbers], [f"K{i}" for i in numbers])
     registry = discover()
 
-    def what_is_left() -> tuple[float, list[object]]:
+    def find_left() -> tuple[float, list[object]]:
         begin = time.perf_counter()
         plan = make_plan(load_spec(spec, registry=registry), folder / "run", registry)
         left = [job for job in plan.jobs if plan.status(job) != "done"]
         return time.perf_counter() - begin, [plan, left]
 
-    _, (plan, left) = what_is_left()
+    _, (plan, left) = find_left()
     assert len(left) == len(plan.jobs) == jobs
     for job in left[:-1]:
-        stand_in = folder / "result"
-        stand_in.mkdir()
+        result = folder / "result"
+        result.mkdir()
         for name in ("state-00.safetensors", "scores.safetensors", "job.json"):
-            (stand_in / name).write_bytes(b"x" * 4000)
-        publish(stand_in, plan.paths.done(job))
-    seconds, (_, left) = what_is_left()
+            (result / name).write_bytes(b"x" * 4000)
+        publish(result, plan.paths.done(job))
+    seconds, (_, left) = find_left()
     assert len(left) == 1
-    figures.tell(f"restart of {jobs:,} jobs: spec, clips, audio checks, what is left", f"{seconds:.2f} s")
+    figures.report(f"restart of {jobs:,} jobs: spec, clips, audio checks, what is left", f"{seconds:.2f} s")
     begin = time.perf_counter()
     left = [job for job in plan.jobs if plan.status(job) != "done"]
     seconds = time.perf_counter() - begin
-    figures.tell(f"finding the 1 of {jobs:,} jobs that is left", f"{seconds:.2f} s", "< 5 s", seconds < 5)
+    figures.report(f"finding the 1 of {jobs:,} jobs that is left", f"{seconds:.2f} s", "< 5 s", seconds < 5)
 
 
 def main(argv: list[str]) -> int:
+    """Run the check."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=1_000_000)
     parser.add_argument("--jobs", type=int, default=10_000)
     options = parser.parse_args(argv)
     figures = Figures()
     with tempfile.TemporaryDirectory() as folder:
-        show_planning(Path(folder), options.files, figures)
+        check_planning(Path(folder), options.files, figures)
     with tempfile.TemporaryDirectory() as folder:
-        show_restart(Path(folder), options.jobs, figures)
+        check_restart(Path(folder), options.jobs, figures)
     return figures.exit_code

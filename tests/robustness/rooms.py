@@ -1,4 +1,4 @@
-"""Rooms of small synthetic machines, specs of light detectors on them, and the real command run in them."""
+"""Recordings of small synthetic machines, specs of light detectors for them, and the real command."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-import soundfile
+from tests.helpers.rooms import RATE, write_clip
 
-RATE = 8000
+__all__ = ["RATE", "write_clip"]
 HEAD = """
 asdkit = 1
 name = "room"
@@ -107,17 +106,8 @@ fuser = {{ use = "z-score" }}
 """
 
 
-def write_clip(path: Path, seed: int, *, fault: bool = False, seconds: float = 1.0) -> None:
-    """Noise and a tone; a fault adds another tone."""
-    wave = np.random.default_rng(seed).normal(0, 0.05, int(seconds * RATE))
-    time = np.arange(len(wave)) / RATE
-    wave += 0.1 * np.sin(2 * np.pi * 440 * time) + fault * 0.05 * np.sin(2 * np.pi * 2500 * time)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, (wave * 32767).astype(np.int16), RATE)
-
-
 def make_room(root: Path, machines: int, *, train: int = 6, test: int = 3, seconds: float = 1.0) -> None:
-    """Machines of one id each, with training clips and as many normal as anomalous test clips."""
+    """Write machines of one id each, with training clips and as many normal as anomalous test clips."""
     seed = 0
     for machine in range(machines):
         for split, label, count in (("train", "normal", train), ("test", "normal", test), ("test", "anomaly", test)):
@@ -128,7 +118,7 @@ def make_room(root: Path, machines: int, *, train: int = 6, test: int = 3, secon
 
 
 def make_spec(folder: Path, detectors: list[str], names: list[str]) -> Path:
-    """Write a spec of these detectors, fused, into a folder that has a ``room``."""
+    """Write a spec of these detectors, fused, into a folder with a ``room``."""
     members = ", ".join(f'"{name}"' for name in names)
     path = folder / "spec.toml"
     path.write_text("\n".join([HEAD, *detectors, SYSTEM.format(members=members)]))
@@ -136,19 +126,19 @@ def make_spec(folder: Path, detectors: list[str], names: list[str]) -> Path:
 
 
 def install_resting(site: Path) -> None:
-    """A detector that waits instead of computing, for this process's commands: jobs equal whatever the load."""
+    """Install a detector that waits instead of computing: its jobs take the same time under any load."""
     _install(site, "resting", {"asdkit_resting": RESTS})
 
 
 def install_counted(site: Path, counts: Path) -> None:
-    """An autoencoder that adds a byte to a file for each batch that it learns from, whatever becomes of the job."""
+    """Install an autoencoder that adds a byte to a file in `counts` for each training batch."""
     _install(site, "counted", {"asdkit_counted": COUNTS_ENTRY, "asdkit_counted_detector": COUNTS})
     counts.mkdir()
     os.environ["COUNTS"] = str(counts)
 
 
 def _install(site: Path, name: str, modules: dict[str, str]) -> None:
-    """Install a plugin for this process's commands."""
+    """Install a plugin for the commands of this process."""
     info = site / f"{name}-1.0.dist-info"
     info.mkdir(parents=True)
     for module, text in modules.items():
@@ -159,17 +149,17 @@ def _install(site: Path, name: str, modules: dict[str, str]) -> None:
 
 
 def command(*args: object) -> list[str]:
-    """Arguments of the real command."""
+    """Return the arguments of the real command."""
     return [sys.executable, "-m", "asdkit", *map(str, args)]
 
 
 def environment(**more: str) -> dict[str, str]:
-    """One thread for each process, and the plugins of this checkout."""
+    """Return an environment with one thread per process."""
     return {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", **more}
 
 
 def run(folder: Path, *args: object, timeout: float = 600, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run the real command to its end."""
+    """Run the real command."""
     return subprocess.run(
         command(*args),
         cwd=folder,
@@ -183,7 +173,7 @@ def run(folder: Path, *args: object, timeout: float = 600, **env: str) -> subpro
 
 
 def start(folder: Path, *args: object) -> subprocess.Popen[str]:
-    """Start the real command in a session of its own, so that all its processes can be found."""
+    """Start the real command in its own session, so that all its processes can be found."""
     return subprocess.Popen(
         command(*args),
         cwd=folder,
@@ -193,19 +183,3 @@ def start(folder: Path, *args: object) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
-
-
-def processes(session: int) -> dict[int, str]:
-    """Living processes of a session, by id, with their command lines; the dead that nobody buried are none."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if int(fields[3]) == session and fields[0] not in "ZX":
-            found[int(entry.name)] = line
-    return found

@@ -1,4 +1,4 @@
-"""Constants of the cost model in docs/scaling.md, and whether it foretells a run on one and on two workers."""
+"""Measure the constants of the cost model in docs/scaling.md, and whether it predicts a run on one and two workers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from asdkit import audio
 from tests.robustness import rooms
 from tests.robustness.figures import Figures
 
-WITHIN = 0.2
-MEASURED = 6  # machines; what is foretold has twice as many, of twice the test clips
+TOLERANCE = 0.2
+MEASURED = 6  # machines; the predicted run has twice as many, with twice the test clips
 TRAIN, TEST = 20, 10
 EPOCHS = 20
 
 
 @dataclass(frozen=True)
 class Run:
-    """Seconds of a run: until its first job is handed out, until its last one ends, until its report is written."""
+    """Seconds of a run until its first job starts, until its last one ends, and until its report is written."""
 
     start: float
     jobs: float
@@ -31,22 +31,22 @@ class Run:
 
 @dataclass(frozen=True)
 class Model:
-    """Seconds that a run takes, by its parts.
+    """Seconds that the parts of a run take.
 
     Attributes
     ----------
     start
-        Imports, reading the spec, warming the workers up; the report of as many machines as were measured.
+        Imports, reading the spec, warming up the workers, and the report of as many machines as were measured.
     machine
-        What one more machine costs the report.
+        One more machine in the report.
     check
-        Looking at a clip's header.
+        Checking a clip's header.
     features, score
-        A clip's.
+        Per clip.
     fit
-        A job's: below some 300 clips an epoch has its least number of steps, so that it depends on the epochs alone.
+        Per job: with fewer than some 300 clips an epoch has its least number of steps, so it depends on the epochs.
     workers
-        Jobs at a time: the others were measured with as many, for they slow each other.
+        Jobs at a time; all figures are measured with as many, because jobs slow each other.
     """
 
     start: float
@@ -58,15 +58,15 @@ class Model:
     workers: int
 
     def run(self, machines: int, test: int) -> float:
-        """Seconds of a run: its jobs are dealt out to the workers, the rest is one process's."""
+        """Predict the seconds of a run: workers share the jobs, one process does the rest."""
         clips = TRAIN + 2 * test
         job = self.fit + clips * (self.features + self.score)
-        alone = self.start + machines * clips * self.check + (machines - MEASURED) * self.machine
-        return alone + -(-machines // self.workers) * job
+        driver = self.start + machines * clips * self.check + (machines - MEASURED) * self.machine
+        return driver + -(-machines // self.workers) * job
 
 
 def timed(folder: Path, workers: int, out: str, machines: int) -> Run:
-    """Run the first machines of the room in `folder`, or go on with it."""
+    """Run, or resume, the first machines of the room in `folder`."""
     spec = rooms.make_spec(folder, [rooms.TRAINED.format(epochs=EPOCHS)], ["A"])
     chosen = [arg for machine in range(machines) for arg in ("--machine", f"m{machine:04}")]
     begin = planned = done = time.perf_counter()
@@ -81,7 +81,7 @@ def timed(folder: Path, workers: int, out: str, machines: int) -> Run:
 
 
 def measure(folder: Path, workers: int, check: float) -> Model:
-    """Model of a run on so many workers; the first job of each warms its process up."""
+    """Measure the model for so many workers; the first job of each worker is left out."""
     out = f"measured-{workers}"
     six = timed(folder, workers, out, MEASURED)
     jobs = json.loads((folder / out / "results.json").read_text())["seconds"]
@@ -93,51 +93,52 @@ def measure(folder: Path, workers: int, check: float) -> Model:
     return replace(model, start=six.start + six.jobs + six.report - model.run(MEASURED, TEST))
 
 
-def seconds_to_look(paths: list[Path]) -> dict[str, float]:
-    """Seconds to check a clip and to read it."""
+def seconds_per_clip(paths: list[Path]) -> dict[str, float]:
+    """Return the seconds to check a clip and to read it."""
     seconds = {}
-    for name, look in {"check": audio.check, "read": lambda p: audio.read(p, sample_rate=rooms.RATE)}.items():
+    for name, call in {"check": audio.check, "read": lambda p: audio.read(p, sample_rate=rooms.RATE)}.items():
         begin = time.perf_counter()
         for path in paths:
-            look(path)
+            call(path)
         seconds[name] = (time.perf_counter() - begin) / len(paths)
     return seconds
 
 
-def show(folder: Path, figures: Figures) -> None:
-    """Measure small runs, foretell larger ones, and run them."""
+def check(folder: Path, figures: Figures) -> None:
+    """Measure small runs, predict larger ones, and run these."""
     small, large = folder / "small", folder / "large"
     rooms.make_room(small / "room", MEASURED + 2, train=TRAIN, test=TEST, seconds=10.0)
     rooms.make_room(large / "room", 2 * MEASURED, train=TRAIN, test=2 * TEST, seconds=10.0)
     timed(small, 1, "warm", 1)  # kernels compiled
     paths = sorted((small / "room").rglob("*.wav"))
-    look = seconds_to_look(paths)
-    figures.tell("read a clip", f"{1000 * look['read']:.3f} ms")
+    clip_seconds = seconds_per_clip(paths)
+    figures.report("read a clip", f"{1000 * clip_seconds['read']:.3f} ms")
     stored = sum(path.stat().st_size for path in (small / "warm").glob("jobs/*/*/*"))
-    figures.tell("bytes of a clip, of a finished job", f"{paths[0].stat().st_size:,}, {stored:,}")
+    figures.report("bytes of a clip, of a finished job", f"{paths[0].stat().st_size:,}, {stored:,}")
     for workers in (1, 2):
-        model = measure(small, workers, look["check"])
+        model = measure(small, workers, clip_seconds["check"])
         on = f"on {workers} worker{'s' if workers > 1 else ''}"
         each = ", ".join(f"{name} {1000 * getattr(model, name):.3f} ms" for name in ("check", "features", "score"))
-        figures.tell(f"a clip {on}", each)
+        figures.report(f"a clip {on}", each)
         others = (
             f"fit {model.fit:.2f} s, start and report {model.start:.2f} s, one more in the report {model.machine:.2f} s"
         )
-        figures.tell(f"a machine {on}", others)
+        figures.report(f"a machine {on}", others)
         expected = model.run(2 * MEASURED, 2 * TEST)
-        run = timed(large, workers, f"foretold-{workers}", 2 * MEASURED)
+        run = timed(large, workers, f"predicted-{workers}", 2 * MEASURED)
         wall = run.start + run.jobs + run.report
         off = wall / expected - 1
         load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-        told = f"{wall:.1f} s, foretold {expected:.1f} s: {off:+.0%} ({load})"
+        value = f"{wall:.1f} s, predicted {expected:.1f} s: {off:+.0%} ({load})"
         what = f"twice the machines, twice the test clips {on}"
-        figures.tell(what, told, "within 20 %", abs(off) <= WITHIN)
+        figures.report(what, value, "within 20 %", abs(off) <= TOLERANCE)
 
 
 def main(argv: list[str]) -> int:
+    """Run the check."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.parse_args(argv)
     figures = Figures()
     with tempfile.TemporaryDirectory() as folder:
-        show(Path(folder), figures)
+        check(Path(folder), figures)
     return figures.exit_code

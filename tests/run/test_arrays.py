@@ -1,4 +1,4 @@
-"""Waves in memory: fitted and scored without files."""
+"""Fit and score waves in memory."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def fitted(small, healthy):
 
 
 @pytest.mark.parametrize("kind", [float, np.dtype(">f4"), list])
-def test_waves_of_every_kind_score_alike(fitted, healthy, kind):
+def test_all_kinds_of_waves_score_alike(fitted, healthy, kind):
     given = [wave.tolist() if kind is list else wave.astype(kind) for wave in healthy]
     np.testing.assert_array_equal(fitted.score(given, list("aabb")), fitted.score(healthy, list("aabb")))
 
 
-def test_nothing_to_score_has_no_scores(fitted):
+def test_no_waves_give_no_scores(fitted):
     assert fitted.score([]).shape == (0,)
 
 
@@ -63,13 +63,24 @@ def test_nothing_to_score_has_no_scores(fitted):
         (np.zeros(300, np.float32), DataError, "wave 1 is shorter than a window: 300 samples give 3 of 5 frames"),
     ],
 )
-def test_a_wave_that_is_none_is_named_in_fitting_and_in_scoring(small, fitted, healthy, wave, error, why):
+def test_a_bad_wave_is_named(small, fitted, healthy, wave, error, why):
     with pytest.raises(error, match=why):
         fit_arrays(small, "K", [healthy[0], wave])
     with pytest.raises(error, match=why):
         fitted.score([healthy[0], wave])
 
 
-def test_one_wave_instead_of_several_is_refused(small, healthy):
+def test_a_single_wave_is_refused(small, healthy):
     with pytest.raises(UsageError, match=r"wave 0 is float32 .*expected one channel"):
         fit_arrays(small, "K", healthy[0])
+
+
+@pytest.mark.parametrize("scope", ["machine", "id"])
+def test_an_unknown_id_gets_lowest_window_scores(small, healthy, scope):
+    fitted = fit_arrays(
+        load_spec(small.path, sets=[f'detectors.K.scope="{scope}"']), "K", healthy, ["a", "a", "b", "b"]
+    )
+    assert set(fitted.detectors) == ({""} if scope == "machine" else {"a", "b"})
+    lowest = np.minimum(fitted.score(healthy, list("aaaa")), fitted.score(healthy, list("bbbb")))
+    assert (fitted.score(healthy, list("????")) <= lowest).all()
+    np.testing.assert_array_equal(fitted.score(healthy, list("aa??"))[:2], fitted.score(healthy, list("aabb"))[:2])

@@ -1,24 +1,21 @@
-"""The built-in plugins, end to end: the Table 1 spec as written, a killed fit taken up again, real recordings."""
+"""The built-in plugins, end to end: the Table 1 spec as written, a killed fit resumed, real recordings."""
 
 from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from asdkit.data.demo import make_machine_room
-from tests.run.test_failures import wait_for
+from tests.helpers.processes import start_run, wait_for
 
 TABLE1 = Path(__file__).parents[2] / "specs" / "dcase2020_table1.toml"
 NETWORKS = ("AE", "G", "M")  # R and A extend M
-LITTLE = ("epochs=1", "windows_per_clip=2", "least_batches=1", "batch_size=8")
+SHORT = ("epochs=1", "windows_per_clip=2", "least_batches=1", "batch_size=8")
 FEW = ["--set", "compute.threads=1"]
-FEW += [x for d in NETWORKS for option in LITTLE for x in ("--set", f"detectors.{d}.{option}")]
+FEW += [x for d in NETWORKS for option in SHORT for x in ("--set", f"detectors.{d}.{option}")]
 
 
 def rows_of(path):
@@ -26,10 +23,10 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def test_the_table_1_spec_runs_as_written(asdkit_command, tmp_path):
+def test_the_table_1_spec_runs_as_written(asdkit, tmp_path):
     make_machine_room(tmp_path / "room", machines=("fan", "valve"), ids=2, train=2, normal=2, anomaly=2, seconds=2.5)
     root = f"data.root={json.dumps(str(tmp_path / 'room'))}"
-    ran = asdkit_command("run", TABLE1, "--out", "run", "--set", root, *FEW)
+    ran = asdkit("run", TABLE1, "--out", "run", "--set", root, *FEW)
     assert ran.returncode == 0, ran.stderr
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     members = ["AE", "G", "M", "R", "A"]
@@ -72,7 +69,7 @@ windows_per_clip = 4
 [detectors.M]
 use = "id-classifier"
 augmenters = ["mix", "warp"]
-epochs = 8
+epochs = 4
 least_batches = 1
 batch_size = 16
 windows_per_clip = 4
@@ -82,36 +79,35 @@ fuser = { use = "z-score", combine = "max" }
 """
 
 
-def test_a_fit_killed_between_epochs_goes_on_from_there_and_ends_bit_for_bit_the_same(asdkit_command, tmp_path):
+def test_a_killed_fit_resumes_with_the_same_scores(asdkit, tmp_path):
     make_machine_room(tmp_path / "room", machines=("pump",), ids=2, train=3, normal=2, anomaly=2, seconds=2.5)
     spec = tmp_path / "spec.toml"
     spec.write_text(SMALL)
-    ran = asdkit_command("run", spec, "--out", "whole")
+    ran = asdkit("run", spec, "--out", "whole")
     assert ran.returncode == 0, ran.stderr
     killed = tmp_path / "killed"
     for detector in range(2):  # once in each detector's fit
-        command = [sys.executable, "-m", "asdkit", "run", str(spec), "--out", str(killed)]
-        process = subprocess.Popen(command, cwd=tmp_path, env=os.environ, stderr=subprocess.DEVNULL)
+        process = start_run(tmp_path, spec, "--out", killed)
         wait_for(
             lambda done=detector: (
                 len(list(killed.glob("jobs/*/*"))) == done and list(killed.glob("work/*/*/checkpoint.safetensors"))
             )
         )
         process.kill()
-        process.wait()
-    assert asdkit_command("check", spec, "--out", "killed").stdout.count("begun") == 1
-    ran = asdkit_command("run", spec, "--out", "killed")
+        process.communicate()
+    assert asdkit("check", spec, "--out", "killed").stdout.count("begun") == 1
+    ran = asdkit("run", spec, "--out", "killed")
     assert ran.returncode == 0, ran.stderr
     assert (killed / "scores.csv").read_bytes() == (tmp_path / "whole" / "scores.csv").read_bytes()
 
 
 @pytest.mark.parametrize("folder", ["mimii_fixture", "drone_dev"])
-def test_real_recordings_run_and_every_clip_is_scored(asdkit_command, tmp_path, shared_data, folder):
+def test_every_clip_of_real_recordings_is_scored(asdkit, tmp_path, shared_data, folder):
     spec = tmp_path / "spec.toml"
     spec.write_text(SMALL.replace('root = "room"', f"root = {json.dumps(str(shared_data / folder))}"))
-    few = [x for d in ("G", "M") for o in (*LITTLE, "hop=32") for x in ("--set", f"detectors.{d}.{o}")]
+    few = [x for d in ("G", "M") for o in (*SHORT, "hop=32") for x in ("--set", f"detectors.{d}.{o}")]
     machine = "fan" if folder == "mimii_fixture" else "drone"
-    ran = asdkit_command("run", spec, "--out", "run", "--machine", machine, *few)
+    ran = asdkit("run", spec, "--out", "run", "--machine", machine, *few)
     assert ran.returncode == 0, ran.stderr
     scores = rows_of(tmp_path / "run" / "scores.csv")
     on_disk = {p.relative_to(shared_data / folder).as_posix() for p in (shared_data / folder / machine).rglob("*.wav")}

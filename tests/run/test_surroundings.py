@@ -1,4 +1,4 @@
-"""What surrounds a run goes wrong: a folder that cannot be written to, a clock that is moved back."""
+"""Runs in odd surroundings: a read-only folder, a clock that is moved back."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from tests.helpers.rooms import job_folders
 
 @pytest.fixture
 def read_only(tmp_path):
-    """Gives a function that makes a folder read-only, for the superuser too."""
+    """Give a function that makes a folder read-only, also for root."""
     mounted = []
 
-    def seal(folder):
-        made = (
+    def make_read_only(folder):
+        done = (
             sys.platform == "linux"
             and not subprocess.run(
                 ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", folder], capture_output=True, check=False
             ).returncode
         )
-        if not made:
+        if not done:
             pytest.skip("no file system can be mounted here: it takes root on Linux")
         mounted.append(folder)
 
-    yield seal
+    yield make_read_only
     for folder in mounted:
         subprocess.run(["umount", folder], check=True)
 
 
-def test_a_folder_that_cannot_be_written_to_is_told_before_any_work(asdkit_command, spec, tmp_path, read_only):
+def test_a_read_only_folder_is_refused_before_any_work(asdkit, spec, tmp_path, read_only):
     folder = tmp_path / "sealed"
     folder.mkdir()
     read_only(folder)
@@ -40,7 +40,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_any_work(asdkit_comma
         ("demo", "--out", folder / "demo"),
         ("init", tmp_path / "room", "-o", folder / "spec.toml"),
     ):
-        ran = asdkit_command(*command)
+        ran = asdkit(*command)
         assert ran.returncode in (1, 2), ran.stdout
         assert "Read-only file system" in ran.stderr
         assert str(folder) in ran.stderr
@@ -56,8 +56,8 @@ time.time_ns = lambda: nanoseconds() - year * 10**9
 """
 
 
-def test_a_clock_moved_back_between_two_runs_costs_no_finished_job(asdkit_command, finished, tmp_path):
-    part = asdkit_command("run", finished, "--out", "part", "--machine", "fan")
+def test_finished_jobs_survive_a_clock_moved_back(asdkit, asdkit_command, finished, tmp_path):
+    part = asdkit("run", finished, "--out", "part", "--machine", "fan")
     assert part.returncode == 0, part.stderr
     done = job_folders(tmp_path / "part")
     (tmp_path / "site" / "sitecustomize.py").write_text(BACK)

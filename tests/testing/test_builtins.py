@@ -15,10 +15,11 @@ OTHERS = [p.entry for p in BUILTIN if not issubclass(p.entry.config, NetworkConf
 
 NEED_TRAINING = ["fit_changes_what_is_learnt", "scores_are_not_constant", "faults_score_higher", "training_pays"]
 NEED_NONE = [check.name for check in checks_of("detector") if check.name not in NEED_TRAINING]
+SHORT = {"windows_per_clip": 8, "batch_size": 12}
 FEW_STEPS = {"epochs": 2, "windows_per_clip": 2, "least_batches": 3, "batch_size": 16}
 
 
-@parametrize_with_checks(NETWORKS, checks=NEED_TRAINING)
+@parametrize_with_checks(NETWORKS, checks=NEED_TRAINING, options=SHORT)
 def test_a_trained_network_keeps_its_contract(check):
     check()
 

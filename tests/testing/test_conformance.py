@@ -9,7 +9,7 @@ import pytest
 from asdkit.api import Config, Entry
 from asdkit.errors import UsageError
 from asdkit.testing import check_plugin, parametrize_with_checks
-from tests.mutants import detectors, sound
+from tests.mutants import configs, detectors, sound
 
 SOUND = sound.ENTRIES["detector"]
 INVERTED = Entry("inverted", sound.SoundConfig, detectors.Similarity, summary="Lower is more anomalous.")
@@ -64,6 +64,12 @@ def test_only_entries_are_checked(thing):
 def test_an_entry_of_no_kind_is_refused():
     with pytest.raises(UsageError, match="no plugin that can be checked"):
         check_plugin(Entry("thing", Config, dict))
+
+
+def test_checks_of_use_skip_what_cannot_be_constructed():
+    entry = Entry("no-default", configs.NoDefault, sound.Detector)
+    names = ["keeps_its_contract", "inputs_are_unchanged"]
+    assert statuses(entry, *names) == dict.fromkeys(names, "skipped")
 
 
 def test_options_that_the_plugin_refuses_stop_early():

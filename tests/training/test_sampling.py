@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from asdkit.api import AsdkitWarning, Features, Training, cut_windows
 from asdkit.interfaces import Augmentation
-from asdkit.training.sampling import Sampler, hold_out
+from asdkit.training.sampling import Sampler, split_validation
 
 
 def simple_training(lengths, ids, frames=5, hop=1, augmentations=(), rates=()) -> Training:
@@ -176,7 +176,7 @@ def test_only_the_given_clips_and_copies_are_sampled() -> None:
 @settings(deadline=None)
 def test_validation_clips_are_disjoint_and_of_every_id(ids, fraction, seed) -> None:
     training = simple_training([10] * len(ids), ids)
-    train_clips, validation_clips = hold_out(training, fraction, np.random.default_rng(seed))
+    train_clips, validation_clips = split_validation(training, fraction, np.random.default_rng(seed))
     assert sorted([*train_clips, *validation_clips]) == list(range(len(ids)))
     for name in set(ids):
         own = [i for i in range(len(ids)) if ids[i] == name]
@@ -186,5 +186,7 @@ def test_validation_clips_are_disjoint_and_of_every_id(ids, fraction, seed) -> N
 
 
 def test_clips_without_a_window_are_not_used() -> None:
-    train_clips, validation_clips = hold_out(simple_training([10, 4, 10, 3], ["a"] * 4), 0.5, np.random.default_rng(0))
+    train_clips, validation_clips = split_validation(
+        simple_training([10, 4, 10, 3], ["a"] * 4), 0.5, np.random.default_rng(0)
+    )
     assert sorted([*train_clips, *validation_clips]) == [0, 2]

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from asdkit.data.demo.signals import (
+from asdkit.data.demo.waveforms import (
     Signal,
     Take,
     band,

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asdkit.data.demo.machines import MACHINES
-from asdkit.data.demo.signals import Signal, Take, band, decibels, noise, ringing, strikes_at, tones, turns, unit
+from asdkit.data.demo.waveforms import Signal, Take, band, decibels, noise, ringing, strikes_at, tones, turns, unit
 from asdkit.errors import UsageError
 from asdkit.text import suggestion_or_choices
 

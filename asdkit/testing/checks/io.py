@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from asdkit.testing.contract import Failed, Inapplicable
-from asdkit.testing.subject import CountingContext, Subject, array_fault, error_text
+from asdkit.testing.subject import CountingContext, Subject, array_fault
 from asdkit.testing.subjects import AugmenterSubject, DetectorSubject, FeaturizerSubject, FuserSubject
 from asdkit.testing.synthetic import IDS, SAMPLE_RATE, SILENCE, Clips, concatenated, silent_clip, wave
+from asdkit.text import error_line
 
 
 def keeps_its_contract(subject: Subject) -> None:
@@ -19,7 +20,7 @@ def keeps_its_contract(subject: Subject) -> None:
         raise Inapplicable("it cannot be constructed: see defaults_construct")
     use = subject.first_use
     if use.error is not None:
-        raise Failed(f"it raised {error_text(use.error)}") from use.error
+        raise Failed(f"it raised {error_line(use.error)}") from use.error
     if fault := subject.fault(use.outputs):
         raise Failed(fault)
 
@@ -34,7 +35,7 @@ def inputs_are_unchanged(subject: Subject) -> None:
     except Failed:
         raise
     except Exception as error:
-        raise Failed(f"it does not work on read-only arrays: {error_text(error)}") from error
+        raise Failed(f"it does not work on read-only arrays: {error_line(error)}") from error
 
 
 def silence(subject: DetectorSubject) -> None:
@@ -211,7 +212,7 @@ def _attempt(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
     except (Failed, Inapplicable):
         raise
     except Exception as error:
-        raise Failed(f"{what}: it raised {error_text(error)}") from error
+        raise Failed(f"{what}: it raised {error_line(error)}") from error
 
 
 def _fit_and_score(subject: DetectorSubject, what: str, train: Clips, test: Clips) -> None:

@@ -12,8 +12,9 @@ from asdkit.metrics import auc
 from asdkit.testing.child_process import importable, use_in_subprocess
 from asdkit.testing.contract import Failed, Inapplicable
 from asdkit.testing.side_effects import seed_global_generators
-from asdkit.testing.subject import CountingContext, Subject, SubprocessResult, difference, error_text, state_of
+from asdkit.testing.subject import CountingContext, Subject, SubprocessResult, difference, state_of
 from asdkit.testing.subjects import DetectorSubject, FuserSubject
+from asdkit.text import error_line
 
 Learner = DetectorSubject | FuserSubject
 
@@ -45,7 +46,7 @@ def unfitted_use_raises_not_fitted(subject: Learner) -> None:
         except NotFitted:
             continue
         except Exception as error:
-            raise Failed(f"{name} before fit raised {error_text(error)}; expected asdkit.api.NotFitted") from error
+            raise Failed(f"{name} before fit raised {error_line(error)}; expected asdkit.api.NotFitted") from error
         raise Failed(f"{name} before fit raised nothing; expected asdkit.api.NotFitted")
 
 
@@ -87,7 +88,7 @@ def faults_score_higher(subject: DetectorSubject) -> None:
 
 
 def training_pays(subject: DetectorSubject) -> None:
-    """Trained on normal clips, it finds the planted fault better than trained where the fault is normal."""
+    """It finds the planted fault better after training on normal clips than after training on clips with the fault."""
     trained, on_twin = _auc(subject, subject.fitted()), _auc(subject, subject.fitted_on_twin())
     if trained < _GOOD_AUC:
         raise Inapplicable("it does not find the planted fault: see faults_score_higher")
@@ -113,7 +114,7 @@ def same_seed_same_result(subject: Subject) -> None:
     if changed:
         raise Failed(f"a second use gave another result: {changed}; take randomness only from ctx.rng(name) or rng")
     if second.error is not None:
-        raise Failed(f"a second use raised {error_text(second.error)}") from second.error
+        raise Failed(f"a second use raised {error_line(second.error)}") from second.error
 
 
 def refit_forgets(subject: Learner) -> None:
@@ -130,7 +131,7 @@ def refit_forgets(subject: Learner) -> None:
     except Inapplicable:
         raise
     except Exception as error:
-        raise Failed(f"a second fit raised {error_text(error)}") from error
+        raise Failed(f"a second fit raised {error_line(error)}") from error
     changed = difference(state_of(subject.working_use().instance), state_of(refitted))
     if changed:
         raise Failed(f"an earlier fit is not forgotten: {changed}")
@@ -154,7 +155,7 @@ def stops_within_a_batch(subject: DetectorSubject) -> None:
     except Inapplicable:
         raise
     except Exception as error:
-        raise Failed(f"when it was to stop, fit raised {error_text(error)}; expected asdkit.api.Stopped") from error
+        raise Failed(f"when it was to stop, fit raised {error_line(error)}; expected asdkit.api.Stopped") from error
     raise Failed("when it was to stop, fit continued to its end; expected asdkit.api.Stopped")
 
 

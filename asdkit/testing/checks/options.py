@@ -11,7 +11,8 @@ from asdkit.spec.settings import PLUGIN_DEFAULT_KEYS, DetectorKeys
 from asdkit.testing.checks.learning import subprocess_result
 from asdkit.testing.child_process import importable, register_in_subprocess
 from asdkit.testing.contract import Failed, Inapplicable
-from asdkit.testing.subject import Subject, error_text
+from asdkit.testing.subject import Subject
+from asdkit.text import error_line
 
 _HUGE = 10**18
 _NONSENSE: tuple[Any, ...] = ({"no such thing": [{}]}, [[{"no such thing": 1}]])
@@ -61,7 +62,7 @@ def options_are_documented(subject: Subject) -> None:
     try:
         subject.entry.config.model_json_schema()
     except Exception as error:
-        raise Failed(f"its options have no JSON Schema: {error_text(error)}") from error
+        raise Failed(f"its options have no JSON Schema: {error_line(error)}") from error
     if not subject.entry.summary.strip():
         raise Failed("its Entry has no summary; expected one line for `asdkit plugins`")
 

@@ -7,9 +7,10 @@ import numpy as np
 from asdkit.metrics import auc
 from asdkit.scoring import score_windows
 from asdkit.testing.contract import Failed, Inapplicable
-from asdkit.testing.subject import CountingContext, error_text, state_of
+from asdkit.testing.subject import CountingContext, state_of
 from asdkit.testing.subjects import DetectorSubject, FuserSubject
 from asdkit.testing.synthetic import Clips, concatenated
+from asdkit.text import error_line
 
 _ROUNDING = 1e-3  # of the scores' standard deviation: products of matrices are rounded by their size
 
@@ -51,7 +52,7 @@ def unknown_ids_get_the_best(subject: DetectorSubject) -> None:
     except Failed:
         raise
     except Exception as error:
-        raise Failed(f"scoring an id that was not in training raised {error_text(error)}") from error
+        raise Failed(f"scoring an id that was not in training raised {error_line(error)}") from error
     if _differ(scores, expected, by_id) or _differ(mixed, expected, by_id):
         raise Failed("an id that was not in training does not get the lowest score over the known ids")
 

@@ -16,7 +16,7 @@ from asdkit.explain import Explanation, Grid
 from asdkit.kernels.mel import mel_edges
 from asdkit.report import write_report
 from asdkit.report.clip_sections import MAX_SECONDS, audio_uri, draw_clip, player_part
-from asdkit.report.explain import choose_clips, explain_clips, frequencies_of
+from asdkit.report.explained_clips import choose_clips, explain_clips, frequencies_of
 from asdkit.report.run_data import read_run
 from tests.helpers.pages import EVIL, Page
 from tests.helpers.planted import BEGIN, LENGTH, PITCH, RATE, SECONDS, make_run, write_clip
@@ -36,7 +36,7 @@ def burst(planted):
 @pytest.fixture
 def coarse(monkeypatch):
     """Make heat maps of few cells, for tests that do not look at them."""
-    monkeypatch.setattr("asdkit.report.explain.GRID", Grid(2, 2))
+    monkeypatch.setattr("asdkit.report.explained_clips.GRID", Grid(2, 2))
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_valid_frequencies_are_taken():
 
 def test_clip_without_heat_says_so(planted, monkeypatch):
     cold = Explanation(1.0, -np.ones((16, 16)), (np.ones(3),))
-    monkeypatch.setattr("asdkit.report.explain.explain_clip", lambda *args: cold)
+    monkeypatch.setattr("asdkit.report.explained_clips.explain_clip", lambda *args: cold)
     burst = explain_burst(planted)
     assert burst.remark == "The heat map is empty: no replaced part lowers the score."
     assert burst.worst == burst.score_over_time.seconds[burst.score_over_time.scores.argmax()]
@@ -173,7 +173,7 @@ def test_training_clips_have_no_heat_map_or_p_value(tmp_path, blank_drawings):
 
 
 def test_first_heat_map_is_made_beyond_the_budget(planted, coarse, monkeypatch):
-    monkeypatch.setattr("asdkit.report.explain.BUDGET", 0.0)
+    monkeypatch.setattr("asdkit.report.explained_clips.BUDGET", 0.0)
     explained, _ = explain_clips(read_run(planted))
     assert [e.heat is not None for e in explained] == [True, False, False]
     assert "may take 0 s in all" in explained[1].remark

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from asdkit.audio import Wave
 from asdkit.bundle import Bundle, Verdict, WindowScores
-from asdkit.bundle.explain import explain_clip
+from asdkit.bundle.explain_system import explain_clip
 from asdkit.data import LAYOUTS
 from asdkit.errors import AsdkitError, BadAudio, DataError
 from asdkit.explain import Explanation, Grid, NearestExcerpts
