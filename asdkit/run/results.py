@@ -188,7 +188,7 @@ def remove_results(paths: RunPaths) -> None:
 
 
 def recording_notes(machine: str, clips: Sequence[ClipRecord]) -> list[str]:
-    """Note the recordings of a job that are silent, and training recordings that hold the same sound."""
+    """Note the recordings of a job that are silent, and those that hold the same sound as a training recording."""
     notes = [f"{clip.name}: silent; its score says nothing about the machine" for clip in clips if clip.silent]
     first: dict[str, str] = {}
     copies: list[tuple[str, str]] = []
@@ -203,6 +203,13 @@ def recording_notes(machine: str, clips: Sequence[ClipRecord]) -> list[str]:
         notes.append(
             f"{machine}: {what} the same sound as another ({original} and {copy}); where one is used for training and "
             f"the other held out, p-values and thresholds are too optimistic"
+        )
+    test = [clip for clip in clips if clip.split == "test"]
+    if seen := [(first[clip.sha256], clip.name) for clip in test if clip.sha256 in first and not clip.silent]:
+        original, copy = seen[0]
+        notes.append(
+            f"{machine}: {len(seen)} of {len(test)} test recordings hold the same sound as a training recording "
+            f"({copy} and {original}); AUC and verdicts on them are too optimistic"
         )
     return notes
 
