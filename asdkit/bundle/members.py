@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from asdkit.bundle.calibration import CalibrationScores
 from asdkit.bundle.description import EXPORT_AGAIN, Description, Graph, IdPart, MemberPart, PluginPart
@@ -22,7 +21,7 @@ from asdkit.errors import AsdkitError, AsdkitWarning, DataError, PluginError, Us
 from asdkit.features import Features, FloatArray, Windows, cut_windows
 from asdkit.interfaces import Detector, Entry, Featurizer, Fuser
 from asdkit.plugins import Kind, Plugin, Registry, restriction
-from asdkit.run.state_codec import decode_state
+from asdkit.run.state_codec import decode_state, is_finite
 from asdkit.scoring import DoubleArray, fuse_scores, score_windows
 from asdkit.spec import Top
 from asdkit.spec.messages import option_names, validate
@@ -274,13 +273,8 @@ class _PartLoader:
         except ValueError as error:
             raise DataError(f"{self._where}: {file}: cannot be read: {error_line(error, 300)}{EXPORT_AGAIN}") from None
         for key, value in state.items():
-            if isinstance(value, float | np.ndarray) and not _is_finite(value):
+            if not is_finite(value):
                 raise DataError(
                     f"{self._where}: {file}: {printable(key)} holds NaN or infinite numbers; train it again"
                 )
         return state
-
-
-def _is_finite(value: float | npt.NDArray[Any]) -> bool:
-    array = np.asarray(value)
-    return not np.issubdtype(array.dtype, np.inexact) or bool(np.isfinite(array).all())

@@ -79,6 +79,10 @@ class FolderWatch:
         """Number of files that were returned, or were there before and are not new."""
         return len(self._done)
 
+    def count_existing(self) -> int:
+        """Return the number of recordings in the folder now."""
+        return len(self._list() or {})
+
     def poll(self) -> list[str]:
         """Return the paths of the files completed since the last poll, folder by folder, sorted by name."""
         files = self._list()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -138,8 +139,12 @@ def _figures(verdict: Verdict | None) -> dict[str, Any]:
 
 
 def write_rows(format_: Format | None, columns: Columns, rows: Iterable[Row]) -> None:
-    """Write rows in a format; None: a table on a terminal, JSON lines elsewhere."""
+    """Write rows in a format; None: a table on a terminal, JSON lines elsewhere.
+
+    Rows that are appended to a file go on in it: a last line that was cut short is ended, and CSV has one header.
+    """
     chosen = format_ or (Format.table if sys.stdout.isatty() else Format.jsonl)
+    _end_last_line()
     begin = {Format.table: _begin_table, Format.jsonl: _begin_jsonl, Format.csv: _begin_csv}[chosen]
     write = begin(columns)
     for row in rows:
@@ -155,15 +160,42 @@ def _begin_jsonl(columns: Columns) -> Callable[[Row], None]:
 
 
 def _begin_csv(columns: Columns) -> Callable[[Row], None]:
-    """Write a header; bytes of a path that are not UTF-8 are written as they are."""
+    """Write a header, unless the file has it; bytes of a path that are not UTF-8 are written as they are."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
-    sys.stdout.write(csv_line(columns.names))
+    header = csv_line(columns.names)
+    if not _begins_with(header.encode()):
+        sys.stdout.write(header)
 
     def write(row: Row) -> None:
         sys.stdout.write(csv_line(row.values[column] for column in columns.names))
 
     return write
+
+
+def _begins_with(line: bytes) -> bool:
+    """Return whether rows are appended to a file that begins with this line."""
+    return _read_appended_file(0, len(line)) == line
+
+
+def _end_last_line() -> None:
+    """Write a line break behind a line that a killed process left cut short in the file."""
+    if _read_appended_file(-1, 1) not in (b"", b"\n"):
+        sys.stdout.write("\n")
+
+
+def _read_appended_file(offset: int, size: int) -> bytes:
+    """Read from the file that standard output appends to (from its end if negative); nothing if it is none."""
+    try:
+        descriptor = sys.stdout.fileno()
+        length = os.fstat(descriptor).st_size
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode) or length < abs(offset):
+            return b""
+        with open(f"/dev/fd/{descriptor}", "rb") as file:
+            file.seek(offset % length if length else 0)
+            return file.read(size)
+    except (OSError, ValueError):  # no descriptor, or a system without /dev/fd
+        return b""
 
 
 def _begin_table(columns: Columns) -> Callable[[Row], None]:

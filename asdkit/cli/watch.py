@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,9 @@ from asdkit.cli.rows import FILE_COLUMNS, write_rows
 from asdkit.errors import DataError
 from asdkit.stop_signals import stop_on_signals
 from asdkit.text import printable
+
+if TYPE_CHECKING:
+    from asdkit.bundle.watch import FolderWatch
 
 
 def watch(
@@ -68,11 +71,20 @@ def watch(
             existing=existing,
             notify=note,
         )
-        skipped = "" if existing else f"; existing recordings: {watched.done_count} (--existing scores them)"
-        message(f"watching {printable(str(folder))}{skipped}")
+        message(f"watching {printable(str(folder))}{_at_start(watched, existing)}")
         reporter = ScoreReporter(opened.calibrator, progress=False)
         results = score_new(opened, watched, lambda: bool(stop) or stdout_closed(), id_)
         write_rows(format_, FILE_COLUMNS, reporter.rows(results))
         reporter.summary()
     if stop:
         raise typer.Exit(stop.exit_code)
+
+
+def _at_start(watched: FolderWatch, existing: bool) -> str:
+    """Say what happens to the recordings that exist at the start: no record says which were scored before."""
+    count = watched.count_existing() if existing else watched.done_count
+    if not count:
+        return ""
+    if existing:
+        return f"; existing recordings: {count}, all of them are scored, those scored before again"
+    return f"; existing recordings: {count} skipped, never scored ones too (--existing scores all of them)"

@@ -44,13 +44,18 @@ def encode_state(state: Mapping[str, StateValue]) -> bytes:
     Raises
     ------
     PluginError
-        If it holds anything else, which is a fault of the plugin's ``state()``.
+        If it holds anything else, or numbers that are NaN or infinite: a fault of the plugin's ``state()``.
     """
     from safetensors.numpy import save
 
     arrays: dict[str, np.ndarray] = {}
     rest: dict[str, StateValue] = {}
     for key, value in state.items():
+        if not is_finite(value):
+            raise PluginError(
+                f"state: {key!r} holds NaN or infinite numbers",
+                hint="Training diverged, or divided by zero: a state of such numbers cannot score.",
+            )
         if isinstance(value, np.ndarray) and value.dtype != object:
             arrays[key] = np.ascontiguousarray(value) if value.ndim else value
         elif _is_plain(value):
@@ -84,6 +89,14 @@ def decode_state(data: bytes) -> State:
     if not isinstance(rest, dict) or not all(_is_plain(value) for value in rest.values()):
         raise ValueError("it holds a value that no state may hold")
     return {**rest, **arrays}
+
+
+def is_finite(value: object) -> bool:
+    """Return whether a value of a state has no number that is NaN or infinite."""
+    if not isinstance(value, float | np.ndarray):
+        return True
+    array = np.asarray(value)
+    return not np.issubdtype(array.dtype, np.inexact) or bool(np.isfinite(array).all())
 
 
 def _is_plain(value: object) -> bool:

@@ -268,6 +268,33 @@ def test_a_slowly_written_file_is_scored_until_ctrl_c(exported, recordings, tmp_
     assert "1 bad" in command.messages[-1]
 
 
+def test_a_killed_watch_goes_on_in_its_table(exported, recordings, tmp_path):
+    folder, table = tmp_path / "in", tmp_path / "rows.csv"
+    folder.mkdir()
+    said = []
+    for name in ("normal_id_00_00000000.wav", "anomaly_id_00_00000001.wav"):
+        with table.open("ab") as output:
+            command = [sys.executable, "-m", "asdkit", "watch", exported, folder, "--settle", "0.1", "--format", "csv"]
+            process = subprocess.Popen(list(map(str, command)), stdout=output, stderr=subprocess.PIPE, text=True)
+            said.append(process.stderr.readline())
+            shutil.copy(recordings / name, folder)
+            while f"/{name}," not in table.read_text() or not table.read_bytes().endswith(b"\n"):
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.kill()
+            process.wait()
+            process.stderr.close()
+        shutil.copy(recordings / name, folder / f"missed_{name}")
+        with table.open("ab") as output:
+            output.write(b"cut,sho")
+    rows = table.read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == [
+        f"{folder}/normal_id_00_00000000.wav", "cut", f"{folder}/anomaly_id_00_00000001.wav", "cut"
+    ]  # fmt: skip
+    assert rows[0].startswith("path,id,")
+    assert "existing recordings: 2 skipped" in said[1]
+
+
 def test_a_missing_folder_is_refused(asdkit, exported):
     result = asdkit("watch", exported, "nowhere")
     assert (result.returncode, result.stderr.splitlines()[0]) == (3, "error: nowhere: no such folder")

@@ -118,6 +118,9 @@ class Faulty(Spectrum):
         scores = super().score(*args)
         return scores * float("nan") if self.config.how == "nan" else scores
 
+    def state(self):
+        return super().state() | ({"scale": float("nan")} if self.config.how == "nan state" else {})
+
 @hookimpl
 def asdkit_detectors():
     return [Entry("faulty", Config, Faulty, defaults={"frames": 5})]

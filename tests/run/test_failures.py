@@ -19,6 +19,7 @@ from tests.helpers.rooms import job_folders, results_of
     [
         ("raise", "ValueError: no good"),
         ("nan", "NaN or infinite"),
+        ("nan state", "state: 'scale' holds NaN or infinite numbers"),
         ("exit", "SystemExit: 3"),
         ("memory", "Unable to allocate"),
     ],
