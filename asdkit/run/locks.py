@@ -7,16 +7,18 @@ heartbeat. A finished job needs neither: it has its final name and a manifest.
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asdkit.errors import RunInUse
+from asdkit.errors import AsdkitError, RunInUse
 from asdkit.run.plan import Shard
 from asdkit.run.records import LeaseRecord, OwnerRecord
 from asdkit.run.store import RunPaths, checkpoint_time, read_lease, read_owner, remove_lease, write_lease, write_owner
@@ -53,9 +55,11 @@ def require_free(folder: Path, shard: Shard | None) -> None:
     ------
     RunInUse
         Naming process and host.
+    AsdkitError
+        If the folder cannot be locked.
     """
     if is_run(folder):
-        with suppress(OSError), _held(folder, shard):  # a folder that cannot be written is reported later
+        with _held(folder, shard):
             pass
 
 
@@ -67,6 +71,8 @@ def locked(folder: Path, shard: Shard | None) -> Iterator[None]:
     ------
     RunInUse
         At once, naming process and host, if another process holds it.
+    AsdkitError
+        If the folder cannot be locked.
     """
     with _held(folder, shard):
         write_owner(_paths(folder, shard), OwnerRecord(pid=os.getpid(), host=platform.node()))
@@ -79,16 +85,16 @@ def _held(folder: Path, shard: Shard | None) -> Iterator[None]:
     try:
         if shard is None:
             for lock in sorted(folder.glob(f"{RunPaths(folder).lock.name}-*")):
-                _acquire(RunPaths(folder, lock.name.removeprefix(RunPaths(folder).lock.name))).release()
+                _release(_acquire(RunPaths(folder, lock.name.removeprefix(RunPaths(folder).lock.name))))
             yield
             return
         own = _acquire(_paths(folder, shard))
     finally:
-        whole.release()
+        _release(whole)
     try:
         yield
     finally:
-        own.release()
+        _release(own)
 
 
 def _paths(folder: Path, shard: Shard | None) -> RunPaths:
@@ -96,18 +102,55 @@ def _paths(folder: Path, shard: Shard | None) -> RunPaths:
 
 
 def _acquire(paths: RunPaths, patience: float = 0.0) -> BaseFileLock:
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(paths.lock, timeout=patience, poll_interval=0.02)
-    try:
-        lock.acquire()
-    except Timeout:
+    lock = _try_lock(paths.lock, patience)
+    if lock is None:
         owner = read_owner(paths)
         who = "another process" if owner is None else f"process {owner.pid} on {owner.host}"
-        raise RunInUse(
-            f"{paths.folder} is in use by {who}", hint="Wait for it, stop it, or choose another --out."
-        ) from None
+        raise RunInUse(f"{paths.folder} is in use by {who}", hint="Wait for it, stop it, or choose another --out.")
     return lock
+
+
+def _try_lock(path: Path, patience: float = 0.0) -> BaseFileLock | None:
+    """Acquire a lock of the kernel; None if another process holds it.
+
+    filelock replaces a lock that the system does not implement by a mere file, which outlives a killed process and
+    may be there already. No such lock is used: it is refused.
+
+    Raises
+    ------
+    AsdkitError
+        If the file cannot be locked.
+    """
+    from filelock import FileLock, SoftFileLock, Timeout
+
+    lock = FileLock(path, timeout=patience, poll_interval=0.02)
+    reason, held = "", False
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*falling back to SoftFileLock")
+        try:
+            lock.acquire()
+        except Timeout:
+            held = True
+        except OSError as error:
+            reason = error.strerror or str(error)
+        except NotImplementedError:  # early versions of filelock
+            reason = os.strerror(errno.ENOSYS)
+    if isinstance(lock, SoftFileLock):
+        _release(lock)
+        path.touch()  # releasing removed it
+        reason = os.strerror(errno.ENOSYS)
+    if reason:
+        raise AsdkitError(
+            f"cannot lock {path}: {reason}",
+            hint="Choose an --out on a local disk: not every network file system has working locks.",
+        )
+    return None if held else lock
+
+
+def _release(lock: BaseFileLock) -> None:
+    """Release a lock; the kernel releases one that cannot be released when this process ends."""
+    with suppress(OSError):
+        lock.release()
 
 
 class Lease:
@@ -137,7 +180,13 @@ class Lease:
         return self._record.deaths
 
     def acquire(self, give_up: Callable[[], bool]) -> bool:
-        """Wait until no other process has the job; False if `give_up` returns True first."""
+        """Wait until no other process has the job; False if `give_up` returns True first.
+
+        Raises
+        ------
+        AsdkitError
+            If the job's folder cannot be locked. The record alone would not do: two processes may write it at once.
+        """
         while not self._try():
             if give_up():
                 return False
@@ -154,20 +203,16 @@ class Lease:
         else:
             self._record = self._record.model_copy(update={"at_work": False})
             self._write()
-        self._lock.release()
+        _release(self._lock)
 
     def _try(self) -> bool:
-        from filelock import FileLock, Timeout
-
         self._work.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._work / ".lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
+        lock = _try_lock(self._work / ".lock")
+        if lock is None:
             return False
         before = read_lease(self._work)
         if before is not None and before.at_work and before.host != self._record.host and not self._stale(before):
-            lock.release()  # the other host may not share our locks, but its process is alive
+            _release(lock)  # the other host may not share our locks, but its process is alive
             return False
         self._lock = lock
         update = {"deaths": self._count_deaths(before), "checkpoint": checkpoint_time(self._work)}

@@ -18,6 +18,7 @@ from asdkit.run.locks import TRIES, Lease
 from asdkit.run.resources import core_count, end_with, select_device, share_cores
 from asdkit.run.store import RunPaths, unchanged
 from asdkit.spec import ComputeSettings
+from asdkit.text import error_message
 
 _LOST_WORKER = "A worker stopped while some jobs were given"  # joblib's warning; the run reports the job by name
 _SMALL_JOB = 1 << 20  # bytes of recordings
@@ -170,6 +171,8 @@ def attempt(job: Job, paths: RunPaths, run: str, *, device: str, threads: int, a
             return Outcome(job.key, "stopped")
     except OSError as error:
         return Outcome(job.key, "failed", f"cannot work in {paths.work(job)}: {error.strerror}")
+    except AsdkitError as error:  # its folder cannot be locked here
+        return Outcome(job.key, "failed", error_message(error))
     try:
         outcome = _attempt_leased(job, paths, lease.deaths, device, threads)
     except BaseException:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from asdkit import files
+from asdkit.errors import AsdkitError, RunInUse
 from asdkit.files import write_atomic
 from asdkit.run import locks
 from asdkit.run.locks import Lease
@@ -49,6 +50,44 @@ def test_lease_is_exclusive_and_removed_at_the_end(tmp_path: Path) -> None:
     first.release(forget=True)
     assert not has_lease(tmp_path)
     acquired(tmp_path).release(forget=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="fcntl")
+@pytest.mark.parametrize("code", ["ENOSYS", "ENOLCK", "ENOTSUP", "EOPNOTSUPP", "EINVAL", "EIO"])
+def test_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    import fcntl
+
+    def fail(*_: object) -> None:
+        raise OSError(getattr(errno, code), os.strerror(getattr(errno, code)))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    locks.mark_run(tmp_path)
+    for _ in range(2):  # the second time as the first, whatever the first left behind
+        for shard in (None, Shard(1, 2)):
+            with pytest.raises(AsdkitError, match="cannot lock") as refused, locks.locked(tmp_path, shard):
+                pass
+            assert not isinstance(refused.value, RunInUse)
+            assert os.strerror(getattr(errno, code)) in refused.value.message
+            assert "local disk" in refused.value.hint
+        with pytest.raises(AsdkitError, match="cannot lock"):
+            locks.require_free(tmp_path, None)
+        with pytest.raises(AsdkitError, match="cannot lock"):
+            Lease(tmp_path / "job", "a", alone=False).acquire(never)
+    monkeypatch.undo()
+    with locks.locked(tmp_path, None):
+        acquired(tmp_path / "job").release(forget=True)
+
+
+def test_unlock_that_fails_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from filelock import FileLock
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    locks.mark_run(tmp_path)
+    monkeypatch.setattr(FileLock, "release", fail)
+    with locks.locked(tmp_path, None):
+        acquired(tmp_path / "job").release(forget=True)
 
 
 def test_death_with_its_driver_counts_only_if_alone(tmp_path: Path) -> None:

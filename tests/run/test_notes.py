@@ -38,5 +38,5 @@ def test_run_on_copies_notes_them(asdkit, spec, room):
     assert ran.returncode == 0, ran.stderr
     assert f"fan: a training recording holds the same sound as another (fan/train/{one.name}" in ran.stdout + ran.stderr
     assert (
-        f"fan: 1 of 12 test recordings hold the same sound as a training recording (fan/test/{test.name}" in ran.stdout
+        f"fan: 1 of 12 test recordings hold the same sound as a training recording (fan/test/{test.name}" in ran.stderr
     )
