@@ -7,7 +7,10 @@ kHz, up to 64 channels. An unusable file raises `asdkit.errors.BadAudio` with th
 from asdkit.audio.channels import Channel, Wave, cancels
 from asdkit.audio.headers import AudioInfo, Container
 from asdkit.audio.io import (
+    CANCELLED,
+    SILENT,
     Decoded,
+    UnreadFiles,
     check,
     decode,
     inspect,
@@ -20,10 +23,13 @@ from asdkit.audio.io import (
 from asdkit.audio.resampling import resample
 
 __all__ = [
+    "CANCELLED",
+    "SILENT",
     "AudioInfo",
     "Channel",
     "Container",
     "Decoded",
+    "UnreadFiles",
     "Wave",
     "cancels",
     "check",

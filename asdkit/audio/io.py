@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from numbers import Real
+from pathlib import PurePath
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +36,12 @@ SUFFIXES: dict[str, tuple[str, ...]] = {
     "mp3": (".mp3",),
     "ogg": (".ogg", ".oga", ".opus"),
 }
+_NEVER_READ = (
+    ".wave", ".w64", ".rf64", ".bwf", ".m4a", ".aac", ".wma", ".amr", ".3gp", ".ape", ".wv", ".webm", ".mka", ".ac3",
+    ".dts", ".gsm", ".voc", ".sph", ".raw", ".pcm",
+)  # fmt: skip
+SILENT: Final = "silent; the score says nothing about the machine"
+CANCELLED: Final = "its channels cancel, so their mean is almost silent; the score says nothing about the machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,11 @@ class Decoded:
 
     wave: Wave
     cancels: bool
+
+    @property
+    def silence(self) -> str:
+        """Why the wave says nothing about the machine, in words that are the same for all; empty if it may say more."""
+        return CANCELLED if self.cancels else SILENT if is_silent(self.wave) else ""
 
 
 def inspect(path: str | os.PathLike[str], *, containers: Collection[str] = ()) -> AudioInfo:
@@ -167,6 +181,50 @@ def is_silent(wave: Wave) -> bool:
 def suffixes(containers: Collection[str] = ()) -> tuple[str, ...]:
     """Return the lower-case file name suffixes of WAV, FLAC and other containers."""
     return WAV_OR_FLAC + tuple(suffix for container in containers for suffix in SUFFIXES[container])
+
+
+class UnreadFiles:
+    """Count the audio files of a folder that are not read, by suffix.
+
+    Parameters
+    ----------
+    containers
+        Formats that are read besides WAV and FLAC.
+    """
+
+    def __init__(self, containers: Collection[str] = ()) -> None:
+        read = suffixes(containers)
+        others = (*_NEVER_READ, *(suffix for known in SUFFIXES.values() for suffix in known))
+        self._suffixes = {suffix for suffix in others if suffix not in read}
+        self._paths: dict[str, set[str]] = {}
+
+    def add(self, path: str) -> None:
+        """Count a file, once, if it is audio that is not read."""
+        suffix = PurePath(path).suffix.lower()
+        if suffix in self._suffixes:
+            self._paths.setdefault(suffix, set()).add(path)
+
+    @property
+    def found(self) -> set[str]:
+        """Suffixes of the files counted."""
+        return set(self._paths)
+
+    def line(self) -> str:
+        """Return the counts in one line that says what would read them; empty if all audio files are read."""
+        if not self._paths:
+            return ""
+        counts = ", ".join(f"{len(paths)} {suffix}" for suffix, paths in sorted(self._paths.items()))
+        containers = [name for name, known in SUFFIXES.items() if self._paths.keys() & set(known)]
+        known = {suffix for name in containers for suffix in SUFFIXES[name]}
+        hints = [f"data.containers = {json.dumps(containers)} in a spec reads {_listed(known & self._paths.keys())}"]
+        hints = hints if containers else []
+        if self._paths.keys() - known:
+            hints.append(f"convert {_listed(self._paths.keys() - known)} to WAV or FLAC")
+        return f"audio files not read: {counts}; {'; '.join(hints)}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def as_wave(samples: npt.ArrayLike, what: str = "the wave") -> Wave:

@@ -78,6 +78,8 @@ def read_wav_header(file: FileIO, magic: bytes) -> AudioInfo:
             if form is None:
                 raise UnusableError("damaged header: the samples come before the description of their format")
             rate, channels, block, subtype = form
+            if long_size and size not in (_STREAMED, long_size):
+                raise UnusableError(f"damaged header: it states both {size} and {long_size} bytes of samples")
             stated = long_size if long_size is not None and size == _STREAMED else size
             data_bytes, note = _data_bytes(file, offset, stated, block, rate)
             if data_bytes < block:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asdkit import audio
-from asdkit.audio import Wave
+from asdkit.audio import Decoded, Wave
 from asdkit.audio.io import as_rate, as_wave
 from asdkit.bundle.archive import unpack
 from asdkit.bundle.calibration import Calibrator, ThresholdKind, ThresholdRule
@@ -220,10 +220,10 @@ class Bundle:
                 return f"shorter than a window of {member.name}: {seconds:.2f} s gives {rows} of {frames} frames"
         return ""
 
-    def read(self, path: Path) -> Wave:
-        """Read a recording at the bundle's rate, with its channel and containers; raises as `asdkit.audio.read`."""
+    def decode(self, path: Path) -> Decoded:
+        """Decode a recording at the bundle's rate, with its channel and containers; raises as `asdkit.audio.decode`."""
         channel, containers = self.description.channel, self.description.containers
-        return audio.read(path, sample_rate=self.sample_rate, channel=channel, containers=containers)
+        return audio.decode(path, sample_rate=self.sample_rate, channel=channel, containers=containers)
 
     def score_waves(self, waves: Sequence[Wave], ids: Sequence[str | None]) -> list[Verdict]:
         """Score several recordings at the bundle's rate; see `score`. Each must be as long as a window.

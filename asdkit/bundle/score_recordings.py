@@ -6,23 +6,22 @@ import glob
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from asdkit import audio
-from asdkit.audio import AudioInfo, Wave
+from asdkit.audio import AudioInfo, Decoded, UnreadFiles, Wave
 from asdkit.audio.io import suffixes
 from asdkit.bundle.bundle import Bundle
 from asdkit.bundle.description import Description
 from asdkit.bundle.result import Verdict
 from asdkit.data.layouts.base import is_recording
 from asdkit.errors import BadAudio, DataError
+from asdkit.text import printable
 
-SILENT: Final = "silent; the score says nothing about the machine"
 _LENGTH_TOLERANCE = 0.1  # share of a length
 _ID = re.compile(r"(?:^|_)(?:id|section)_([0-9A-Za-z]+)(?=[_.]|$)", re.IGNORECASE)
 _MAGIC = re.compile(r"[*?[]")
@@ -55,23 +54,30 @@ class _Recording:
     info: AudioInfo
 
 
-def find_recordings(names: Sequence[str], containers: Collection[str] = ()) -> Iterator[str | FileResult]:
+def find_recordings(
+    names: Sequence[str], containers: Collection[str] = (), notify: Callable[[str], None] = lambda _: None
+) -> Iterator[str | FileResult]:
     """Yield the paths of the recordings in files, folders, patterns and ``-`` (paths on standard input), in order.
 
     A named file is taken with any extension. Folders are searched recursively; from folders and patterns, WAV, FLAC
-    and `containers` are taken. A name without recordings gives a `FileResult` with the reason.
+    and `containers` are taken. A name without recordings gives a `FileResult` with the reason. `notify` is called with
+    one line for each folder or pattern with audio files that are not taken.
     """
     endings = suffixes(containers)
     for name in names:
+        unread = UnreadFiles(containers)
         if name == "-":
             yield from _paths_from_stdin()
         elif os.path.isdir(name):
-            yield from _or_reason(_recordings_below(name, endings), name, "no recording in this folder")
+            yield from _or_reason(_recordings_below(name, endings, unread), name, "no recording in this folder")
         elif os.path.lexists(name) or not _MAGIC.search(name):
             yield name
         else:
-            paths = (path for path in sorted(glob.glob(name, recursive=True)) if is_recording(path, endings))
-            yield from _or_reason(filter(os.path.isfile, paths), name, "no recording matches this pattern")
+            paths = filter(os.path.isfile, sorted(glob.glob(name, recursive=True)))
+            recordings = _recordings_among(paths, endings, unread)
+            yield from _or_reason(recordings, name, "no recording matches this pattern")
+        if line := unread.line():
+            notify(f"{printable(name)}: {line}")
 
 
 def score_files(bundle: Bundle, paths: Iterable[str | FileResult], id_: str | None = None) -> Iterator[FileResult]:
@@ -92,9 +98,13 @@ def score_files(bundle: Bundle, paths: Iterable[str | FileResult], id_: str | No
     block: list[_Recording | FileResult] = []
     samples = 0
     for path in paths:
-        item = path if isinstance(path, FileResult) else _inspect(path, bundle.description.containers)
+        item = path if isinstance(path, FileResult) else _inspect(path, bundle)
+        own_samples = 0 if isinstance(item, FileResult) else audio.samples_at(item.info, bundle.sample_rate)
+        if block and own_samples >= _BLOCK_SAMPLES:  # a long recording is a block of its own
+            yield from _score_block(bundle, block, id_)
+            block, samples = [], 0
         block.append(item)
-        samples += 0 if isinstance(item, FileResult) else audio.samples_at(item.info, bundle.sample_rate)
+        samples += own_samples
         if len(block) >= size or samples >= _BLOCK_SAMPLES:
             yield from _score_block(bundle, block, id_)
             block, samples, size = [], 0, min(2 * size, _BLOCK_CLIPS)
@@ -151,11 +161,19 @@ def _paths_from_stdin() -> Iterator[str | FileResult]:
             yield path
 
 
-def _recordings_below(folder: str, endings: tuple[str, ...]) -> Iterator[str]:
+def _recordings_below(folder: str, endings: tuple[str, ...], unread: UnreadFiles) -> Iterator[str]:
     for path, folders, files in os.walk(folder):
         folders.sort()
-        names = (name for name in sorted(files) if is_recording(name, endings) and name[0] != ".")
-        yield from (os.path.join(path, name) for name in names)
+        visible = (os.path.join(path, name) for name in sorted(files) if name[0] != ".")
+        yield from _recordings_among(visible, endings, unread)
+
+
+def _recordings_among(paths: Iterable[str], endings: tuple[str, ...], unread: UnreadFiles) -> Iterator[str]:
+    for path in paths:
+        if is_recording(path, endings):
+            yield path
+        else:
+            unread.add(path)
 
 
 def _or_reason(paths: Iterator[str], name: str, reason: str) -> Iterator[str | FileResult]:
@@ -168,44 +186,46 @@ def _or_reason(paths: Iterator[str], name: str, reason: str) -> Iterator[str | F
     yield from paths
 
 
-def _inspect(path: str, containers: Collection[str]) -> _Recording | FileResult:
+def _inspect(path: str, bundle: Bundle) -> _Recording | FileResult:
     try:
-        return _Recording(path, audio.inspect(path, containers=containers))
+        info = audio.inspect(path, containers=bundle.description.containers)
     except BadAudio as error:
         return FileResult(path, None, error.reason)
+    reason = audio.too_long(info, bundle.sample_rate)
+    return FileResult(path, None, reason) if reason else _Recording(path, info)
 
 
 def _score_block(bundle: Bundle, block: Sequence[_Recording | FileResult], id_: str | None) -> Iterator[FileResult]:
     threads = max(1, bundle.ctx.threads)
     with ThreadPoolExecutor(threads) as pool:
-        waves_or_results = list(pool.map(partial(_read, bundle), block))
-    results = {i: result for i, result in enumerate(waves_or_results) if isinstance(result, FileResult)}
-    waves = {i: wave for i, wave in enumerate(waves_or_results) if not isinstance(wave, FileResult)}
-    ids = {i: id_ or id_from_path(block[i].path, bundle.ids) for i in waves}
-    for i, verdict in _verdicts(bundle, waves, ids).items():
+        decoded_or_results = list(pool.map(partial(_read, bundle), block))
+    results = {i: result for i, result in enumerate(decoded_or_results) if isinstance(result, FileResult)}
+    decoded = {i: one for i, one in enumerate(decoded_or_results) if not isinstance(one, FileResult)}
+    ids = {i: id_ or id_from_path(block[i].path, bundle.ids) for i in decoded}
+    for i, verdict in _verdicts(bundle, {i: one.wave for i, one in decoded.items()}, ids).items():
         recording = block[i]
         assert isinstance(recording, _Recording)  # it has a wave
         if isinstance(verdict, str):
             results[i] = FileResult(recording.path, None, verdict)
         else:
-            results[i] = FileResult(recording.path, verdict, notes=_notes(bundle, recording.info, waves[i]))
+            results[i] = FileResult(recording.path, verdict, notes=_notes(bundle, recording.info, decoded[i]))
     yield from (results[i] for i in range(len(block)))
 
 
-def _read(bundle: Bundle, item: _Recording | FileResult) -> Wave | FileResult:
+def _read(bundle: Bundle, item: _Recording | FileResult) -> Decoded | FileResult:
     if isinstance(item, FileResult):
         return item
     try:
-        wave = bundle.read(Path(item.path))
+        decoded = bundle.decode(Path(item.path))
     except BadAudio as error:
         return FileResult(item.path, None, error.reason)
-    reason = bundle.too_short(len(wave))
-    return FileResult(item.path, None, reason) if reason else wave
+    reason = bundle.too_short(len(decoded.wave))
+    return FileResult(item.path, None, reason) if reason else decoded
 
 
-def _notes(bundle: Bundle, info: AudioInfo, wave: Wave) -> tuple[str, ...]:
-    silent = [SILENT] if audio.is_silent(wave) else []
-    return (*silent, *differences(bundle.description, info.sample_rate, info.seconds))
+def _notes(bundle: Bundle, info: AudioInfo, decoded: Decoded) -> tuple[str, ...]:
+    notes = [note for note in (decoded.silence, info.note) if note]
+    return (*notes, *differences(bundle.description, info.sample_rate, info.seconds))
 
 
 def _verdicts(bundle: Bundle, waves: dict[int, Wave], ids: dict[int, str | None]) -> dict[int, Verdict | str]:
@@ -217,6 +237,11 @@ def _verdicts(bundle: Bundle, waves: dict[int, Wave], ids: dict[int, str | None]
     except DataError as error:
         if len(waves) == 1:
             return dict.fromkeys(waves, error.message)
+    except MemoryError:
+        if len(waves) == 1:
+            (wave,) = waves.values()
+            seconds = len(wave) / bundle.sample_rate
+            return dict.fromkeys(waves, f"{seconds:.0f} s long: there is not enough memory to score it")
     verdicts: dict[int, Verdict | str] = {}
     for i in waves:
         verdicts |= _verdicts(bundle, {i: waves[i]}, {i: ids[i]})

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from asdkit import audio
-from asdkit.audio import Wave
+from asdkit.audio import SILENT, Wave
 from asdkit.bundle.bundle import Bundle
 from asdkit.bundle.result import Verdict
-from asdkit.bundle.score_recordings import SILENT, differences
+from asdkit.bundle.score_recordings import differences
 from asdkit.bundle.stream_sources import Gap, Notice, Reconnected, Sound, StreamEvent
 from asdkit.errors import DataError, UsageError
 

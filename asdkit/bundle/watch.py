@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from asdkit import audio
+from asdkit.audio import UnreadFiles
 from asdkit.audio.io import suffixes
 from asdkit.bundle.bundle import Bundle
 from asdkit.bundle.score_recordings import FileResult, score_files
@@ -71,6 +72,7 @@ class FolderWatch:
         self._unavailable = False
         self._device: int | None = None  # file system of the folder
         self._unlisted: set[str] = set()  # subfolders and files that the last poll could not read
+        self._unread: set[str] = set()  # suffixes of audio files that are not read, as reported
         if not existing:
             self._done = self._list() or {}
 
@@ -115,7 +117,7 @@ class FolderWatch:
     def _list(self) -> dict[str, State] | None:
         """Return the state of each recording; None if the folder is unavailable."""
         try:
-            files, unlisted = self._walk()
+            files, unlisted, unread = self._walk()
             device = os.stat(self.folder).st_dev  # raises an error if the folder was removed during the walk
         except OSError as error:
             self._set_unavailable(_cause(error))
@@ -125,6 +127,9 @@ class FolderWatch:
             return None
         for path in unlisted.keys() - self._unlisted:
             self._notify(f"{printable(path)}: {unlisted[path]}")
+        if unread.found - self._unread:
+            self._notify(f"{printable(self.folder)}: {unread.line()}")
+            self._unread |= unread.found
         if self._unavailable:
             self._notify(f"{printable(self.folder)}: available again")
         self._unavailable, self._device, self._unlisted = False, device, set(unlisted)
@@ -139,8 +144,9 @@ class FolderWatch:
         """Return whether a file may still exist, in a folder that could not be listed."""
         return any(path == other or path.startswith(other + os.sep) for other in self._unlisted)
 
-    def _walk(self) -> tuple[dict[str, State], dict[str, str]]:
-        """Return the state of each recording, and what could not be read with the cause."""
+    def _walk(self) -> tuple[dict[str, State], dict[str, str], UnreadFiles]:
+        """Return the state of each recording, what could not be read with the cause, and files of other formats."""
+        unread = UnreadFiles(self.containers)
         files: dict[str, State] = {}
         unlisted: dict[str, str] = {}
         folders = [self.folder]  # a stack: recursion would limit the depth
@@ -160,10 +166,12 @@ class FolderWatch:
                         subfolders.append(entry.path)
                     elif is_recording(entry.name, self._endings):
                         files[entry.path] = _state(entry)
+                    else:
+                        unread.add(entry.path)
                 except OSError as error:
                     _add_cause(unlisted, entry.path, error)
             folders += reversed(subfolders)
-        return files, unlisted
+        return files, unlisted, unread
 
 
 def watch(
@@ -218,11 +226,12 @@ def _state(entry: os.DirEntry[str]) -> State:
 
 def _has_all_audio(path: str, containers: Collection[str]) -> bool:
     try:
-        if audio.inspect(path, containers=containers).container not in ("WAV", "RF64"):
+        info = audio.inspect(path, containers=containers)
+        if info.container not in ("WAV", "RF64", "BW64"):
             audio.check(path, containers=containers)  # only decoding shows whether such a file is complete
     except BadAudio:
         return False
-    return True
+    return not info.note  # an open length does not show it either
 
 
 def _cause(error: OSError) -> str:

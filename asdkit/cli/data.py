@@ -51,6 +51,8 @@ def _print_inventory(inventory: Inventory) -> None:
     _print_lines("gaps", inventory.gaps)
     _print_lines("uneven", inventory.uneven)
     _print_lines("foreign", inventory.foreign)
+    _print_lines("other", [inventory.unread] if inventory.unread else [])
+    _print_lines("channels cancel in their mean", inventory.cancelled)
     _print_lines("broken", inventory.broken)
     _print_lines("wrong", inventory.faults)
 

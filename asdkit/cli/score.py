@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from asdkit.cli.console import note
 from asdkit.cli.options import (
     BundleArgument,
     FormatOption,
@@ -50,7 +51,7 @@ def score(
         bundle, system, machine, id_=id_, false_alarm_rate=false_alarm_rate, threshold=threshold, verify=verify
     )
     reporter = ScoreReporter(opened.calibrator)
-    results = score_files(opened, find_recordings(files, opened.description.containers), id_)
+    results = score_files(opened, find_recordings(files, opened.description.containers, note), id_)
     write_rows(format_, FILE_COLUMNS, reporter.rows(results))
     reporter.summary()
     bad = reporter.counts["bad"]

@@ -45,8 +45,12 @@ class Inventory:
         Gaps in the numbering of names; ids with other counts than the rest.
     faults, foreign
         Errors, one line each; names of files that do not fit the layout.
+    unread
+        Audio files of other formats, counted in one line.
     broken
         Recordings that cannot be used, with the reason.
+    cancelled
+        Names of recordings whose channels cancel in their mean.
     kinds
         Number of recordings by sample rate [Hz], channels and whole seconds.
     """
@@ -61,7 +65,9 @@ class Inventory:
     uneven: list[str]
     faults: list[str]
     foreign: list[str]
+    unread: str = ""
     broken: list[str] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
     kinds: Counter[tuple[int, int, int]] = field(default_factory=Counter)
 
 
@@ -157,6 +163,7 @@ def _count(layout: str, also: list[str], clips: list[Clip], scan: FolderScan) ->
         _uneven(counts, judged),
         scan.faults,
         sorted(scan.ignored),
+        scan.unread.line(),
     )
 
 
@@ -209,16 +216,20 @@ def describe(group: Group) -> str:
 def _read_headers(inventory: Inventory) -> None:
     """Read the header of every recording."""
 
-    def read(clip: Clip) -> tuple[int, int, int] | str:
+    def read(clip: Clip) -> tuple[tuple[int, int, int], bool] | str:
         try:
             info = audio.inspect(clip.path)
+            cancels = audio.mean_cancels(clip.path, info)
         except BadAudio as error:
             return f"{clip.name}: {error.reason}"
-        return info.sample_rate, info.channels, round(info.seconds)
+        return (info.sample_rate, info.channels, round(info.seconds)), cancels
 
     with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 2)) as pool:
-        for found in pool.map(read, inventory.clips):
+        for clip, found in zip(inventory.clips, pool.map(read, inventory.clips), strict=True):
             if isinstance(found, str):
                 inventory.broken.append(found)
             else:
-                inventory.kinds[found] += 1
+                kind, cancels = found
+                inventory.kinds[kind] += 1
+                if cancels:
+                    inventory.cancelled.append(clip.name)

@@ -277,7 +277,7 @@ class _Explainer:
         path = self._root / name
         if not path.exists():
             raise DataError(f"the recording is no longer at {path}")
-        wave = self._bundle.read(path)
+        wave = self._bundle.decode(path).wave
         if hashlib.sha256(wave.data).hexdigest() != self._digests.get(name):
             raise DataError("the recording has changed since it was scored")
         return wave

@@ -14,7 +14,7 @@ from asdkit.errors import BadAudio, DataError, PluginError
 from asdkit.interfaces import Featurizer
 from asdkit.plugins import Plugin, Registry
 from asdkit.spec import DetectorSettings, Spec
-from asdkit.text import error_line, printable
+from asdkit.text import error_line, plural, printable
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,23 @@ class Checked:
         Number of samples of each good clip at the spec's rate, by name.
     skipped
         The bad clips; empty unless the spec says ``on_bad_audio = "skip"``.
+    notes
+        What a person should know about good clips, one line each.
     """
 
     clips: list[Clip]
     samples: dict[str, int]
     skipped: list[Skipped]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class _Good:
+    """What was found about a good clip."""
+
+    samples: int
+    cancels: bool
+    note: str
 
 
 def check_audio(spec: Spec, clips: Sequence[Clip], registry: Registry) -> Checked:
@@ -55,24 +67,29 @@ def check_audio(spec: Spec, clips: Sequence[Clip], registry: Registry) -> Checke
     """
     requirements = {machine: _least_frames(spec, machine, registry) for machine in {c.machine for c in clips}}
 
-    def check(clip: Clip) -> int | str:
-        """Return the number of samples, or why the clip is bad."""
+    def check(clip: Clip) -> _Good | str:
+        """Return what was found, or why the clip is bad."""
+        channel, containers = spec.data.channel, spec.data.containers
         try:
-            info = audio.check(clip.path, channel=spec.data.channel, containers=spec.data.containers)
+            info = audio.check(clip.path, channel=channel, containers=containers)
+            cancels = channel == "mean" and audio.mean_cancels(clip.path, info, containers)
         except BadAudio as error:
             return error.reason
+        if reason := audio.too_long(info, spec.data.sample_rate):
+            return reason
         samples = audio.samples_at(info, spec.data.sample_rate)
         for name, frames, featurizer in requirements[clip.machine]:
             rows = featurizer.rows(samples)
             if rows < frames:
                 seconds = samples / spec.data.sample_rate
                 return f"shorter than a window of {name}: {seconds:.2f} s gives {rows} of {frames} frames"
-        return samples
+        return _Good(samples, cancels, info.note)
 
     with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 2)) as pool:
         results = list(zip(clips, pool.map(check, clips, chunksize=1), strict=True))
-    good = [clip for clip, result in results if isinstance(result, int)]
-    samples = {clip.name: result for clip, result in results if isinstance(result, int)}
+    found = [(clip, result) for clip, result in results if isinstance(result, _Good)]
+    good = [clip for clip, _ in found]
+    samples = {clip.name: result.samples for clip, result in found}
     bad = [(clip, result) for clip, result in results if isinstance(result, str)]
     untrainable = sorted({c.machine for c in clips} - {c.machine for c in good if c.split == "train"})
     lines = [f"{printable(str(clip.path))}: {reason}" for clip, reason in bad]
@@ -88,7 +105,28 @@ def check_audio(spec: Spec, clips: Sequence[Clip], registry: Registry) -> Checke
             "\n".join(lines),
             hint="A detector is trained on recordings of the healthy machine: put some in its train folder.",
         )
-    return Checked(good, samples, [Skipped(clip.name, reason) for clip, reason in bad])
+    return Checked(good, samples, [Skipped(clip.name, reason) for clip, reason in bad], _notes(found))
+
+
+def cancelled_note(machine: str, name: str) -> str:
+    """Return the note on a machine whose recordings have channels that cancel, as in one of that name."""
+    return (
+        f"{machine}: the channels cancel, so their mean is almost silent, as in {name}: scores say nothing about the "
+        "machine; set data.channel to the index of one channel"
+    )
+
+
+def _notes(found: Sequence[tuple[Clip, _Good]]) -> list[str]:
+    """Note machines whose channels cancel, and headers that need a remark, with a count."""
+    cancelled: dict[str, str] = {}
+    remarks: dict[str, list[str]] = {}
+    for clip, result in found:
+        if result.cancels:
+            cancelled.setdefault(clip.machine, clip.name)
+        if result.note:
+            remarks.setdefault(result.note, []).append(clip.name)
+    notes = [cancelled_note(machine, name) for machine, name in cancelled.items()]
+    return notes + [f"{plural(len(names), 'recording')}, such as {names[0]}: {text}" for text, names in remarks.items()]
 
 
 def count_windows(settings: DetectorSettings, featurizer: Featurizer, samples: Sequence[int]) -> int:

@@ -193,6 +193,7 @@ class _JobRun:
             self.clip_facts[clip.clip.name] = {
                 "sha256": reader.digests[index].hex(),
                 "silent": reader.silent[index],
+                "cancelled": reader.cancelled[index],
                 "samples": sources[index].samples,
                 "sample_rate": reader.rates[index],
             }

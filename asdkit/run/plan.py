@@ -128,9 +128,8 @@ def make_plan(spec: Spec, folder: Path, registry: Registry, *, machines: Sequenc
     listing = list_jobs(spec, registry, machines)  # faults of the spec come before those of the recordings
     checked = check_audio(spec, listing.clips, registry)
     jobs = make_jobs(spec, checked.clips, registry) if checked.skipped else listing.jobs
-    return Plan(
-        spec, checked, jobs, RunPaths(folder), registry, listing.notes, None if machines is None else tuple(machines)
-    )
+    notes = listing.notes + checked.notes
+    return Plan(spec, checked, jobs, RunPaths(folder), registry, notes, None if machines is None else tuple(machines))
 
 
 def list_jobs(spec: Spec, registry: Registry, machines: Sequence[str] | None = None) -> Listing:

@@ -115,6 +115,8 @@ class ClipRecord(Record):
     ----------
     sha256
         Digest of the samples as they were read.
+    cancelled
+        Whether the mean of its channels was scored and the channels cancel in it.
     samples, sample_rate
         Length at the rate of the spec, and the recording's own rate [Hz]; None in jobs of early versions.
     windows
@@ -126,6 +128,7 @@ class ClipRecord(Record):
     split: RunSplit
     sha256: str
     silent: bool
+    cancelled: bool = False
     samples: int | None = None
     sample_rate: int | None = None
     windows: int
@@ -147,6 +150,7 @@ class ClipRecord(Record):
             "held_out": held,
             "sha256": self.sha256,
             "silent": self.silent,
+            "cancelled": self.cancelled,
             "samples": self.samples,
             "sample_rate": self.sample_rate,
             "windows": self.windows,

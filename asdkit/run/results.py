@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from asdkit.audio import SILENT
 from asdkit.data import Clip
 from asdkit.errors import AsdkitWarning, DataError
 from asdkit.files import write_atomic
 from asdkit.metrics import IdResult, LabelledClip, Mean, ScoringRule, evaluate, means, partial_means, rule_for
 from asdkit.plugins import Registry
-from asdkit.run.check_recordings import Skipped
+from asdkit.run.check_recordings import Skipped, cancelled_note
 from asdkit.run.fusion import fuse_members
 from asdkit.run.jobs import Job
 from asdkit.run.records import ClipRecord, JobRecord, ResultsRecord, SkippedRecord
@@ -188,8 +189,9 @@ def remove_results(paths: RunPaths) -> None:
 
 
 def recording_notes(machine: str, clips: Sequence[ClipRecord]) -> list[str]:
-    """Note the recordings of a job that are silent, and those that hold the same sound as a training recording."""
-    notes = [f"{clip.name}: silent; its score says nothing about the machine" for clip in clips if clip.silent]
+    """Note silent recordings of a job, channels that cancel, and recordings that hold the same sound as another."""
+    notes = [f"{clip.name}: {SILENT}" for clip in clips if clip.silent and not clip.cancelled]
+    notes += [cancelled_note(machine, clip.name) for clip in [c for c in clips if c.cancelled][:1]]
     first: dict[str, str] = {}
     copies: list[tuple[str, str]] = []
     for clip in clips:

@@ -122,7 +122,7 @@ def finish(plan: Plan, failed: Mapping[str, str], begin: float) -> Results:
     if not folders:
         raise AsdkitError("every job failed:\n" + "\n".join(f"{j.title}: {failed[j.key]}" for j in plan.jobs))
     results = collect(spec, plan.jobs, folders, failed, plan.checked.skipped, plan.registry)
-    results.notes[:0] = plan.notes
+    results.notes[:] = dict.fromkeys([*plan.notes, *results.notes])
     about = {
         "name": spec.name,
         "seed": spec.seed,

@@ -72,6 +72,8 @@ class RecordingReader:
         SHA-256 of the samples of each recording.
     silent
         Whether each recording is silent.
+    cancelled
+        Whether the channels of each recording cancel in their mean.
     rates
         Sample rate of each file [Hz].
     """
@@ -83,6 +85,7 @@ class RecordingReader:
         self._sample_rate, self._channel, self._containers = sample_rate, channel, containers
         self.digests: list[bytes] = [b""] * len(variants)
         self.silent: list[bool] = [False] * len(variants)
+        self.cancelled: list[bool] = [False] * len(variants)
         self.rates: list[int] = [0] * len(variants)
 
     def sources(self) -> list[WaveSource]:
@@ -108,12 +111,14 @@ class RecordingReader:
     def _read(self, index: int) -> Wave:
         variant = self._variants[index]
         path = variant.clip.clip.path
-        wave = audio.read(path, sample_rate=self._sample_rate, channel=self._channel, containers=self._containers)
+        decoded = audio.decode(path, sample_rate=self._sample_rate, channel=self._channel, containers=self._containers)
+        wave = decoded.wave
         status = path.stat()
         if (status.st_size, status.st_mtime_ns) != (variant.clip.size, variant.clip.mtime_ns):
             raise BadAudio(str(path), "changed since the run began; run again to use its new content")
         self.digests[index] = hashlib.sha256(wave.data).digest()
         self.silent[index] = audio.is_silent(wave)
+        self.cancelled[index] = decoded.cancels
         if variant.augmenter is None:
             return wave
         varied: Wave = variant.augmenter.vary(wave, self._sample_rate, variant.variant)

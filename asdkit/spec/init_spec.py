@@ -97,6 +97,7 @@ def propose_spec(inventory: Inventory, root: Path, folder: Path) -> ProposedSpec
         rate_comments=_rate_comments(summary, rate),
         channels=summary.channels,
         broken=len(inventory.broken),
+        cancelled=len(inventory.cancelled),
         calibration_comments=_calibration_comments(summary.fewest, calibration),
         held_out=calibration.held_out,
         false_alarm_rate=calibration.false_alarm_rate,
@@ -109,7 +110,7 @@ def propose_spec(inventory: Inventory, root: Path, folder: Path) -> ProposedSpec
         ids=summary.most_ids,
         members=json.dumps(["L", "K", *(["G"] if density else []), *(["M"] if classifier else [])]),
     )
-    return ProposedSpec(name, text, summary.machines, _notes(summary, calibration))
+    return ProposedSpec(name, text, summary.machines, _notes(inventory, summary, calibration))
 
 
 @dataclass(frozen=True)
@@ -243,9 +244,14 @@ class RecordingSummary:
         ]
 
 
-def _notes(summary: RecordingSummary, calibration: CalibrationChoice) -> list[str]:
-    """Return what the recordings cannot support."""
-    notes = []
+def _notes(inventory: Inventory, summary: RecordingSummary, calibration: CalibrationChoice) -> list[str]:
+    """Return what the recordings cannot support, and what of them is not used."""
+    notes = [inventory.unread] if inventory.unread else []
+    if inventory.cancelled:
+        notes.append(
+            f"the channels of {plural(len(inventory.cancelled), 'recording')} cancel, so their mean is almost silent, "
+            f"as in {inventory.cancelled[0]}: set data.channel to the index of one channel"
+        )
     n, held = summary.fewest, calibration.clips
     if not held:
         notes.append("one training clip: none can be held out, so there are no p-values and no verdicts")

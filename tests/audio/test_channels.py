@@ -51,6 +51,24 @@ def test_decoding_tells_that_channels_cancel(tmp_path: Path) -> None:
     assert not audio.decode(path, sample_rate=RATE, channel=0).cancels
 
 
+def test_the_middle_tells_that_channels_cancel(tmp_path: Path) -> None:
+    path = tmp_path / "balanced"
+    for container in ("WAV", "FLAC"):
+        path.write_bytes(encoded(stack(SOUND, -SOUND), container=container))
+        assert audio.mean_cancels(path, audio.inspect(path))
+    path.write_bytes(encoded(stack(SOUND), container="WAV"))
+    assert not audio.mean_cancels(path, audio.inspect(path))
+
+
+def test_a_wave_without_the_machine_has_a_reason(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    reasons = []
+    for frames in (stack(SOUND, SOUND), stack(SOUND, -SOUND), stack(0 * SOUND, 0 * SOUND)):
+        path.write_bytes(encoded(frames, container="WAV"))
+        reasons.append(audio.decode(path, sample_rate=RATE).silence)
+    assert reasons == ["", audio.CANCELLED, audio.SILENT]
+
+
 @pytest.mark.parametrize("kind", [np.float32, np.int16])
 @pytest.mark.parametrize("channels", [2, 7, 64])
 def test_the_mean_does_not_depend_on_blocks(channels: int, kind: type, tmp_path: Path) -> None:

@@ -64,6 +64,28 @@ def test_damaged_containers_are_refused_or_read_in_full(kind, recording):
         assert len(audio.read(recording, sample_rate=info.sample_rate, containers=(kind,))) == info.samples
 
 
+@pytest.mark.parametrize(
+    ("names", "containers", "line"),
+    [
+        (["a.wav", "b.FLAC", "notes.txt", "c"], (), ""),
+        (["a.mp3", "sub/b.MP3"], (), '2 .mp3; data.containers = ["mp3"] in a spec reads .mp3'),
+        (["a.mp3"], ("mp3",), ""),
+        (["a.wave", "b.w64", "c.w64"], (), "2 .w64, 1 .wave; convert .w64, .wave to WAV or FLAC"),
+        (
+            ["a.aif", "b.opus", "c.m4a"],
+            (),
+            '1 .aif, 1 .m4a, 1 .opus; data.containers = ["aiff", "ogg"] in a spec reads .aif, .opus; '
+            "convert .m4a to WAV or FLAC",
+        ),
+    ],
+)
+def test_other_audio_files_are_counted_by_suffix(names, containers, line):
+    unread = audio.UnreadFiles(containers)
+    for name in [*names, *names]:  # each counts once
+        unread.add(name)
+    assert unread.line() == (line and f"audio files not read: {line}")
+
+
 def test_a_run_and_its_bundle_accept_allowed_containers(asdkit, tmp_path):
     rng = np.random.default_rng(0)
     for index in range(12):

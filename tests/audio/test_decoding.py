@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asdkit import audio
-from asdkit.audio import io
+from asdkit.audio import decoding, io
 from asdkit.errors import BadAudio
 from tests.helpers.audio_corpus import GOOD, RATE, SECOND, encoded, floats, wav
 from tests.helpers.properties import examples
@@ -156,6 +157,52 @@ def test_frequencies_above_the_new_rate_are_removed(
     path.write_bytes(encoded(0.5 * np.sin(2 * np.pi * 12_000 * np.arange(48_000) / 48_000), "FLOAT", "WAV", 48_000))
     wave = audio.read(path, sample_rate=16_000)
     assert np.sqrt(np.mean(wave[500:-500] ** 2)) < 1e-3 * 0.5 / np.sqrt(2)  # -60 dB
+
+
+@pytest.mark.parametrize("with_soxr", [True, False], ids=["soxr", "scipy"])
+@pytest.mark.parametrize(("rate", "wanted"), [(48_000, 16_000), (16_000, 16_000), (1000, 16_000), (44_100, 16_000)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_blocks_give_the_wave_read_whole(
+    rate: int, wanted: int, channels: int, with_soxr: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not with_soxr:
+        monkeypatch.setitem(sys.modules, "soxr", None)
+    frames = np.random.default_rng(0).normal(0, 0.1, (20_011, channels))
+    path = tmp_path / "long.wav"
+    for subtype in ("PCM_16", "PCM_24", "FLOAT"):
+        path.write_bytes(encoded(frames, subtype, "WAV", rate))
+        whole = audio.read(path, sample_rate=wanted)
+        with monkeypatch.context() as patch:
+            patch.setattr(decoding, "_BLOCK", 1000)
+            np.testing.assert_array_equal(audio.read(path, sample_rate=wanted), whole)
+
+    path.write_bytes(floats([*np.zeros(15_000), float("nan")]))
+    monkeypatch.setattr(decoding, "_BLOCK", 1000)
+    with pytest.raises(BadAudio, match="sample 15000 is nan"):
+        audio.read(path, sample_rate=wanted)
+
+
+def test_a_recording_too_long_is_refused_with_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "long.wav"
+    size = 2 * (decoding.MAX_SAMPLES // 16 + 1)
+    path.write_bytes(wav(b"", rate=1000, size=size))
+    os.truncate(path, 44 + size)  # a sparse file
+    reason = r"too long: 4.66 h; expected at most 4.66 h at 16000 Hz; cut it into parts"
+    assert audio.too_long(audio.inspect(path), 16_000) == reason
+    assert not audio.too_long(audio.inspect(path), 15_999)
+    with pytest.raises(BadAudio, match=reason):
+        audio.read(path, sample_rate=16_000)
+
+
+def test_too_little_memory_is_a_bad_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav())
+    monkeypatch.setattr(decoding, "_joined", fail)
+    with pytest.raises(BadAudio, match="1 s long: there is not enough memory to decode it"):
+        audio.read(path, sample_rate=RATE)
 
 
 def test_resampling_starts_from_full_scale_one(tmp_path: Path) -> None:

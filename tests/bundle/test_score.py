@@ -6,14 +6,17 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from asdkit import audio
 from asdkit.bundle import Bundle
 from asdkit.bundle.score_recordings import FileResult, differences, find_recordings, id_from_path, score_files
 from tests.helpers.rooms import write_clip
@@ -142,6 +145,47 @@ def test_a_closed_standard_stream_loses_no_row(exported, recordings, closed):
 def test_a_silent_recording_gives_a_note(asdkit, exported, tmp_path):
     soundfile.write(tmp_path / "quiet_id_00.wav", np.zeros(8000), 8000)
     assert "quiet_id_00.wav: silent" in asdkit("score", exported, "quiet_id_00.wav").stderr
+
+
+def test_channels_that_cancel_give_a_note(asdkit, exported, tmp_path):
+    tone = 0.1 * np.sin(np.arange(8000) * 0.3)
+    soundfile.write(tmp_path / "balanced_id_00.wav", np.stack([tone, -tone], axis=1), 8000)
+    assert "balanced_id_00.wav: its channels cancel" in asdkit("score", exported, "balanced_id_00.wav").stderr
+
+
+def test_a_header_without_a_length_gives_a_note(asdkit, exported, recordings, tmp_path):
+    content = sorted(recordings.iterdir())[0].read_bytes()
+    assert content[36:40] == b"data"
+    (tmp_path / "a.wav").write_bytes(content)
+    (tmp_path / "b.wav").write_bytes(content[:40] + (2**31).to_bytes(4, "little") + content[44:])
+    stated, streamed = rows_of(asdkit("score", exported, "a.wav", "b.wav"))
+    assert streamed["score"] == stated["score"]
+    assert (stated["note"], streamed["note"]) == (None, audio.headers.LENGTH_OPEN)
+
+
+def test_a_recording_too_long_is_a_bad_row(asdkit, exported, recordings, tmp_path):
+    """A sparse file that claims 1 GiB at 1 kHz, between two good ones."""
+    good = str(sorted(recordings.iterdir())[0])
+    content = bytearray(Path(good).read_bytes()[:44])
+    content[24:28], content[40:44] = (1000).to_bytes(4, "little"), (2**30).to_bytes(4, "little")
+    (tmp_path / "long.wav").write_bytes(content)
+    os.truncate(tmp_path / "long.wav", 44 + 2**30)
+    scored = asdkit("score", exported, good, "long.wav", good)
+    assert scored.returncode == 1
+    assert "bad: long.wav: too long: 149.13 h; expected at most 9.32 h at 8000 Hz" in scored.stderr
+    assert len(scored.stdout.splitlines()) == 2
+
+
+def test_other_audio_files_are_counted_in_one_line(asdkit, exported, recordings, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(sorted(recordings.iterdir())[0], folder / "a.wav")
+    for name in ("b.mp3", "c.mp3", "d.wave", ".e.mp3"):
+        (folder / name).touch()
+    line = 'audio files not read: 2 .mp3, 1 .wave; data.containers = ["mp3"] in a spec reads .mp3; convert .wave to'
+    for name in ("in", "in/*"):
+        assert f"note: {name}: {line}" in asdkit("score", exported, name).stderr
+    assert "not read" not in asdkit("score", exported, "in/a.wav").stderr
 
 
 def test_other_rates_and_lengths_give_a_note_per_kind(asdkit, exported, tmp_path):

@@ -114,6 +114,20 @@ def test_other_and_hidden_files_are_ignored(watched, clip):
     assert watched.after(100) == []
 
 
+def test_other_audio_files_are_reported_once_per_suffix(watched, clip):
+    for name, messages in (("a.mp3", 1), ("b.mp3", 1), ("c.m4a", 2), ("d.txt", 2), ("e.wav", 2)):
+        (watched.folder / name).write_bytes(clip)
+        watched.after(1)
+        assert len(watched.messages) == messages
+    assert watched.messages[1].startswith("audio files not read: 1 .m4a, 2 .mp3; ")
+
+
+def test_a_recording_without_a_length_is_waited_for_longer(watched, clip):
+    (watched.folder / "a.wav").write_bytes(clip[:40] + bytes([0, 0, 0, 0x80]) + clip[44:])
+    assert [watched.after(seconds) for seconds in (0, 2, 7)] == [[], [], []]
+    assert watched.after(2) == ["a.wav"]
+
+
 def test_a_file_deleted_before_it_is_complete_gives_a_message(watched, clip):
     (watched.folder / "a.wav").write_bytes(clip)
     watched.after(0)

@@ -230,8 +230,8 @@ def test_ignored_files_are_counted_once(
     with pytest.warns(AsdkitWarning) as told:
         clips = find_clips("dcase2020", tmp_path)
     assert len(clips) == 1
-    (warning,) = told
-    message = str(warning.message)
+    unread, message = (str(warning.message) for warning in told)
+    assert unread == (f'{tmp_path}: audio files not read: 2 .mp3; data.containers = ["mp3"] in a spec reads .mp3')
     assert message.startswith(f"{tmp_path}: ignored 5 files or folders that are no clips of this layout: fan/t")
     assert message.count(",") == 3
     assert message.endswith(", ...")

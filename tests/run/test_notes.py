@@ -1,11 +1,14 @@
 """Notes of a run about its recordings."""
 
+import numpy as np
+import soundfile
+
 from asdkit.run.records import ClipRecord
 from asdkit.run.results import recording_notes
 
 
-def clip(name, sha256, split="train", silent=False):
-    return ClipRecord(name=name, id="00", split=split, sha256=sha256, silent=silent, windows=1)
+def clip(name, sha256, split="train", silent=False, cancelled=False):
+    return ClipRecord(name=name, id="00", split=split, sha256=sha256, silent=silent, cancelled=cancelled, windows=1)
 
 
 def test_copies_among_training_recordings_make_one_note():
@@ -26,6 +29,39 @@ def test_copies_of_training_recordings_in_test_are_noted():
     start = "fan: 3 of 4 test recordings hold the same sound as a training recording (s and a); AUC"
     assert note.startswith(start)
     assert note.endswith("too optimistic")
+
+
+def test_cancelled_channels_make_one_note():
+    (note,) = recording_notes("fan", [clip(name, "1", silent=True, cancelled=True) for name in "ab"])
+    assert note.startswith("fan: the channels cancel, so their mean is almost silent, as in a: ")
+    assert "data.channel" in note
+
+
+def test_channels_that_cancel_are_reported_by_every_command(asdkit, tmp_path):
+    rng = np.random.default_rng(0)
+    for index in range(12):
+        sound = rng.normal(0, 0.1, 16_000)
+        (tmp_path / "rec").mkdir(exist_ok=True)
+        own = rng.normal(0, 0.002, (16_000, 2))
+        soundfile.write(tmp_path / "rec" / f"{index:02}.wav", np.stack([sound, -sound], axis=1) + own, 16_000)
+    line = "cancel, so their mean is almost silent, as in 00.wav"
+    assert (
+        f"note: the channels of 12 recordings {line}: set data.channel" in asdkit("init", "rec", "-o", "m.toml").stderr
+    )
+    assert "\n# channel = 0\n" in (tmp_path / "m.toml").read_text()
+    for command in ("check", "run"):
+        assert asdkit(command, "m.toml").stderr.count(f"note: rec: the channels {line}") == 1
+        assert line not in asdkit(command, "m.toml", "--set", "data.channel=0").stderr
+    assert "channels cancel in their mean: 00.wav" in asdkit("data", "rec").stdout
+
+
+def test_headers_without_a_length_are_counted(asdkit, spec, room):
+    first = sorted((room / "fan" / "train").iterdir())[:2]
+    for path in first:
+        content = path.read_bytes()
+        path.write_bytes(content[:40] + (2**31).to_bytes(4, "little") + content[44:])
+    line = f"note: 2 recordings, such as fan/train/{first[0].name}: its header states no length"
+    assert line in asdkit("check", spec, "--machine", "fan").stderr
 
 
 def test_run_on_copies_notes_them(asdkit, spec, room):

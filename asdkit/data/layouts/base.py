@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from asdkit.audio.io import WAV_OR_FLAC, suffixes
+from asdkit.audio.io import WAV_OR_FLAC, UnreadFiles, suffixes
 from asdkit.data.clip import Clip, Split
 from asdkit.errors import AsdkitWarning
 from asdkit.text import printable
@@ -72,6 +72,8 @@ class FolderScan:
         Errors, one line each.
     ignored
         Names of files and folders that are not clips of the layout, without duplicates.
+    unread
+        Audio files of other formats.
     linked
         Whether a symbolic link was seen, so that two paths may lead to one file.
     """
@@ -83,6 +85,7 @@ class FolderScan:
         self.faults: list[str] = []
         self._below = len(os.path.join(root, ""))
         self.ignored: dict[str, None] = {}
+        self.unread = UnreadFiles(containers)
         self.linked = False
 
     def entries(self, folder: str) -> list[os.DirEntry[str]]:
@@ -100,7 +103,10 @@ class FolderScan:
             self.linked = self.linked or entry.is_symlink()
             if entry.name.startswith(".") and self.is_recording(entry.name):
                 self.ignore(entry.path)
-        return [entry for entry in listed if not entry.name.startswith(".")]
+        visible = [entry for entry in listed if not entry.name.startswith(".")]
+        for entry in visible:
+            self.unread.add(entry.path)
+        return visible
 
     def is_recording(self, name: str) -> bool:
         """Whether a file name has the suffix of a recording in an accepted container."""
@@ -135,7 +141,9 @@ class FolderScan:
         self.ignored[self.name(path)] = None
 
     def warn_ignored(self) -> None:
-        """Warn once about everything that was ignored."""
+        """Warn once about everything that was ignored, and once about audio files of other formats."""
+        if line := self.unread.line():
+            warnings.warn(f"{printable(str(self.root))}: {line}", AsdkitWarning, stacklevel=3)
         if self.ignored:
             examples = ", ".join(sorted(self.ignored)[:_EXAMPLES]) + (", ..." if len(self.ignored) > _EXAMPLES else "")
             what = "file or folder that is no clip" if len(self.ignored) == 1 else "files or folders that are no clips"
