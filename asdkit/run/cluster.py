@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
+import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from asdkit.errors import UsageError
+from asdkit.errors import AsdkitError, UsageError
 from asdkit.run.resources import core_count, end_with
 from asdkit.text import error_message
 
@@ -89,25 +89,38 @@ def dask_setup(_worker: Any) -> None:
     end_with(os.getppid())
 
 
-def lost_worker_errors() -> tuple[type[BaseException], ...]:
-    """Return the errors that Dask raises for jobs whose workers died."""
-    if "distributed" not in sys.modules:
-        return ()
-    from distributed import KilledWorker
+def run_calls(client: Any, calls: Iterable[Callable[[], Any]]) -> Iterator[Any]:
+    """Call functions on the workers of a cluster, be it one, and yield what they return as they end.
 
-    return (KilledWorker,)
+    joblib is no way to do this: with one worker it makes the calls in this process. What a call in which workers died
+    returns is missing.
 
-
-def lost_scheduler_errors() -> tuple[type[BaseException], ...]:
-    """Return the errors that Dask raises if its scheduler is gone."""
-    if "distributed" not in sys.modules:
-        return ()
+    Raises
+    ------
+    AsdkitError
+        If the scheduler is lost.
+    """
     from concurrent.futures import CancelledError
 
+    from distributed import KilledWorker, as_completed
     from distributed.client import FutureCancelledError
     from distributed.comm import CommClosedError
 
-    return (CancelledError, FutureCancelledError, CommClosedError)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+            futures = [client.submit(call, pure=False) for call in calls]
+        for future in as_completed(futures, loop=client.loop):
+            try:
+                result = future.result()
+            except KilledWorker:
+                continue
+            yield result
+    except (CancelledError, FutureCancelledError, CommClosedError):
+        raise AsdkitError(
+            "lost the scheduler of the cluster; finished jobs are kept",
+            hint="Run the same command again to continue, once it is back.",
+        ) from None
 
 
 def _require_certificate(scheduler: str) -> None:

@@ -1,17 +1,18 @@
-"""Backends that run jobs: this process, worker processes on this machine (loky), or a Dask cluster; all by joblib."""
+"""Backends that run jobs: this process, worker processes on this machine (loky), or a Dask cluster."""
 
 from __future__ import annotations
 
 import os
 import signal
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from asdkit.errors import AsdkitError
-from asdkit.run.cluster import dask_client, lost_scheduler_errors, lost_worker_errors
+from asdkit.run.cluster import dask_client, run_calls
 from asdkit.run.job import Outcome, run_job
 from asdkit.run.jobs import Job
 from asdkit.run.locks import TRIES, Lease
@@ -32,7 +33,7 @@ class Backend:
     Attributes
     ----------
     kind
-        The joblib backend.
+        As in the spec.
     workers
         Processes that work at the same time; on a cluster, all of its workers.
     threads
@@ -84,40 +85,34 @@ class Backend:
             for job in jobs:
                 yield attempt(job, paths, run, **options)
             return
-        yield from self._run_by_joblib(jobs, paths, run, options)
+        batches = _batches(jobs, self.workers)
+        if self.kind == "dask":
+            calls = [partial(_attempt_on_cluster, batch, paths, run, **options) for batch in batches]
+            outcomes = run_calls(self.client, calls)
+        else:
+            calls = [partial(_attempt_all, batch, paths, run, **options) for batch in batches]
+            outcomes = self._run_by_loky(calls)
+        for batch in outcomes:
+            yield from batch
 
-    def _run_by_joblib(
-        self, jobs: Sequence[Job], paths: RunPaths, run: str, options: dict[str, Any]
-    ) -> Iterator[Outcome]:
+    def _run_by_loky(self, calls: Sequence[Callable[[], list[Outcome]]]) -> Iterator[list[Outcome]]:
         from joblib import Parallel, delayed, parallel_config
         from joblib.externals.loky.process_executor import BrokenProcessPool
 
-        if self.kind == "dask":
-            config = parallel_config("dask", client=self.client, n_jobs=-1)
-            attempt_batch = _attempt_on_cluster
-        else:
-            config = parallel_config(
-                "loky",
-                n_jobs=max(2, self.workers),  # with one, joblib runs the jobs in this process
-                inner_max_num_threads=self.threads,
-                initializer=_begin_worker,
-                initargs=(os.getpid(),),
-            )
-            attempt_batch = _attempt_all
-        calls = [delayed(attempt_batch)(batch, paths, run, **options) for batch in _batches(jobs, self.workers)]
+        config = parallel_config(
+            "loky",
+            n_jobs=max(2, self.workers),  # with one, joblib runs the jobs in this process
+            inner_max_num_threads=self.threads,
+            initializer=_begin_worker,
+            initargs=(os.getpid(),),
+        )
         with config, warnings.catch_warnings():
             warnings.filterwarnings("ignore", _LOST_WORKER, UserWarning)
-            outcomes = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")(calls)
-            try:
-                for batch in outcomes:
-                    yield from batch
-            except (BrokenProcessPool, *lost_worker_errors()):
-                return
-            except lost_scheduler_errors():
-                raise AsdkitError(
-                    "lost the scheduler of the cluster; finished jobs are kept",
-                    hint="Run the same command again to continue, once it is back.",
-                ) from None
+            outcomes = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")(
+                delayed(call)() for call in calls
+            )
+            with suppress(BrokenProcessPool):
+                yield from outcomes
 
 
 @contextmanager

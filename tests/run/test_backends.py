@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from asdkit.errors import SpecError, UsageError
 from asdkit.plugins import discover
 from asdkit.run import Shard, cluster, workers
+from asdkit.run.job import Outcome
+from asdkit.run.store import RunPaths
 from asdkit.spec import load_spec
 
 
@@ -161,3 +164,43 @@ def test_a_plugins_joblib_stays_in_its_cluster_worker(monkeypatch):
     monkeypatch.setattr(workers, "attempt", attempt)
     with parallel_config("loky", n_jobs=2):  # as Dask's own backend around a task
         assert workers._attempt_on_cluster(["a job"], None, "run") == [(1, "ThreadingBackend")]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_jobs_run_on_the_workers_of_a_cluster(monkeypatch, tmp_path, count):
+    pytest.importorskip("distributed")
+
+    def tell(batch, *_, **__):
+        time.sleep(0.2)
+        return [Outcome(str(os.getpid()), "done") for _ in batch]
+
+    monkeypatch.setattr(workers, "_attempt_on_cluster", tell)
+    with cluster.dask_client(None, workers=count) as client:
+        backend = workers.Backend("dask", count, 1, "cpu", client)
+        outcomes = list(backend.run([job_of(1000)] * 6, RunPaths(tmp_path), "run", alone=False))
+        pids = {str(pid) for pid in client.run(os.getpid).values()}
+    assert len(outcomes) == 6
+    assert {outcome.key for outcome in outcomes} == pids
+    assert str(os.getpid()) not in pids
+    assert len(pids) == count
+
+
+def test_job_that_ends_the_only_worker_spares_the_driver(monkeypatch, tmp_path):
+    pytest.importorskip("distributed")
+
+    def end(batch, *_, **__):
+        if batch[0].clips[0].size > 1:
+            os._exit(1)
+        return [Outcome("small", "done") for _ in batch]
+
+    monkeypatch.setattr(workers, "_attempt_on_cluster", end)
+    with cluster.dask_client(None, workers=1) as client:
+        client.run_on_scheduler(allow_no_deaths)
+        backend = workers.Backend("dask", 1, 1, "cpu", client)
+        for jobs in ([job_of(1), job_of(2 << 20)], [job_of(1)]):
+            outcomes = backend.run(jobs, RunPaths(tmp_path), "run", alone=False)
+            assert [outcome.key for outcome in outcomes] == ["small"]
+
+
+def allow_no_deaths(dask_scheduler):
+    dask_scheduler.allowed_failures = 0
