@@ -23,6 +23,8 @@ from asdkit.run.check_recordings import Checked, check_audio
 from asdkit.run.jobs import Job, make_jobs
 from asdkit.run.store import RunPaths, checkpoint_time, submission_name, unchanged
 from asdkit.spec import Spec
+from asdkit.spec.positions import quoted
+from asdkit.spec.settings import folder_fault, folder_key
 from asdkit.text import suggestion_or_choices
 
 Status = Literal["done", "begun", "left"]
@@ -168,14 +170,27 @@ def list_jobs(spec: Spec, registry: Registry, machines: Sequence[str] | None = N
 
 
 def _require_names(clips: Sequence[Clip]) -> None:
-    """Require names that can be used: of clips to join scores by, of machines and ids as parts of file names."""
+    """Require names that can be used: of clips to join scores by, of machines and ids as parts of paths."""
     faults = [f"{name}: two recordings have this name" for name, n in Counter(c.name for c in clips).items() if n > 1]
-    for machine, id_ in sorted({(c.machine, c.id) for c in clips}):
-        longest = submission_name(machine, id_)
-        if "/" in machine + id_:
-            faults.append(f"machine {machine} id {id_}: holds a / ({longest})")
-        elif len(longest.encode("utf-8", "surrogateescape")) > _MAX_NAME_BYTES:
-            faults.append(f"machine {machine} id {id_}: makes a file name of more than 255 bytes ({longest})")
+    pairs = sorted({(c.machine, c.id) for c in clips})
+    machines: dict[str, str] = {}
+    files: dict[str, str] = {}
+    for machine in dict.fromkeys(machine for machine, _ in pairs):
+        other = machines.setdefault(folder_key(machine), machine)
+        if fault := folder_fault(machine):
+            faults.append(f"machine {quoted(machine)}: {fault}")
+        elif other != machine:
+            faults.append(f"machines {quoted(other)} and {quoted(machine)}: one folder where case is ignored")
+    for machine, id_ in pairs:
+        name = submission_name(machine, id_)
+        title = f"machine {machine} id {id_}"
+        other = files.setdefault(folder_key(name), title)
+        if fault := folder_fault(id_):
+            faults.append(f"machine {machine} id {quoted(id_)}: {fault}")
+        elif len(name.encode("utf-8", "surrogateescape")) > _MAX_NAME_BYTES:
+            faults.append(f"{title}: makes a file name of more than 255 bytes ({name})")
+        elif other != title and machines[folder_key(machine)] == machine:  # else its machine is at fault
+            faults.append(f"{other} and {title}: both make the file {name} where case is ignored")
     if faults:
         raise DataError("\n".join(faults), hint="Rename them: scores are joined by name, and files named after ids.")
 

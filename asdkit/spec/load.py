@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import math
 import os
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +24,7 @@ from asdkit.spec.settings import (
     DetectorSettings,
     HeadKeys,
     SystemSettings,
+    folder_key,
     name_fault,
 )
 from asdkit.spec.spec import Spec
@@ -209,7 +209,7 @@ class _Loader:
         """Check names of detectors and systems, which become columns and folders."""
         folders: dict[str, str] = {}
         for name in self._named[section]:
-            folder = unicodedata.normalize("NFC", name).casefold()
+            folder = folder_key(name)
             fault = name_fault(name)
             if folder in RESERVED_NAMES:
                 fault = f"the name is reserved for a run's files and columns ({', '.join(sorted(RESERVED_NAMES))})"

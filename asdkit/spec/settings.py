@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -37,21 +38,34 @@ MAX_NAME = 100
 """Longest name of a detector or system [characters], because it becomes a folder."""
 
 _FORBIDDEN = re.compile(r'[/\\:*?"<>|]')
+_DEVICE_FILE = re.compile(r"con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]", re.IGNORECASE)
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
 _ADDRESS = re.compile(r"(?P<protocol>tcp|tls)://(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}")
 
 
 def name_fault(name: str) -> str:
-    """Return why a name cannot be used for a folder and a column; empty if it can."""
+    """Return why a detector, a system or a run cannot have a name; empty if it can."""
+    if not (fault := folder_fault(name)) and len(name) > MAX_NAME:
+        return f"the name is longer than {MAX_NAME} characters"
+    return fault
+
+
+def folder_fault(name: str) -> str:
+    """Return why a name of any source cannot be part of a path on every system; empty if it can."""
     if not name:
         return "the name is empty"
-    if not name.isprintable() or _FORBIDDEN.search(name):
+    if _FORBIDDEN.search(name) or not all(c.isprintable() or unicodedata.category(c) in {"Zs", "Cs"} for c in name):
         return 'a name becomes a folder, so it may not contain control characters or any of / \\ : * ? " < > |'
     if name.startswith(".") or name.endswith(".") or name != name.strip():
         return "a name may not begin or end with a dot or a space"
-    if len(name) > MAX_NAME:
-        return f"the name is longer than {MAX_NAME} characters"
+    if _DEVICE_FILE.fullmatch(name.partition(".")[0].rstrip()):
+        return "Windows reserves the name for a device"
     return ""
+
+
+def folder_key(name: str) -> str:
+    """Return a key that is equal for names of one folder on systems that ignore case or how accents are coded."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 class DataSettings(Config):
