@@ -17,6 +17,7 @@ from asdkit.audio import Wave
 from asdkit.errors import DataError, Stopped
 from asdkit.features import Features, FloatArray, IntArray
 from asdkit.interfaces import Featurizer
+from asdkit.plugin_calls import plugin_call
 
 _PROGRESS_INTERVAL = 0.1  # seconds between two calls of `progress`
 
@@ -78,15 +79,19 @@ def fill_features(
         If a wave does not have the expected number of samples, or frames are not finite.
     Stopped
         If `should_stop` returned True.
+    PluginError
+        If the featurizer raises an error.
     Exception
-        The error of reading or featurizing a clip.
+        The error of reading a clip.
     """
-    rows = np.array([featurizer.rows(source.samples) for source in sources], dtype=np.int64)
+    with plugin_call(featurizer, "rows"):
+        rows = np.array([featurizer.rows(source.samples) for source in sources], dtype=np.int64)
+        bands, scale = featurizer.bands, featurizer.scale
     offsets = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
-    frames = _empty_matrix(int(offsets[-1]), featurizer.bands, path)
+    frames = _empty_matrix(int(offsets[-1]), bands, path)
     queue = _ClipQueue(featurizer, sources, sample_rate, frames, offsets)
     queue.run(threads, progress, should_stop)
-    return Features(frames, offsets, featurizer.scale)
+    return Features(frames, offsets, scale)
 
 
 def _empty_matrix(rows: int, bands: int, path: Path | None) -> FloatArray:
@@ -184,6 +189,7 @@ class _ClipQueue:
                 hint="Did the file change during feature extraction? Run again.",
             )
         rows = self._frames[self._offsets[index] : self._offsets[index + 1]]
-        self._featurizer.fill(wave, self._sample_rate, rows)
+        with plugin_call(self._featurizer, "fill"):
+            self._featurizer.fill(wave, self._sample_rate, rows)
         if not np.isfinite(rows).all():
             raise DataError(f"{source.name}: the featurizer returned frames that are NaN or infinite")

@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 import pluggy
 
@@ -20,6 +20,7 @@ from asdkit import hookspecs
 from asdkit.config import AugmenterConfig, Config, DetectorConfig
 from asdkit.errors import AsdkitWarning, PluginError, UsageError
 from asdkit.interfaces import API_VERSION, PROJECT, Entry
+from asdkit.plugin_calls import guarded, remember
 from asdkit.text import error_line, printable, suggestion_or_choices
 
 Kind = Literal["featurizer", "augmenter", "detector", "fuser"]
@@ -73,6 +74,19 @@ class Plugin:
     cause: str = ""
     seconds: float = 0.0
     heavy: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Its name in messages: ``detector 'mean' of asdkit-mean 1.0``."""
+        return f"{self.kind} {self.name!r} of {self.distribution} {self.version}"
+
+    def construct(self, config: Config) -> Any:
+        """Import and construct a usable plugin; any error is a `PluginError`."""
+        assert self.entry is not None  # a usable plugin has one
+        with guarded(self.title, "construction"):
+            instance = self.entry.load()(config)
+        remember(instance, self.title)
+        return instance
 
 
 @dataclass

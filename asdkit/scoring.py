@@ -7,7 +7,8 @@ id and takes the lowest score. No other module implements this rule.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from asdkit.context import Context
 from asdkit.errors import PluginError
 from asdkit.features import Features, FloatArray, IntArray, Windows
 from asdkit.interfaces import Detector
+from asdkit.plugin_calls import plugin_call
 from asdkit.spec.settings import Top
 
 DoubleArray = npt.NDArray[np.float64]
@@ -51,7 +53,7 @@ def score_windows(
     Raises
     ------
     PluginError
-        If a detector returns anything but one finite float32 per window.
+        If a detector raises an error, or returns anything but one finite float32 per window.
     """
     known = set(known_ids)
     unknown = np.array([id_ not in known for id_ in ids], dtype=bool)
@@ -64,7 +66,8 @@ def score_windows(
     for clips, as_ids in calls:
         if len(clips):
             some_features, some_windows, positions = _subset(features, windows, clips)
-            values = detectors[""].score(some_features, some_windows, as_ids, ctx)
+            with plugin_call(detectors[""], "score"):
+                values = detectors[""].score(some_features, some_windows, as_ids, ctx)
             scores[positions] = np.minimum(scores[positions], checked_scores(values, len(some_windows), use))
     return scores
 
@@ -86,7 +89,9 @@ def _score_per_id(
     for id_, detector in detectors.items():
         clips = unknown | np.array([i == id_ for i in ids], dtype=bool)
         if clips.any():
-            values = checked_scores(detector.score(features, windows, [id_] * len(ids), ctx), len(windows), use)
+            with plugin_call(detector, "score"):
+                values = detector.score(features, windows, [id_] * len(ids), ctx)
+            values = checked_scores(values, len(windows), use)
             own = clips[windows.clip_of()]
             scores[own] = np.minimum(scores[own], values[own])
     return scores
@@ -175,3 +180,19 @@ def fuse_scores(
     if fused.shape != (len(ids),) or not np.isfinite(fused).all():
         raise ValueError(f"{use!r} gave scores of a wrong shape, or not finite")
     return fused
+
+
+def guarded_fuse(
+    fuser: Any, use: str, members: DoubleArray, ids: Sequence[str], some: Sequence[int] | None = None
+) -> DoubleArray:
+    """Fuse scores of all members or, with ``fuse_some``, of those with these indices; see `fuse_scores`.
+
+    Raises
+    ------
+    PluginError
+        If the fuser raises an error, or returns anything but one finite score per clip.
+    """
+    method = "fuse" if some is None else "fuse_some"
+    with plugin_call(fuser, method):
+        fuse = fuser.fuse if some is None else partial(fuser.fuse_some, members=some)
+        return fuse_scores(fuse, use, members, ids)

@@ -18,14 +18,15 @@ from asdkit.bundle.archive import unpack
 from asdkit.bundle.calibration import Calibrator, ThresholdKind, ThresholdRule
 from asdkit.bundle.description import Description, read_description, referenced_files
 from asdkit.bundle.from_run import take
-from asdkit.bundle.members import fuse_guarded, load_system
+from asdkit.bundle.members import load_system
 from asdkit.bundle.result import ClipScores, Verdict, WindowScores
 from asdkit.context import Context
 from asdkit.errors import DataError, UsageError
 from asdkit.feature_extraction import WaveSource, fill_features
 from asdkit.features import Features
+from asdkit.plugin_calls import plugin_call
 from asdkit.plugins import Registry, discover
-from asdkit.scoring import DoubleArray, pool_scores
+from asdkit.scoring import DoubleArray, guarded_fuse, pool_scores
 from asdkit.text import printable
 
 _LONG = 100_000_000  # samples: in a wave this long, the rows at its ends do not change the mean hop
@@ -213,7 +214,9 @@ class Bundle:
     def too_short(self, samples: int) -> str:
         """Return why a wave with this many samples at the bundle's rate cannot be scored; empty if it can."""
         for member in self.members:
-            rows = self.featurizers[member.featurizer].rows(samples)
+            featurizer = self.featurizers[member.featurizer]
+            with plugin_call(featurizer, "rows"):
+                rows = featurizer.rows(samples)
             frames = 1 if member.frames == "clip" else member.frames
             if rows < frames:
                 seconds = samples / self.sample_rate
@@ -311,7 +314,7 @@ class Bundle:
         """
         if self.fuser is None or self.description.fuser is None:
             return members[:, 0]
-        return fuse_guarded(self.fuser, self.description.fuser.use, members, ids, some)
+        return guarded_fuse(self.fuser, self.description.fuser.use, members, ids, some)
 
     def over_time(self, windows: Sequence[WindowScores], id_: str) -> WindowScores:
         """Fuse the members' window scores of one clip at each time, in the same way as clip scores.

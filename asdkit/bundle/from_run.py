@@ -21,7 +21,8 @@ from asdkit.bundle.description import (
     RulePart,
 )
 from asdkit.bundle.members import find_plugin, plugin_config
-from asdkit.errors import AsdkitError, DataError, UsageError
+from asdkit.errors import DataError, UsageError
+from asdkit.plugin_calls import plugin_call
 from asdkit.plugins import Kind, Registry
 from asdkit.run.fusion import Fused, fuse_members
 from asdkit.run.records import ClipRecord, DetectorRecord, JobRecord, PluginRecord
@@ -173,10 +174,7 @@ def _fuse(where: str, fuser: PluginRecord | None, jobs: Sequence[_MemberJob], re
         entry = find_plugin(where, registry, "fuser", fuser.use).entry
         assert entry is not None  # a plugin that was found has one
         settings = FuserSettings(fuser.use, plugin_config(where, "fuser", fuser.use, entry.config, fuser.config))
-    try:
-        return fuse_members(settings, scores, [clip.id for clip in clips], train, held, registry)
-    except ValueError as error:
-        raise AsdkitError(f"{where}: the fuser cannot be fitted: {error}") from None
+    return fuse_members(settings, scores, [clip.id for clip in clips], train, held, registry)
 
 
 def _add_ids(record: JobRecord, fused: Fused, files: dict[str, bytes]) -> tuple[IdPart, ...]:
@@ -228,7 +226,8 @@ def _add_fuser(
     """Describe the fuser; add its state to `files`."""
     if fuser is None or fused.fuser is None:
         return None
-    files["fuser.safetensors"] = encode_state(fused.fuser.state())
+    with plugin_call(fused.fuser, "state"):
+        files["fuser.safetensors"] = encode_state(fused.fuser.state())
     return FuserPart(
         use=fuser.use,
         config=fuser.config,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,12 +17,13 @@ from asdkit.bundle.onnx_compare import require_same_scores, torch_is_available
 from asdkit.bundle.onnx_runtime import GraphDetector, is_available
 from asdkit.config import Config
 from asdkit.context import Context, State
-from asdkit.errors import AsdkitError, AsdkitWarning, DataError, PluginError, UsageError
+from asdkit.errors import AsdkitWarning, DataError, PluginError, Stopped, UsageError
 from asdkit.features import Features, FloatArray, Windows, cut_windows
-from asdkit.interfaces import Detector, Entry, Featurizer, Fuser
+from asdkit.interfaces import Detector, Featurizer, Fuser
+from asdkit.plugin_calls import guarded, plugin_call
 from asdkit.plugins import Kind, Plugin, Registry, restriction
 from asdkit.run.state_codec import decode_state, is_finite
-from asdkit.scoring import DoubleArray, fuse_scores, score_windows
+from asdkit.scoring import score_windows
 from asdkit.spec import Top
 from asdkit.spec.messages import option_names, validate
 from asdkit.spec.positions import dotted
@@ -30,7 +31,6 @@ from asdkit.text import error_line, plural, printable
 
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _OTHER_VERSION = "; was it made with another version of the plugin?"
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,11 @@ class Member:
         """Return window scores [float32, ``[windows]``]; see `asdkit.api.Detector.score`."""
         try:
             return score_windows(self.detectors, self.use, features, windows, ids, self.known_ids, ctx)
-        except AsdkitError:
-            raise
-        except Exception as error:
-            raise PluginError(
-                f"the detector {self.use!r} of member {self.name} failed to score: {error_line(error, 300)}"
-            ) from None
+        except Stopped as error:
+            if ctx.should_stop():
+                raise
+            text = f"detector {self.use!r} of member {self.name}: score stopped, but nobody asked for it"
+            raise PluginError(f"{text}: {error.message}") from None
 
 
 @dataclass(frozen=True)
@@ -116,25 +115,6 @@ def load_system(where: str, description: Description, files: Mapping[str, bytes]
         None if description.fuser is None else loader.fitted("fuser", description.fuser, description.fuser.state),
         {part.name: loader.calibration(part, part.reference) for part in description.ids if part.reference is not None},
     )
-
-
-def fuse_guarded(
-    fuser: Any, use: str, members: DoubleArray, ids: Sequence[str], some: Sequence[int] | None = None
-) -> DoubleArray:
-    """Fuse scores of all members or, with ``fuse_some``, of those with these indices.
-
-    Raises
-    ------
-    PluginError
-        If the fuser raises an error, or does not return one finite score per clip.
-    """
-    try:
-        fuse = fuser.fuse if some is None else partial(fuser.fuse_some, members=some)
-        return fuse_scores(fuse, use, members, ids)
-    except AsdkitError:
-        raise
-    except Exception as error:
-        raise PluginError(f"the fuser {use!r} failed to fuse: {error_line(error, 300)}") from None
 
 
 def find_plugin(where: str, registry: Registry, kind: Kind, use: str, distribution: str = "") -> Plugin:
@@ -186,13 +166,14 @@ class _PartLoader:
 
     def featurizer(self, part: PluginPart) -> Featurizer:
         featurizer: Featurizer = self._construct("featurizer", part)
-        self._call_plugin("featurizer", part, lambda: featurizer.rows(1))
+        with self._loading("featurizer", part), plugin_call(featurizer, "rows"):
+            featurizer.rows(1)
         return featurizer
 
     def member(self, part: MemberPart, known_ids: Sequence[str]) -> Member:
         detectors: dict[str, Detector] = {}
         for id_, file in part.states.items():
-            self._entry("detector", part)  # with a graph, too, the plugin must be registered
+            self._plugin("detector", part)  # with a graph, too, the plugin must be registered
             graph = part.graphs.get(id_)
             if graph is not None and is_available():
                 detectors[id_] = self._graph_detector(part, graph, file)
@@ -203,7 +184,8 @@ class _PartLoader:
     def fitted(self, kind: Literal["detector", "fuser"], part: PluginPart, file: str) -> Any:
         """Construct a detector or fuser and load its state."""
         plugin, state = self._construct(kind, part), self._state(file)
-        self._call_plugin(kind, part, lambda: plugin.load(state))
+        with self._loading(kind, part), plugin_call(plugin, "load"):
+            plugin.load(state)
         return plugin
 
     def calibration(self, part: IdPart, file: str) -> CalibrationScores:
@@ -238,33 +220,33 @@ class _PartLoader:
             return None
 
     def _construct(self, kind: Kind, part: PluginPart) -> Any:
-        entry = self._entry(kind, part)
-        config = self._call_plugin(
-            kind, part, lambda: plugin_config(self._where, kind, part.use, entry.config, part.config)
-        )
-        return self._call_plugin(kind, part, lambda: entry.load()(config))
+        plugin = self._plugin(kind, part)
+        assert plugin.entry is not None  # a usable plugin has one
+        model = plugin.entry.config
+        with self._loading(kind, part):
+            with guarded(plugin.title, "validation of its options"):
+                config = plugin_config(self._where, kind, part.use, model, part.config)
+            return plugin.construct(config)
 
-    def _entry(self, kind: Kind, part: PluginPart) -> Entry:
-        entry = find_plugin(self._where, self._registry, kind, part.use, part.distribution).entry
-        assert entry is not None  # a usable plugin has one
-        return entry
+    def _plugin(self, kind: Kind, part: PluginPart) -> Plugin:
+        return find_plugin(self._where, self._registry, kind, part.use, part.distribution)
 
-    def _call_plugin(self, kind: Kind, part: PluginPart, call: Callable[[], T]) -> T:
-        """Call a plugin; any exception becomes an error of one line."""
+    @contextmanager
+    def _loading(self, kind: Kind, part: PluginPart) -> Iterator[None]:
+        """Name the bundle in an error of a plugin that does not load what the bundle stores for it."""
         try:
-            return call()
-        except AsdkitError:
-            raise
-        except ImportError as error:
-            raise PluginError(
-                f"{self._where}: the {kind} {part.use!r} needs {error.name or error}, which is not installed",
-                hint="Install it, or score a bundle exported with --onnx by onnxruntime (asdkit[onnx]).",
-            ) from None
-        except Exception as error:
-            cause = error_line(error, 300)
-            raise PluginError(
-                f"{self._where}: the {kind} {part.use!r} cannot load the stored state: {cause}{_OTHER_VERSION}"
-            ) from None
+            yield
+        except PluginError as error:
+            cause = error.__cause__
+            if cause is None:
+                raise
+            if isinstance(cause, ImportError):
+                raise PluginError(
+                    f"{self._where}: the {kind} {part.use!r} needs {cause.name or cause}, which is not installed",
+                    hint="Install it, or score a bundle exported with --onnx by onnxruntime (asdkit[onnx]).",
+                ) from None
+            text = f"{self._where}: cannot load the stored {kind} {part.use!r}: {error.message}{_OTHER_VERSION}"
+            raise PluginError(text) from None
 
     def _state(self, file: str) -> State:
         """Return a stored state with finite numbers."""

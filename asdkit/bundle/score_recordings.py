@@ -19,7 +19,7 @@ from asdkit.bundle.bundle import Bundle
 from asdkit.bundle.description import Description
 from asdkit.bundle.result import Verdict
 from asdkit.data.layouts.base import is_recording
-from asdkit.errors import BadAudio, DataError
+from asdkit.errors import AsdkitError, BadAudio, DataError, PluginError
 from asdkit.text import printable
 
 _LENGTH_TOLERANCE = 0.1  # share of a length
@@ -38,12 +38,15 @@ class FileResult:
         As it was found.
     notes
         Remarks on the verdict. The text is the same for all files with the same remark.
+    plugin_failed
+        Whether an error of a plugin is the reason.
     """
 
     path: str
     verdict: Verdict | None
     reason: str = ""
     notes: tuple[str, ...] = ()
+    plugin_failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -205,8 +208,9 @@ def _score_block(bundle: Bundle, block: Sequence[_Recording | FileResult], id_: 
     for i, verdict in _verdicts(bundle, {i: one.wave for i, one in decoded.items()}, ids).items():
         recording = block[i]
         assert isinstance(recording, _Recording)  # it has a wave
-        if isinstance(verdict, str):
-            results[i] = FileResult(recording.path, None, verdict)
+        if isinstance(verdict, AsdkitError):
+            failed = isinstance(verdict, PluginError)
+            results[i] = FileResult(recording.path, None, verdict.message, plugin_failed=failed)
         else:
             results[i] = FileResult(recording.path, verdict, notes=_notes(bundle, recording.info, decoded[i]))
     yield from (results[i] for i in range(len(block)))
@@ -219,7 +223,10 @@ def _read(bundle: Bundle, item: _Recording | FileResult) -> Decoded | FileResult
         decoded = bundle.decode(Path(item.path))
     except BadAudio as error:
         return FileResult(item.path, None, error.reason)
-    reason = bundle.too_short(len(decoded.wave))
+    try:
+        reason = bundle.too_short(len(decoded.wave))
+    except PluginError as error:
+        return FileResult(item.path, None, error.message, plugin_failed=True)
     return FileResult(item.path, None, reason) if reason else decoded
 
 
@@ -228,21 +235,21 @@ def _notes(bundle: Bundle, info: AudioInfo, decoded: Decoded) -> tuple[str, ...]
     return (*notes, *differences(bundle.description, info.sample_rate, info.seconds))
 
 
-def _verdicts(bundle: Bundle, waves: dict[int, Wave], ids: dict[int, str | None]) -> dict[int, Verdict | str]:
-    """Score waves together; if one of them cannot be scored, score each alone and return the reason for that one."""
+def _verdicts(bundle: Bundle, waves: dict[int, Wave], ids: dict[int, str | None]) -> dict[int, Verdict | AsdkitError]:
+    """Score waves together; if one of them cannot be scored, score each alone and return the error of that one."""
     if not waves:
         return {}
     try:
         return dict(zip(waves, bundle.score_waves(list(waves.values()), list(ids.values())), strict=True))
-    except DataError as error:
+    except (DataError, PluginError) as error:
         if len(waves) == 1:
-            return dict.fromkeys(waves, error.message)
+            return dict.fromkeys(waves, error)
     except MemoryError:
         if len(waves) == 1:
             (wave,) = waves.values()
             seconds = len(wave) / bundle.sample_rate
-            return dict.fromkeys(waves, f"{seconds:.0f} s long: there is not enough memory to score it")
-    verdicts: dict[int, Verdict | str] = {}
+            return dict.fromkeys(waves, DataError(f"{seconds:.0f} s long: there is not enough memory to score it"))
+    verdicts: dict[int, Verdict | AsdkitError] = {}
     for i in waves:
         verdicts |= _verdicts(bundle, {i: waves[i]}, {i: ids[i]})
     return verdicts

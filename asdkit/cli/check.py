@@ -22,7 +22,7 @@ def check(spec: SpecArgument, out: OutOption = None, machine: MachineOption = No
     plan = make_plan(checked, run_folder(out, checked.name), registry, machines=machine)
     rows = []
     for job in plan.jobs:
-        featurizer = registry.entry("featurizer", job.settings.featurizer.use).load()(job.settings.featurizer.config)
+        featurizer = job.plugins[1].construct(job.settings.featurizer.config)
         train_windows, test_windows = (
             count_windows(job.settings, featurizer, [plan.checked.samples[c.clip.name] for c in clips])
             for clips in (job.train, job.test)

@@ -65,6 +65,7 @@ class ScoreReporter(_Reporter):
             verdict = result.verdict
             if verdict is None:
                 self.counts["bad"] += 1
+                self.counts["plugin failed"] += result.plugin_failed
                 self._clear()
                 message(f"bad: {printable(result.path)}: {result.reason}")
                 continue

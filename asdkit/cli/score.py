@@ -43,7 +43,8 @@ def score(
     """Score recordings: a p-value, a verdict and the time of the worst window for each.
 
     A p-value is the share of healthy recordings with this score or a higher one; below supported_rate it is
-    extrapolated. Bad files are listed on standard error and the exit code is 1; the other files are scored.
+    extrapolated. Bad files are listed on standard error and the exit code is 1, or 4 if a plugin
+    failed on one; the other files are scored.
     """
     from asdkit.bundle.score_recordings import find_recordings, score_files
 
@@ -57,6 +58,8 @@ def score(
     bad = reporter.counts["bad"]
     if not (reporter.scored or bad):
         raise DataError("no recordings found", hint="Name WAV or FLAC files, or folders of them.")
+    if reporter.counts["plugin failed"]:
+        raise typer.Exit(int(ExitCode.PLUGIN))
     if fail_on_anomaly and reporter.counts["anomalous"]:
         raise typer.Exit(int(ExitCode.ANOMALY))
     if bad:

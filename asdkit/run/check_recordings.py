@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from asdkit import audio
 from asdkit.config import Config
 from asdkit.data import Clip
-from asdkit.errors import BadAudio, DataError, PluginError
+from asdkit.errors import BadAudio, DataError
 from asdkit.interfaces import Featurizer
+from asdkit.plugin_calls import plugin_call
 from asdkit.plugins import Plugin, Registry
 from asdkit.spec import DetectorSettings, Spec
-from asdkit.text import error_line, plural, printable
+from asdkit.text import plural, printable
 
 
 @dataclass(frozen=True)
@@ -152,13 +153,7 @@ def _least_frames(spec: Spec, machine: str, registry: Registry) -> list[tuple[st
 
 def _make_featurizer(plugin: Plugin, config: Config) -> Featurizer:
     """Construct a featurizer and call it once; any error is a `PluginError`."""
-    assert plugin.entry is not None  # the registry finds only plugins that have one
-    try:
-        featurizer: Featurizer = plugin.entry.load()(config)
+    featurizer: Featurizer = plugin.construct(config)
+    with plugin_call(featurizer, "rows"):
         featurizer.rows(1)
-    except Exception as error:
-        raise PluginError(
-            f"featurizer {plugin.name!r} of {plugin.distribution} {plugin.version}: {error_line(error)}",
-            hint=f"Update {plugin.distribution}, or use another featurizer.",
-        ) from None
     return featurizer

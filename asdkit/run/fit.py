@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from asdkit.errors import DataError, UsageError
 from asdkit.feature_extraction import WaveSource, fill_features
 from asdkit.features import Features, cut_windows
 from asdkit.interfaces import Detector, Featurizer
+from asdkit.plugin_calls import plugin_call
 from asdkit.plugins import Registry, discover
 from asdkit.run.training_data import load_augmenters, make_training
 from asdkit.scoring import DoubleArray, pool_scores, score_windows
@@ -117,7 +119,7 @@ def fit_arrays(
         raise UsageError("; ".join(problems))
     registry = registry or discover()
     ctx = ctx or Context(seed=spec.seed)
-    featurizer: Featurizer = registry.entry("featurizer", settings.featurizer.use).load()(settings.featurizer.config)
+    featurizer: Featurizer = registry.find("featurizer", settings.featurizer.use).construct(settings.featurizer.config)
     fitted = FittedArrays(settings, spec.data.sample_rate, featurizer, {}, tuple(known_ids), ctx)
     waves = _check_waves(waves, settings, featurizer)
     for group in [""] if settings.scope == "machine" else known_ids:
@@ -129,19 +131,27 @@ def fit_arrays(
 def _fit(fitted: FittedArrays, registry: Registry, waves: Sequence[Wave], ids: Sequence[str]) -> Detector:
     """Fit one detector on waves and their augmented variants."""
     settings, sample_rate = fitted.settings, fitted.sample_rate
-    entries = [registry.entry("augmenter", augmenter.use) for augmenter in settings.augmenters]
-    augmenters = load_augmenters(settings.augmenters, entries)
+    plugins = [registry.find("augmenter", augmenter.use) for augmenter in settings.augmenters]
+    augmenters = load_augmenters(settings.augmenters, plugins)
     varied = [
-        loaded.augmenter.vary(wave, sample_rate, variant)
+        _vary(loaded.augmenter, wave, sample_rate, variant)
         for loaded in augmenters
         if loaded.makes_waves
         for variant in range(len(loaded.config.variant_names))
         for wave in waves
     ]
     features = _extract(fitted.featurizer, [*waves, *varied], sample_rate)
-    detector: Detector = registry.entry("detector", settings.use).load()(settings.config)
-    detector.fit(make_training(settings, ids, features, augmenters), fitted.ctx)
+    detector: Detector = registry.find("detector", settings.use).construct(settings.config)
+    training = make_training(settings, ids, features, augmenters)
+    with plugin_call(detector, "fit"):
+        detector.fit(training, fitted.ctx)
     return detector
+
+
+def _vary(augmenter: Any, wave: Wave, sample_rate: int, variant: int) -> Wave:
+    with plugin_call(augmenter, "vary"):
+        varied: Wave = augmenter.vary(wave, sample_rate, variant)
+    return varied
 
 
 def _check_waves(waves: Sequence[Wave], settings: DetectorSettings, featurizer: Featurizer) -> list[Wave]:
@@ -149,7 +159,8 @@ def _check_waves(waves: Sequence[Wave], settings: DetectorSettings, featurizer: 
     checked = [as_wave(wave, f"wave {i}") for i, wave in enumerate(waves)]
     frames = 1 if settings.frames == "clip" else settings.frames
     for i, wave in enumerate(checked):
-        rows = featurizer.rows(len(wave))
+        with plugin_call(featurizer, "rows"):
+            rows = featurizer.rows(len(wave))
         if rows < frames:
             raise DataError(f"wave {i} is shorter than a window: {len(wave)} samples give {rows} of {frames} frames")
     return checked

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from asdkit.errors import AsdkitWarning
 from asdkit.interfaces import Fuser
+from asdkit.plugin_calls import plugin_call
 from asdkit.plugins import Registry
-from asdkit.scoring import DoubleArray, fuse_scores
+from asdkit.scoring import DoubleArray, guarded_fuse
 from asdkit.spec import FuserSettings
 
 BoolArray = npt.NDArray[np.bool_]
@@ -73,14 +74,14 @@ def fuse_members(
 
     Raises
     ------
-    ValueError
-        If the fuser returns anything but one finite score per clip.
+    PluginError
+        If the fuser raises an error, or returns anything but one finite score per clip.
     """
     if fuser is None:
         return Fused(members[:, 0], _sorted_by_id(members[held, 0], ids, held), members[held, 0], None)
     fit_clips = fuser_clips(ids, train, held)
     fitted = _fit(fuser, members, ids, fit_clips, registry)
-    scores = fuse_scores(fitted.fuse, fuser.use, members, ids)
+    scores = guarded_fuse(fitted, fuser.use, members, ids)
     cross_fitted = np.empty(len(ids))
     for fold in _folds(ids, held):
         rest = fit_clips & ~fold
@@ -89,7 +90,7 @@ def fuse_members(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AsdkitWarning)  # reported for the fuser itself
             without = _fit(fuser, members, ids, rest, registry)
-            cross_fitted[fold] = fuse_scores(without.fuse, fuser.use, members[fold], _select(ids, fold))
+            cross_fitted[fold] = guarded_fuse(without, fuser.use, members[fold], _select(ids, fold))
     return Fused(scores, _sorted_by_id(cross_fitted[held], ids, held), cross_fitted[held], fitted)
 
 
@@ -125,8 +126,9 @@ def _folds(ids: Sequence[str], held: BoolArray) -> list[BoolArray]:
 def _fit(
     settings: FuserSettings, members: DoubleArray, ids: Sequence[str], clips: BoolArray, registry: Registry
 ) -> Fuser:
-    fuser: Fuser = registry.entry("fuser", settings.use).load()(settings.config)
-    fuser.fit(members[clips], _select(ids, clips))
+    fuser: Fuser = registry.find("fuser", settings.use).construct(settings.config)
+    with plugin_call(fuser, "fit"):
+        fuser.fit(members[clips], _select(ids, clips))
     return fuser
 
 

@@ -21,7 +21,7 @@ from asdkit.errors import AsdkitError, AsdkitWarning, Stopped
 from asdkit.feature_extraction import fill_features
 from asdkit.features import Features, FloatArray, cut_windows
 from asdkit.interfaces import Detector, Featurizer
-from asdkit.plugins import Plugin
+from asdkit.plugin_calls import plugin_call
 from asdkit.run.job_context import JobContext
 from asdkit.run.jobs import Job, PlannedClip
 from asdkit.run.records import ClipRecord, JobRecord
@@ -66,7 +66,10 @@ def run_job(job: Job, paths: RunPaths, device: str, threads: int) -> Outcome:
             _JobRun(job, paths, device, threads).run()
     except (KeyboardInterrupt, GeneratorExit):
         raise
-    except Stopped:
+    except Stopped as error:
+        if not paths.stop_file.exists():
+            message = f"stopped, but nobody asked for it: {error.message}"
+            return Outcome(job.key, "failed", message, time.perf_counter() - begin)
         return Outcome(job.key, "stopped", seconds=time.perf_counter() - begin)
     except BaseException as error:  # a plugin may raise anything, SystemExit included; the run goes on
         return Outcome(job.key, "failed", _log_error(error, work / "log.txt"), time.perf_counter() - begin)
@@ -81,7 +84,9 @@ def _log_error(error: BaseException, log: Path) -> str:
         log.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
     except OSError:  # perhaps the error is a full disk
         where = ""
-    return error.message if isinstance(error, AsdkitError) else error_line(error) + where
+    if isinstance(error, AsdkitError):
+        return error.message + (where if error.__cause__ is not None else "")
+    return error_line(error) + where
 
 
 @dataclass
@@ -112,11 +117,13 @@ class _JobRun:
         result.mkdir()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", AsdkitWarning)
-            featurizer: Featurizer = _load(self.job.plugins[1])(self.job.settings.featurizer.config)
+            featurizer: Featurizer = self.job.plugins[1].construct(self.job.settings.featurizer.config)
             detectors: dict[str, Detector] = {}
             for id_, clips in self._training_groups().items():
                 detectors[id_] = self._fit(id_, clips, featurizer)
-                (result / state_name(id_)).write_bytes(encode_state(detectors[id_].state()))
+                with plugin_call(detectors[id_], "state"):
+                    state = encode_state(detectors[id_].state())
+                (result / state_name(id_)).write_bytes(state)
             self._score_remaining(detectors, featurizer)
         self._collect_notes(caught)
         self._write(result)
@@ -145,14 +152,13 @@ class _JobRun:
     def _fit(self, id_: str, clips: list[PlannedClip], featurizer: Featurizer) -> Detector:
         """Fit one detector and score its own training clips."""
         settings = self.job.settings
-        entries = [plugin.entry for plugin in self.job.plugins[2:] if plugin.entry is not None]
-        augmenters = load_augmenters(settings.augmenters, entries)
+        augmenters = load_augmenters(settings.augmenters, self.job.plugins[2:])
         memmap = self.paths.work(self.job) / "features.f32" if settings.featurizer.store == "memmap" else None
         variants = wave_variants(clips, augmenters)
         features, digest = self._extract(clips, variants, featurizer, self._context(id_), memmap)
         training = make_training(settings, [c.clip.id for c in clips], features, augmenters)
-        detector: Detector = _load(self.job.plugins[0])(settings.config)
-        with self._timed("fit"):
+        detector: Detector = self.job.plugins[0].construct(settings.config)
+        with self._timed("fit"), plugin_call(detector, "fit"):
             detector.fit(training, self._context(id_, digest))
         self._score({id_: detector}, features.select(0, len(clips)), clips)
         if memmap:
@@ -250,12 +256,6 @@ class _JobRun:
             ],
         )
         write_job(result, record, pool_scores(window_scores, offsets, job.settings.pool))
-
-
-def _load(plugin: Plugin) -> Any:
-    """Import the class of a plugin."""
-    assert plugin.entry is not None  # a job's plugins have one
-    return plugin.entry.load()
 
 
 @cache

@@ -16,7 +16,9 @@ from asdkit.config import AugmenterConfig
 from asdkit.errors import BadAudio
 from asdkit.feature_extraction import WaveSource
 from asdkit.features import Features, cut_windows
-from asdkit.interfaces import Augmentation, Entry, Training
+from asdkit.interfaces import Augmentation, Training
+from asdkit.plugin_calls import plugin_call
+from asdkit.plugins import Plugin
 from asdkit.run.jobs import PlannedClip
 from asdkit.spec import AugmenterSettings, DetectorSettings
 
@@ -36,11 +38,11 @@ class LoadedAugmenter:
         return bool(self.augmenter.kind == "wave")
 
 
-def load_augmenters(settings: Sequence[AugmenterSettings], entries: Sequence[Entry]) -> list[LoadedAugmenter]:
+def load_augmenters(settings: Sequence[AugmenterSettings], plugins: Sequence[Plugin]) -> list[LoadedAugmenter]:
     """Construct a detector's augmenters, in the order of its list."""
     return [
-        LoadedAugmenter(one.name, one.config, entry.load()(one.config), one.probability)
-        for one, entry in zip(settings, entries, strict=True)
+        LoadedAugmenter(one.name, one.config, plugin.construct(one.config), one.probability)
+        for one, plugin in zip(settings, plugins, strict=True)
     ]
 
 
@@ -106,7 +108,8 @@ class RecordingReader:
         samples = audio.samples_at(info, self._sample_rate)
         if variant.augmenter is None:
             return samples
-        return int(variant.augmenter.samples(samples, variant.variant))
+        with plugin_call(variant.augmenter, "samples"):
+            return int(variant.augmenter.samples(samples, variant.variant))
 
     def _read(self, index: int) -> Wave:
         variant = self._variants[index]
@@ -121,7 +124,8 @@ class RecordingReader:
         self.cancelled[index] = decoded.cancels
         if variant.augmenter is None:
             return wave
-        varied: Wave = variant.augmenter.vary(wave, self._sample_rate, variant.variant)
+        with plugin_call(variant.augmenter, "vary"):
+            varied: Wave = variant.augmenter.vary(wave, self._sample_rate, variant.variant)
         return varied
 
 

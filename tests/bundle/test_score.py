@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from asdkit_logmel.featurizer import LogMel
 
 from asdkit import audio
 from asdkit.bundle import Bundle
@@ -251,11 +253,29 @@ def test_a_detector_that_fails_gives_one_line(asdkit, exported, recordings, monk
     def fail(*_):
         raise ValueError("shapes do not fit")
 
-    monkeypatch.setattr("asdkit.bundle.members.score_windows", fail)
+    monkeypatch.setattr("asdkit_statistics.knn.Knn.score", fail)
     result = asdkit("score", exported, recordings)
     assert result.returncode == 4
-    assert "failed to score: ValueError: shapes do not fit" in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    reason = "detector 'knn' of asdkit .*: score failed: ValueError: shapes do not fit"
+    assert len(re.findall(f"^bad: .*: {reason}$", result.stderr, re.MULTILINE)) == 16
+    assert "bug" not in result.stderr
+
+
+def test_one_clip_that_fails_stops_no_other(asdkit, exported, recordings, monkeypatch):
+    fill = LogMel.fill
+    waves = []
+
+    def fail_on_the_first(self, wave, sample_rate, out):
+        waves[:] = waves or [wave.tobytes()]
+        if wave.tobytes() == waves[0]:
+            raise SystemExit(0)
+        fill(self, wave, sample_rate, out)
+
+    monkeypatch.setattr(LogMel, "fill", fail_on_the_first)
+    result = asdkit("score", exported, recordings)
+    assert result.returncode == 4
+    assert len(rows_of(result)) == 15
+    assert re.search(r"bad: .*: featurizer 'log-mel' of asdkit .*: fill failed: SystemExit: 0$", result.stderr, re.M)
 
 
 def test_an_unsupported_rate_gives_a_note_per_id(asdkit, exported, recordings):
