@@ -25,7 +25,7 @@ from asdkit.plugin_calls import plugin_call
 from asdkit.run.job_context import JobContext
 from asdkit.run.jobs import Job, PlannedClip
 from asdkit.run.records import ClipRecord, JobRecord
-from asdkit.run.state_codec import encode_state
+from asdkit.run.state_codec import encode_state, require_finite
 from asdkit.run.store import RunPaths, publish, state_name, write_job
 from asdkit.run.training_data import RecordingReader, WaveVariant, load_augmenters, make_training, wave_variants
 from asdkit.scoring import pool_scores, score_windows
@@ -122,7 +122,7 @@ class _JobRun:
             for id_, clips in self._training_groups().items():
                 detectors[id_] = self._fit(id_, clips, featurizer)
                 with plugin_call(detectors[id_], "state"):
-                    state = encode_state(detectors[id_].state())
+                    state = encode_state(require_finite(detectors[id_].state()))
                 (result / state_name(id_)).write_bytes(state)
             self._score_remaining(detectors, featurizer)
         self._collect_notes(caught)

@@ -44,18 +44,13 @@ def encode_state(state: Mapping[str, StateValue]) -> bytes:
     Raises
     ------
     PluginError
-        If it holds anything else, or numbers that are NaN or infinite: a fault of the plugin's ``state()``.
+        If it holds anything else: a fault of the plugin's ``state()``.
     """
     from safetensors.numpy import save
 
     arrays: dict[str, np.ndarray] = {}
     rest: dict[str, StateValue] = {}
     for key, value in state.items():
-        if not is_finite(value):
-            raise PluginError(
-                f"state: {key!r} holds NaN or infinite numbers",
-                hint="Training diverged, or divided by zero: a state of such numbers cannot score.",
-            )
         if isinstance(value, np.ndarray) and value.dtype != object:
             arrays[key] = np.ascontiguousarray(value) if value.ndim else value
         elif _is_plain(value):
@@ -67,6 +62,23 @@ def encode_state(state: Mapping[str, StateValue]) -> bytes:
             )
     # A single metadata key: safetensors writes several in no fixed order, and equal states must give equal bytes.
     return save(arrays, {"state": json.dumps(rest, ensure_ascii=False)})
+
+
+def require_finite(state: State) -> State:
+    """Return the state of a fitted plugin if it can score; checkpoints may hold infinity.
+
+    Raises
+    ------
+    PluginError
+        If it holds numbers that are NaN or infinite.
+    """
+    for key, value in state.items():
+        if not is_finite(value):
+            raise PluginError(
+                f"state: {key!r} holds NaN or infinite numbers",
+                hint="Training diverged, or divided by zero: a state of such numbers cannot score.",
+            )
+    return state
 
 
 def decode_state(data: bytes) -> State:
