@@ -84,14 +84,20 @@ def fill_features(
     Exception
         The error of reading a clip.
     """
-    with plugin_call(featurizer, "rows"):
-        rows = np.array([featurizer.rows(source.samples) for source in sources], dtype=np.int64)
+    rows = np.array([rows_of(featurizer, source.samples) for source in sources], dtype=np.int64)
+    with plugin_call(featurizer, "bands"):
         bands, scale = featurizer.bands, featurizer.scale
     offsets = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
     frames = _empty_matrix(int(offsets[-1]), bands, path)
     queue = _ClipQueue(featurizer, sources, sample_rate, frames, offsets)
     queue.run(threads, progress, should_stop)
     return Features(frames, offsets, scale)
+
+
+def rows_of(featurizer: Featurizer, samples: int) -> int:
+    """Return the number of frames of a wave; raises `PluginError` if the featurizer fails."""
+    with plugin_call(featurizer, "rows"):
+        return int(featurizer.rows(samples))
 
 
 def _empty_matrix(rows: int, bands: int, path: Path | None) -> FloatArray:

@@ -22,9 +22,8 @@ from asdkit.bundle.members import load_system
 from asdkit.bundle.result import ClipScores, Verdict, WindowScores
 from asdkit.context import Context
 from asdkit.errors import DataError, UsageError
-from asdkit.feature_extraction import WaveSource, fill_features
+from asdkit.feature_extraction import WaveSource, fill_features, rows_of
 from asdkit.features import Features
-from asdkit.plugin_calls import plugin_call
 from asdkit.plugins import Registry, discover
 from asdkit.scoring import DoubleArray, guarded_fuse, pool_scores
 from asdkit.text import printable
@@ -214,9 +213,7 @@ class Bundle:
     def too_short(self, samples: int) -> str:
         """Return why a wave with this many samples at the bundle's rate cannot be scored; empty if it can."""
         for member in self.members:
-            featurizer = self.featurizers[member.featurizer]
-            with plugin_call(featurizer, "rows"):
-                rows = featurizer.rows(samples)
+            rows = rows_of(self.featurizers[member.featurizer], samples)
             frames = 1 if member.frames == "clip" else member.frames
             if rows < frames:
                 seconds = samples / self.sample_rate

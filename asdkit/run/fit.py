@@ -13,7 +13,7 @@ from asdkit.audio import Wave
 from asdkit.audio.io import as_wave
 from asdkit.context import Context
 from asdkit.errors import DataError, UsageError
-from asdkit.feature_extraction import WaveSource, fill_features
+from asdkit.feature_extraction import WaveSource, fill_features, rows_of
 from asdkit.features import Features, cut_windows
 from asdkit.interfaces import Detector, Featurizer
 from asdkit.plugin_calls import plugin_call
@@ -159,8 +159,7 @@ def _check_waves(waves: Sequence[Wave], settings: DetectorSettings, featurizer: 
     checked = [as_wave(wave, f"wave {i}") for i, wave in enumerate(waves)]
     frames = 1 if settings.frames == "clip" else settings.frames
     for i, wave in enumerate(checked):
-        with plugin_call(featurizer, "rows"):
-            rows = featurizer.rows(len(wave))
+        rows = rows_of(featurizer, len(wave))
         if rows < frames:
             raise DataError(f"wave {i} is shorter than a window: {len(wave)} samples give {rows} of {frames} frames")
     return checked
