@@ -254,7 +254,12 @@ def _field(data: memoryview, at: int, wire: int, field: _Field) -> tuple[Any, in
     value = bytes(part)
     if field.kind == "empty" and value:
         raise ValueError(f"it has a {field.name}, which graphs of asdkit do not have")
-    return value if field.kind == "bytes" else value.decode("utf-8"), at + size
+    if field.kind == "bytes":
+        return value, at + size
+    try:
+        return value.decode("utf-8"), at + size
+    except UnicodeDecodeError:
+        raise ValueError(f"{field.name} is not UTF-8") from None
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from asdkit.bundle.onnx_shapes import (
     ELEMENTWISE,
+    SLOW,
     Array,
     AttributeKind,
     Call,
@@ -143,10 +144,13 @@ def _expand(call: Call) -> Result:
 
 
 def _range(call: Call) -> Result:
-    start, limit, delta = (item.integers() for item in call.present())
-    if not len(start) == len(limit) == len(delta) == 1 or delta[0] == 0 or any(item.shape for item in call.present()):
-        raise ValueError("has no valid limits")
-    return same_type(call.present(), _INTEGERS), (max(0, -((start[0] - limit[0]) // delta[0])),)
+    limits = [item.integers() for item in call.present()]
+    if any(item.shape for item in call.present()) or not all(len(numbers) == 1 for numbers in limits):
+        raise ValueError("has limits that are no single numbers")
+    start, limit, delta = (numbers[0] for numbers in limits)
+    if start < 0 or delta < 1:  # onnxruntime may turn a range of rows into a slice, where -1 is the last row
+        raise ValueError("counts from below zero, or backwards")
+    return same_type(call.present(), _INTEGERS), (len(range(start, limit, delta)),)
 
 
 def _matmul(call: Call) -> Result:
@@ -237,18 +241,18 @@ def _weighted(place: int) -> Any:
     def work(call: Call, shape: Shape) -> int:
         first = call.item(0)
         inner = first.shape[0] if place == 0 and call.number("transA", 0) else first.shape[-1]
-        return prod(shape) * inner
+        return prod(shape) * max(SLOW, inner)
 
     return work
 
 
 def _kernel_work(call: Call, shape: Shape) -> int:
-    return prod(shape) * prod(call.item(1).shape[1:])
+    return prod(shape) * max(SLOW, prod(call.item(1).shape[1:]))
 
 
 def _pool_work(call: Call, shape: Shape) -> int:
     kernel = call.node.attributes.get("kernel_shape")
-    return prod(shape) * prod(kernel if isinstance(kernel, tuple) else ())
+    return SLOW * prod(shape) * prod(kernel if isinstance(kernel, tuple) else ())
 
 
 _KERNEL: Final[dict[str, AttributeKind]] = {
@@ -268,7 +272,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "Gemm": Operator(
         _gemm, (2, 3), {"alpha": "float", "beta": "float", "transA": "int", "transB": "int"}, work=_weighted(0)
     ),
-    "GlobalAveragePool": Operator(_global_pool, (1, 1), {}, work=lambda call, shape: call.item(0).size),
+    "GlobalAveragePool": Operator(_global_pool, (1, 1), {}, work=lambda call, shape: SLOW * call.item(0).size),
     "LayerNormalization": Operator(_normalization, (2, 3), {"axis": "int", "epsilon": "float"}),
     "MatMul": Operator(_matmul, (2, 2), {}, work=_weighted(1)),
     "AveragePool": Operator(

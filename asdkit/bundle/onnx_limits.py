@@ -14,7 +14,7 @@ from asdkit.bundle.onnx_layers import OPERATORS
 from asdkit.bundle.onnx_shapes import Call, Item, apply
 
 LARGEST_BATCH: Final = 512
-MAX_BYTES: Final = 1 << 30
+MAX_BYTES: Final = 1 << 29
 """Memory of all values that one call computes, as if none of it were used again [bytes]."""
 MAX_WORK: Final = 20_000_000_000
 """Multiplications and additions of one call; between two calls a scorer can be stopped."""
@@ -80,8 +80,7 @@ def check_graph(data: bytes) -> Plan:
     assert bands is not None
     one, found = _cost(graph, 1)
     if not one.allowed:
-        need = f"{one.size / 1e9:.3g} GB and {one.work:.3g} operations"
-        raise ValueError(f"it takes {need} for one window; at most {MAX_BYTES / 1e9:.3g} GB and {MAX_WORK:.3g}")
+        raise ValueError(f"one window takes more than {MAX_BYTES >> 20} MiB or {MAX_WORK:.0e} operations")
     batch = LARGEST_BATCH
     while batch > 1 and not _cost(graph, batch)[0].allowed:
         batch //= 2

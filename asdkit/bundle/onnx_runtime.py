@@ -85,6 +85,9 @@ class GraphDetector:
             [scores] = session.run(None, {session.get_inputs()[0].name: windows})
         except Exception as error:
             raise ValueError(f"onnxruntime cannot run the graph: {error_message(error, 200)}") from None
+        expected = (len(windows), *([len(self._ids)] if self._ids else []))
+        if scores.shape != expected:
+            raise ValueError(f"the graph returns scores of the wrong shape, {scores.shape} instead of {expected}")
         output: FloatArray = scores
         return output
 

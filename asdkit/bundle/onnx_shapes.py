@@ -19,6 +19,8 @@ Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 AttributeKind = Literal["int", "float", "text", "ints"]
 
+SLOW: Final = 16
+"""Multiplications and additions in the time that an element of a logarithm, a copy or the like takes."""
 _MAX_RANK = 8
 _MAX_KNOWN = 4096  # elements of a shape or of indices that is computed here
 _INTEGERS = (np.int32, np.int64)
@@ -106,7 +108,7 @@ class Operator:
     compute
         Computes the output; None where no shape ever depends on it.
     work
-        Multiplications and additions; default: one an element of the output.
+        Multiplications and additions that take as long; default: `SLOW` for an element of the output.
     by_shape
         Whether `compute` depends on the shape of the input alone.
     """
@@ -115,7 +117,7 @@ class Operator:
     inputs: tuple[int, int]
     attributes: Mapping[str, AttributeKind]
     compute: Callable[[Call, Shape], Array] | None = None
-    work: Callable[[Call, Shape], int] = lambda call, shape: prod(shape)
+    work: Callable[[Call, Shape], int] = lambda call, shape: SLOW * prod(shape)
     by_shape: bool = False
 
 
@@ -264,7 +266,10 @@ ELEMENTWISE: Final[Mapping[str, Operator]] = {
     },
     **{name: Operator(_elementwise(np.bool_), (2, 2), {}) for name in ("And", "Or")},
     **{name: Operator(_elementwise(*_FLOATS, gives=np.bool_), (1, 1), {}) for name in ("IsInf", "IsNaN")},
-    **{name: Operator(_reduce, (1, 2), _REDUCED, work=lambda call, shape: call.item(0).size) for name in _REDUCTIONS},
+    **{
+        name: Operator(_reduce, (1, 2), _REDUCED, work=lambda call, shape: SLOW * call.item(0).size)
+        for name in _REDUCTIONS
+    },
     **{name: Operator(_along_axis, (1, 1), {"axis": "int"}) for name in ("LogSoftmax", "Softmax")},
     "Add": _arithmetic(np.add),
     "Sub": _arithmetic(np.subtract),

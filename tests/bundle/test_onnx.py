@@ -13,17 +13,18 @@ from asdkit.bundle.archive import MANIFEST, pack, unpack
 from asdkit.bundle.export import export
 from asdkit.bundle.onnx_export import graphs_of
 from asdkit.bundle.onnx_graph import read_graph
+from asdkit.bundle.onnx_layers import OPERATORS
 from asdkit.bundle.onnx_limits import LARGEST_BATCH, check_graph
 from asdkit.bundle.onnx_runtime import GraphDetector
 from asdkit.context import Context
 from asdkit.errors import AsdkitError, AsdkitWarning, DataError
 from asdkit.features import Features, Windows
-from tests.helpers import onnx_graphs
+from tests.helpers import onnx_graphs, onnx_mutants, onnx_operators
 from tests.helpers.bundle_room import SPEC, finished_run
 from tests.helpers.onnx_networks import untrained
 
 onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
+onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
 FEW = "epochs = 1\nwindows_per_clip = 4\nleast_batches = 4\nbatch_size = 8"
@@ -205,6 +206,26 @@ def test_what_no_graph_needs_is_refused(kind):
         GraphDetector(model.SerializeToString(), onnx_graphs.FRAMES, [])
 
 
+def test_all_permitted_operators_are_tested():
+    assert set(onnx_operators.CASES) == set(OPERATORS)
+
+
+@pytest.mark.parametrize("op", onnx_operators.CASES)
+def test_computed_shapes_are_those_of_onnxruntime(op):
+    data = onnx_operators.make(op)
+    windows = np.random.default_rng(0).uniform(0.1, 0.9, (3, onnx_graphs.FRAMES, onnx_graphs.BANDS)).astype(np.float32)
+    [scores] = onnxruntime.InferenceSession(data).run(None, {"windows": windows})
+    assert scores.shape == (3, check_graph(data).ids)
+
+
+def test_no_mutated_graph_crashes_or_reads_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    counts = onnx_mutants.fuzz(onnx_mutants.small_seeds(), range(300), tmp_path, lambda data: None)
+    assert counts["canary read"] == 0
+    assert counts["scored"] > 10
+    assert set(counts) <= {"refused", "failed", "scored", "canary read", "control"}
+
+
 def test_lengths_in_surplus_bytes_are_refused():
     model = onnx_graphs.make_model()
     model.graph.name = "location"
@@ -236,7 +257,7 @@ def test_large_graphs_score_fewer_windows_at_once():
     model.graph.node[5].input[1] = "both"
     data = model.SerializeToString()
     plan = check_graph(data)
-    assert plan.batch == LARGEST_BATCH >> 3  # of 2 x 4 MiB a window in 1 GiB
+    assert plan.batch == LARGEST_BATCH >> 4  # of 2 x 4 MiB a window in 512 MiB
     detector, windows = GraphDetector(data, 4, []), Windows(np.arange(300), np.array([0, 300]), 4)
     features = Features(np.ones((303, 8), np.float32), np.array([0, 303]))
     scores = detector.score(features, windows, ["00"], Context())

@@ -182,7 +182,27 @@ def integer_division(model: Any) -> None:
     model.graph.node[5].input[0] = "new"
 
 
-_BILLION = np.array([64, 1 << 14, 1 << 10, 16])
+def heavy(model: Any) -> None:
+    """Multiply matrices of little memory for long."""
+    from onnx import helper
+
+    constant("square", np.array([1, 3000, 3000]))(model)
+    nodes = [
+        helper.make_node("ReduceMax", ["units", "axes"], ["one"], keepdims=0),
+        helper.make_node("Reshape", ["one", "ends"], ["column"], allowzero=1),
+        helper.make_node("Expand", ["column", "square"], ["matrix"]),
+        helper.make_node("MatMul", ["matrix", "matrix"], ["product"]),
+        helper.make_node("ReduceMean", ["product", "inner"], ["mean"], keepdims=0),
+        helper.make_node("Unsqueeze", ["mean", "axes"], ["new"]),
+    ]
+    constant("ends", np.array([-1, 1, 1]))(model)
+    constant("inner", np.array([1, 2]))(model)
+    for node in reversed(nodes):
+        model.graph.node.insert(2, node)
+    model.graph.node[8].input[0] = "new"
+
+
+_LARGE = np.array([64, 1 << 14, 1 << 10, 16])
 REFUSED: dict[str, tuple[Callable[[Any], None], str]] = {
     "a file of the working directory": (external("canary.bin"), "a field that graphs of asdkit do not have"),
     "an absolute path": (external("/etc/hostname"), "a field that graphs of asdkit do not have"),
@@ -203,10 +223,14 @@ REFUSED: dict[str, tuple[Callable[[Any], None], str]] = {
     "a fixed batch": (fixed_batch, "its input is not a batch of windows"),
     "a value computed twice": (renamed, "two of its values have one name"),
     "a false shape": (stated((7, 16)), "is not of the stated shape"),
-    "four gigabytes": (inserted("Expand", "large", add=constant("large", _BILLION)), "GB"),
+    "four gigabytes": (
+        inserted("Expand", "large", add=constant("large", _LARGE)),
+        "one window takes more than 512 MiB",
+    ),
+    "a minute of work": (heavy, "or 2e.10 operations"),
     "a shape beyond all numbers": (
         inserted("Expand", "large", add=constant("large", np.array([1 << 62, 1 << 62, 1 << 62, 16]))),
-        "GB",
+        "one window takes more than 512 MiB",
     ),
     "a shape from the windows": (inserted("Expand", "units"), "a shape depends on the content of windows"),
     "rows that are not there": (inserted("Gather", "rows99", add=constant("rows99", np.array([1 << 40]))), "rows that"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("bad_audio", "fuzz", "kills", "cluster", "full_disk", "bits", "audits", "planning", "scaling")
+NAMES = ("bad_audio", "fuzz", "onnx_mutants", "kills", "cluster", "full_disk", "bits", "audits", "planning", "scaling")
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in NAMES:
