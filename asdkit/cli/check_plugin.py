@@ -21,10 +21,16 @@ def check_plugin(
         list[str] | None,
         typer.Option("--set", metavar="OPTION=VALUE", help="Option of the plugin; may be given several times."),
     ] = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="Time limit of each check.")
+    ] = 600,
 ) -> None:
-    """Check an installed plugin against the contract of its kind, on synthetic recordings."""
+    """Check an installed plugin against the contract of its kind, on synthetic recordings, in a process of its own.
+
+    A check that ends the process or takes longer than the time limit has failed. The exit code is 4 if a check failed.
+    """
     from asdkit.plugins import KINDS, discover
-    from asdkit.testing import check_plugin as run_checks
+    from asdkit.testing.isolated import check_in_process
 
     registry = discover()
     kinds = [kind for kind in KINDS if any(p.name == name and p.kind in (kind, None) for p in registry.plugins)]
@@ -33,7 +39,9 @@ def check_plugin(
             f"no plugin is called {name!r}{suggestion_or_choices(name, {p.name for p in registry.plugins})}"
         )
     options = _parse_options(set_ or [])
-    results = {kind: run_checks(registry.entry(kind, name), options=options) for kind in kinds}
+    for kind in kinds:
+        registry.find(kind, name)  # raises where it is broken
+    results = {kind: check_in_process(kind, name, options, timeout) for kind in kinds}
     failed = sum(_print_results(f"{kind} {name}", checks) for kind, checks in results.items())
     if failed:
         raise typer.Exit(int(ExitCode.PLUGIN))

@@ -87,7 +87,7 @@ def check_plugin(
     subject = make_subject(entry, options or {})
     expected = dict(expected_failures or {})
     _validate_expected(expected, [subject])
-    return [_result(check, subject, expected.get(check.name)) for check in _selected(checks, [subject])[0]]
+    return [result_of(check, subject, expected.get(check.name)) for check in _selected(checks, [subject])[0]]
 
 
 def parametrize_with_checks(
@@ -208,7 +208,7 @@ def _run(check: Check, subject: Subject) -> None:
             check.run(subject)
         except (Failed, Inapplicable):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise Failed(f"it raised {error_line(error)}") from error
 
 
@@ -222,7 +222,8 @@ def _run_case(check: Check, subject: Subject) -> None:
         pytest.skip(str(error))
 
 
-def _result(check: Check, subject: Subject, expected: str | None) -> CheckResult:
+def result_of(check: Check, subject: Subject, expected: str | None) -> CheckResult:
+    """Run a check; `expected` is the reason why it should fail."""
     begin = time.perf_counter()
     status: Literal["passed", "failed", "expected", "skipped"] = "passed"
     message = ""

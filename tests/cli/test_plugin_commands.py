@@ -307,3 +307,51 @@ def test_pyproject_of_an_example_has_at_most_15_lines(example):
 
 def test_the_example_detector_has_at_most_40_lines():
     assert len((TREE / "examples" / "asdkit-spectrum" / "asdkit_spectrum.py").read_text().splitlines()) <= 40
+
+
+MISBEHAVING = """
+import os, time
+from asdkit.api import Config, Entry, hookimpl
+HOW = os.environ.get("HOW")
+
+class Fuser:
+    def __init__(self, config):
+        pass
+    def fit(self, scores, ids):
+        if HOW == "exit":
+            raise SystemExit(0)
+        if HOW == "abort":
+            os.abort()
+        if HOW == "leave":
+            os._exit(0)
+        if HOW == "sleep":
+            time.sleep(1000)
+    def fuse(self, scores, ids):
+        return scores.mean(axis=1)
+    def state(self):
+        return {}
+    def load(self, state):
+        pass
+
+@hookimpl
+def asdkit_fusers():
+    return [Entry("odd", Config, Fuser)]
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("exit", "SystemExit: 0"),
+        ("abort", r"ended the process \(signal 6\)"),
+        ("leave", r"ended the process \(exit code 0\)"),
+        ("sleep", r"took more than 3 s \(--timeout\)"),
+    ],
+)
+def test_a_plugin_that_ends_or_hangs_is_reported(tmp_path, monkeypatch, how, reason):
+    install(tmp_path / "site", "asdkit-odd", {"asdkit_odd.py": MISBEHAVING}, {"odd": "asdkit_odd"})
+    monkeypatch.setenv("HOW", how)
+    checked = cli_in(tmp_path)("check-plugin", "odd", "--timeout", "3" if how == "sleep" else "60")
+    assert checked.returncode == 4, checked.stderr
+    assert re.search(f"failed.*{reason}", " ".join(checked.stdout.split()))
+    assert " failed" in checked.stderr
