@@ -211,7 +211,7 @@ def recording_notes(machine: str, clips: Sequence[ClipRecord]) -> list[str]:
         original, copy = seen[0]
         notes.append(
             f"{machine}: {len(seen)} of {len(test)} test recordings hold the same sound as a training recording "
-            f"({copy} and {original}); AUC and verdicts on them are too optimistic"
+            f"({copy} and {original}); AUC and verdicts are then mostly too optimistic"
         )
     return notes
 
