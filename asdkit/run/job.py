@@ -24,6 +24,7 @@ from asdkit.interfaces import Detector, Featurizer
 from asdkit.plugin_calls import plugin_call
 from asdkit.run.job_context import JobContext
 from asdkit.run.jobs import Job, PlannedClip
+from asdkit.run.process_state import restored_process_state
 from asdkit.run.records import ClipRecord, JobRecord
 from asdkit.run.state_codec import encode_state, require_finite
 from asdkit.run.store import RunPaths, publish, state_name, write_job
@@ -115,7 +116,8 @@ class _JobRun:
         result = self.paths.work(self.job) / "result"
         shutil.rmtree(result, ignore_errors=True)
         result.mkdir()
-        with warnings.catch_warnings(record=True) as caught:
+        kept = restored_process_state(self.job.plugins[0].title, self.notes)
+        with kept, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", AsdkitWarning)
             featurizer: Featurizer = self.job.plugins[1].construct(self.job.settings.featurizer.config)
             detectors: dict[str, Detector] = {}
