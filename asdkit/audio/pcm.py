@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from asdkit.audio.channels import Channel, Wave, one_channel
+from asdkit.audio.channels import Channel, Mixdown, Wave
 from asdkit.audio.headers import UnusableError, describe_magic, recording
 from asdkit.audio.sample_formats import DECODERS, WIDTHS
 from asdkit.audio.wav import chunks, contains_only_notes, is_wav, leaves_length_open, read_format
@@ -52,7 +52,13 @@ class PcmFormat:
 
     def decode(self, data: bytes, channel: Channel) -> Wave:
         """Decode one channel of whole blocks [int16 or float32, ``[samples]``], as `asdkit.audio.read` does."""
-        return one_channel(DECODERS[self.samples](data).reshape(-1, self.channels), channel)
+        return self.mix(data, channel)[0]
+
+    def mix(self, data: bytes, channel: Channel) -> tuple[Wave, bool]:
+        """Decode as `decode` does, and tell whether the channels cancel in their mean."""
+        mixdown = Mixdown(self.channels, channel)
+        wave = mixdown.mix(DECODERS[self.samples](data).reshape(-1, self.channels))
+        return wave, mixdown.cancels
 
 
 class GrowingWav:

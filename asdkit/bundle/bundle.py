@@ -6,19 +6,19 @@ import copy
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from asdkit import audio
-from asdkit.audio import Decoded, Wave
+from asdkit.audio import SILENT, Decoded, Wave
 from asdkit.audio.io import as_rate, as_wave
 from asdkit.bundle.archive import unpack
 from asdkit.bundle.calibration import Calibrator, ThresholdKind, ThresholdRule
 from asdkit.bundle.description import Description, read_description, referenced_files
 from asdkit.bundle.from_run import take
 from asdkit.bundle.members import load_system
+from asdkit.bundle.plausibility import implausible
 from asdkit.bundle.result import ClipScores, Verdict, WindowScores
 from asdkit.context import Context
 from asdkit.errors import DataError, UsageError
@@ -27,6 +27,9 @@ from asdkit.features import Features
 from asdkit.plugins import Registry, discover
 from asdkit.scoring import DoubleArray, guarded_fuse, pool_scores
 from asdkit.text import printable
+
+MAX_IDS_TRIED = 1000
+"""Most ids of a bundle that a clip of an unknown id is scored as: each takes as long as a clip of a known id."""
 
 _LONG = 100_000_000  # samples: in a wave this long, the rows at its ends do not change the mean hop
 
@@ -164,10 +167,6 @@ class Bundle:
         """
         rule = self.calibrator.rule
         rate = rule.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
-        if not 0 < rate < 1:
-            raise UsageError(f"a false-alarm rate of {rate:g}; expected a share between 0 and 1, such as 0.05")
-        if threshold not in (None, *get_args(ThresholdKind)):
-            raise UsageError(f"no threshold {threshold!r}; expected one of {', '.join(get_args(ThresholdKind))}")
         other = copy.copy(self)
         other.calibrator = Calibrator(self.calibrator.scores, ThresholdRule(rate, threshold or rule.threshold))
         return other
@@ -192,7 +191,8 @@ class Bundle:
         UsageError
             If the wave is not mono or of another type, or the rate is not valid.
         """
-        return self.score_waves([self.prepare(wave, sample_rate)], [id])[0]
+        verdict = self.score_waves([self.prepare(wave, sample_rate)], [id])[0]
+        return verdict.undecided(SILENT) if audio.is_silent(np.asarray(wave)) else verdict
 
     def prepare(self, wave: npt.ArrayLike, sample_rate: int) -> Wave:
         """Check a wave and resample it to the bundle's rate [int16 or float32, ``[samples]``]; raises as `score`.
@@ -203,6 +203,8 @@ class Bundle:
         (8000,)
         """
         checked, rate = as_wave(wave), as_rate(sample_rate)
+        if reason := implausible(self.description, checked):
+            raise DataError(f"the wave has {reason}")
         if rate != self.sample_rate:
             checked = audio.resample(checked, rate, self.sample_rate)
         reason = self.too_short(len(checked))
@@ -245,12 +247,14 @@ class Bundle:
             features = self.featurise([waves[i] for i in known])
             verdicts |= zip(known, self.judge_features(features, [str(ids[i]) for i in known]), strict=True)
         if unknown:
-            # A run keeps the lowest window scores over the known ids (`score_windows`). A verdict needs one id for its
-            # threshold: the clips are scored under each, and the highest p-value decides.
+            # A run keeps the lowest window scores over the known ids. A verdict needs one id for its threshold: the
+            # clips are scored under each, and the highest p-value decides.
             features = self.featurise([waves[i] for i in unknown])
+            if len(self.ids) > MAX_IDS_TRIED:
+                raise DataError(f"of an unknown id, and {len(self.ids)} ids are too many to score it as each of them")
             per_id = [self.judge_features(features, [id_] * len(unknown), id_known=False) for id_ in self.ids]
-            verdicts |= zip(unknown, (max(each, key=_fit) for each in zip(*per_id, strict=True)), strict=True)
-        return [verdicts[i] for i in range(len(waves))]
+            verdicts |= zip(unknown, (max(each, key=Verdict.fit) for each in zip(*per_id, strict=True)), strict=True)
+        return [verdicts[i].undecided(SILENT) if audio.is_silent(wave) else verdicts[i] for i, wave in enumerate(waves)]
 
     def featurise(self, waves: Sequence[Wave]) -> list[Features]:
         """Return the features of recordings at the bundle's rate, from each of `featurizers`."""
@@ -342,8 +346,3 @@ class Bundle:
             return None
         over_time = self.over_time(windows, id_)
         return float(over_time.seconds[np.argmax(over_time.scores)])
-
-
-def _fit(verdict: Verdict) -> tuple[float, float]:
-    """Sort key for how well a clip fits the id it was scored as: p-value (if there is one), then lower score."""
-    return (-1.0 if verdict.p_value is None else verdict.p_value, -verdict.score)

@@ -8,15 +8,16 @@ guarantee.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from asdkit.bundle.gamma_fit import gamma_quantile
+from asdkit.errors import UsageError
 from asdkit.text import plural
 
 DoubleArray = npt.NDArray[np.float64]
@@ -26,6 +27,7 @@ NOTHING_HELD_OUT: Final = "no clips were held out: no p-values; set [calibration
 _UPPER = 4  # the upper quarter of the calibration scores sets the scale of the tail
 _LEAST_FOR_GAMMA = 3  # a gamma distribution has three parameters
 _CONFIDENCE = 0.99  # of the bounds of a fitted quantile
+_MAX_NAMES = 12  # of ids in one line
 _ROUNDING = 1e-12
 
 
@@ -44,6 +46,13 @@ class ThresholdRule:
 
     false_alarm_rate: float = 0.05
     threshold: ThresholdKind = "conformal"
+
+    def __post_init__(self) -> None:
+        rate, kinds = self.false_alarm_rate, get_args(ThresholdKind)
+        if not 0 < rate < 1:
+            raise UsageError(f"a false-alarm rate of {rate:g}; expected a share between 0 and 1, such as 0.05")
+        if self.threshold not in kinds:
+            raise UsageError(f"no threshold {self.threshold!r}; expected one of {', '.join(kinds)}")
 
 
 @dataclass(frozen=True)
@@ -215,10 +224,16 @@ class Calibrator:
             if id_ in self.scores:
                 by_count.setdefault(len(self.scores[id_].scores), []).append(id_)
         return [
-            f"{plural(n, 'clip')} held out of id {' and '.join(names)}{' each' if len(names) > 1 else ''} "
+            f"{plural(n, 'clip')} held out of id {_joined(names)}{' each' if len(names) > 1 else ''} "
             f"support none below 1 in {n + 1} ({percent(1 / (n + 1))})"
             for n, names in by_count.items()
         ]
+
+
+def _joined(names: Sequence[str]) -> str:
+    """Join names by "and", of many only the first."""
+    more = [f"{len(names) - _MAX_NAMES} more"] if len(names) > _MAX_NAMES else []
+    return " and ".join([*names[:_MAX_NAMES], *more])
 
 
 def percent(share: float) -> str:

@@ -79,11 +79,18 @@ class IdPart(Config):
 
 
 class RecordedPart(Config):
-    """Format of the healthy recordings of all ids: sample rates [Hz], shortest and longest duration [s]."""
+    """Format of the healthy recordings of all ids: sample rates [Hz], shortest and longest duration [s].
+
+    `quietest` and `loudest` are root mean squares, `peak` the largest sample, full scale 1; None if the run has no
+    record of them.
+    """
 
     rates: tuple[int, ...] = Field(min_length=1)
     shortest: float = Field(gt=0)
     longest: float = Field(gt=0)
+    quietest: Annotated[float, Field(gt=0)] | None = None
+    loudest: Annotated[float, Field(gt=0)] | None = None
+    peak: Annotated[float, Field(gt=0)] | None = None
 
 
 class RulePart(Config):

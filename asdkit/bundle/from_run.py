@@ -133,13 +133,24 @@ def _clip_seconds(record: JobRecord, sample_rate: int) -> float | None:
 
 
 def _recorded(record: JobRecord, sample_rate: int) -> RecordedPart | None:
-    """Own sample rates and lengths of all training clips, those held out included; None if the job did not note it."""
+    """Own format of all training clips, those held out included; None if the job did not note it."""
     clips = _clips(record, "train", "held")
     lengths = [clip.samples / sample_rate for clip in clips if clip.samples is not None]
     rates = [clip.sample_rate for clip in clips if clip.sample_rate is not None]
     if not clips or len(lengths) < len(clips) or len(rates) < len(clips):
         return None
-    return RecordedPart(rates=tuple(sorted(set(rates))), shortest=min(lengths), longest=max(lengths))
+    levels = _levels(clips)
+    return RecordedPart(rates=tuple(sorted(set(rates))), shortest=min(lengths), longest=max(lengths), **levels)
+
+
+def _levels(clips: Sequence[ClipRecord]) -> dict[str, float]:
+    """Levels of the clips that are not silent; empty if there are none, or the job did not note the levels."""
+    sounding = [clip for clip in clips if not (clip.silent or clip.cancelled)]
+    rms = [clip.rms for clip in sounding if clip.rms]
+    peaks = [clip.peak for clip in sounding if clip.peak]
+    if not sounding or len(rms) < len(sounding) or len(peaks) < len(sounding):
+        return {}
+    return {"quietest": min(rms), "loudest": max(rms), "peak": max(peaks)}
 
 
 def _choose(what: str, name: str | None, default_from: list[str], where: str, known: list[str] | None = None) -> str:

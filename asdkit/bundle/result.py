@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from asdkit.features import FloatArray, Windows
@@ -60,9 +60,9 @@ class Verdict:
         False if no id of the bundle was given; then `id` is the one that the clip fits best.
     p_value
         Share of healthy clips of that id that are expected to score as high, or higher. Below `supported_rate` it is
-        extrapolated and has no guarantee. None if no clips were held out.
+        extrapolated and has no guarantee. None if no clips were held out, or the clip is silent.
     anomalous
-        None if the clips held out do not support a decision at the given rate.
+        None if the clips held out do not support a decision at the given rate, or the clip is silent.
     reason
         Why there is no decision, or why it has no guarantee; else empty.
     supported_rate
@@ -86,6 +86,14 @@ class Verdict:
     worst_seconds: float | None
     members: Mapping[str, float]
     windows: Mapping[str, WindowScores] = field(repr=False)
+
+    def fit(self) -> tuple[float, float]:
+        """Return how well the clip fits the id it was scored as: its p-value, if there is one, then how low it scores."""
+        return (-1.0 if self.p_value is None else self.p_value, -self.score)
+
+    def undecided(self, reason: str) -> Verdict:
+        """Return this verdict without p-value and decision, for a clip whose score says nothing."""
+        return replace(self, p_value=None, anomalous=None, reason=reason)
 
     @property
     def extrapolated(self) -> bool:

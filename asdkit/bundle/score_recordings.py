@@ -17,6 +17,7 @@ from asdkit.audio import AudioInfo, Decoded, UnreadFiles, Wave
 from asdkit.audio.io import suffixes
 from asdkit.bundle.bundle import Bundle
 from asdkit.bundle.description import Description
+from asdkit.bundle.plausibility import implausible, level_remarks
 from asdkit.bundle.result import Verdict
 from asdkit.data.layouts.base import is_recording
 from asdkit.errors import AsdkitError, BadAudio, DataError, PluginError
@@ -212,6 +213,7 @@ def _score_block(bundle: Bundle, block: Sequence[_Recording | FileResult], id_: 
             failed = isinstance(verdict, PluginError)
             results[i] = FileResult(recording.path, None, verdict.message, plugin_failed=failed)
         else:
+            verdict = verdict.undecided(decoded[i].silence) if decoded[i].silence else verdict
             results[i] = FileResult(recording.path, verdict, notes=_notes(bundle, recording.info, decoded[i]))
     yield from (results[i] for i in range(len(block)))
 
@@ -224,7 +226,7 @@ def _read(bundle: Bundle, item: _Recording | FileResult) -> Decoded | FileResult
     except BadAudio as error:
         return FileResult(item.path, None, error.reason)
     try:
-        reason = bundle.too_short(len(decoded.wave))
+        reason = bundle.too_short(len(decoded.wave)) or implausible(bundle.description, decoded.wave)
     except PluginError as error:
         return FileResult(item.path, None, error.message, plugin_failed=True)
     return FileResult(item.path, None, reason) if reason else decoded
@@ -232,6 +234,7 @@ def _read(bundle: Bundle, item: _Recording | FileResult) -> Decoded | FileResult
 
 def _notes(bundle: Bundle, info: AudioInfo, decoded: Decoded) -> tuple[str, ...]:
     notes = [note for note in (decoded.silence, info.note) if note]
+    notes += [] if decoded.silence else level_remarks(bundle.description, decoded.wave)
     return (*notes, *differences(bundle.description, info.sample_rate, info.seconds))
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from asdkit import audio
-from asdkit.audio import SILENT, Wave
+from asdkit.audio import CANCELLED, SILENT, Wave
 from asdkit.bundle.bundle import Bundle
+from asdkit.bundle.plausibility import implausible, level_remarks
 from asdkit.bundle.result import Verdict
 from asdkit.bundle.score_recordings import differences
 from asdkit.bundle.stream_sources import Gap, Notice, Reconnected, Sound, StreamEvent
@@ -18,7 +19,6 @@ from asdkit.errors import DataError, UsageError
 
 _MAX_SECONDS = 3600  # longest window; one window is kept in memory
 _MAX_OVERLAP = 1000  # most windows over the same sample: a smaller hop is a mistake and would take hours
-_MAX_LEVEL = 1e3  # times full scale; larger samples are no sound
 
 
 @dataclass(frozen=True)
@@ -188,25 +188,41 @@ class Listener:
         self.left_over += self._cutter.clear()
 
     def _score_window(self, begin: float, wave: Wave, sample_rate: int) -> WindowResult:
-        verdict, reason = None, _implausible(wave)
+        description = self.bundle.description
+        verdict, reason = None, implausible(description, wave)
         try:
             verdict = None if reason else self.bundle.score(wave, sample_rate, self.id)
         except DataError as error:
             reason = error.message
+        else:
+            reason += "; is --samples the format of the stream?" if reason else ""
+        silence = CANCELLED if self._cutter.cancels else SILENT if audio.is_silent(wave) else ""
+        if verdict and silence:
+            verdict = verdict.undecided(silence)
         before = self._alarm.on
         alarm = self._alarm.update(None if verdict is None else verdict.anomalous)
         seconds = len(wave) / sample_rate
-        notes = [SILENT] if verdict and audio.is_silent(wave) else []
-        notes += differences(self.bundle.description, sample_rate, seconds) if verdict else []
+        notes = []
+        if verdict:
+            notes = [silence] if silence else level_remarks(description, wave)
+            notes += differences(description, sample_rate, seconds)
         return WindowResult(begin, seconds, verdict, reason, alarm, alarm != before, tuple(notes))
 
 
 class _WindowCutter:
-    """Cuts sound into windows; keeps the sound of the next, incomplete window."""
+    """Cuts sound into windows; keeps the sound of the next, incomplete window.
+
+    Attributes
+    ----------
+    cancels
+        Whether the channels cancel in most of the last window.
+    """
 
     def __init__(self, seconds: float, hop: float) -> None:
         self._seconds, self._hop = seconds, hop
+        self.cancels = False
         self._buffer: Wave | None = None
+        self._cancels = np.empty(0, bool)  # of each sample of the buffer
         self._rate = 0
         self._unused = 0  # samples of the buffer that were in no window yet
         self._begin = 0.0  # seconds of sound before the buffer
@@ -214,16 +230,18 @@ class _WindowCutter:
     def add(self, sound: Sound) -> Iterator[tuple[float, Wave]]:
         """Add sound; yield each window that it completes, with its start [s]."""
         buffer: Wave = sound.wave if self._buffer is None else np.concatenate([self._buffer, sound.wave])
+        cancels = np.concatenate([self._cancels, np.full(len(sound.wave), sound.cancels)])
         self._rate = rate = sound.sample_rate
         self._unused += len(sound.wave)
         window, hop = round(self._seconds * rate), max(1, round(self._hop * rate))
         first = 0
         while first + window <= len(buffer):
             self._unused = len(buffer) - first - window
+            self.cancels = bool(cancels[first : first + window].mean() > 0.5)
             yield self._begin + first / rate, buffer[first : first + window]
             first += hop
         self._begin += first / rate
-        self._buffer = buffer[first:].copy()
+        self._buffer, self._cancels = buffer[first:].copy(), cancels[first:].copy()
 
     def clear(self) -> float:
         """Drop the buffer; return the seconds of it that were in no window."""
@@ -231,14 +249,5 @@ class _WindowCutter:
             return 0.0
         unused = self._unused / self._rate
         self._begin += len(self._buffer) / self._rate
-        self._buffer, self._unused = None, 0
+        self._buffer, self._cancels, self._unused = None, np.empty(0, bool), 0
         return unused
-
-
-def _implausible(wave: Wave) -> str:
-    """Return why a window is no sound, such as bytes read in another sample format; empty if it may be sound."""
-    highest = float(np.abs(wave).max(initial=0)) if wave.dtype != np.int16 else 0.0
-    if highest < _MAX_LEVEL:
-        return ""
-    what = f"samples up to {highest:.2g}" if np.isfinite(highest) else "NaN or infinite samples"
-    return f"{what}, where full scale is 1; is --samples the format of the stream?"

@@ -8,16 +8,41 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from asdkit.audio import Channel, Wave
-from asdkit.audio.headers import UnusableError
+from asdkit.audio import Channel
 from asdkit.audio.pcm import GrowingWav, PcmFormat
-from asdkit.audio.pcm_stream import PcmStream
+from asdkit.bundle.byte_stream import (
+    ByteStream,
+    Gap,
+    Notice,
+    Recognised,
+    Reconnected,
+    Sound,
+    StreamEvent,
+    Waiting,
+    require_channel,
+    sound_of,
+)
 from asdkit.bundle.watch import pause
 from asdkit.errors import BadAudio, DataError, UsageError
-from asdkit.text import error_message, plural, printable
+from asdkit.text import error_message, printable
+
+__all__ = [
+    "Gap",
+    "Notice",
+    "Recognised",
+    "Reconnected",
+    "ShouldStop",
+    "Sound",
+    "StreamEvent",
+    "Waiting",
+    "read_device",
+    "read_fifo",
+    "read_pipe",
+    "read_wav",
+    "require_channel",
+]
 
 _READ_SIZE = 1 << 20  # most bytes of one read: memory is bounded at any data rate
 _WAIT = 0.2  # seconds between two reads of a source that has no new data
@@ -25,46 +50,6 @@ _DEVICE_READ = 0.1  # seconds of sound in one read of a device
 _FIRST_RETRY, _LONGEST_RETRY = 1.0, 60.0  # seconds before a lost device is opened again; doubled each time
 
 ShouldStop = Callable[[], bool]
-
-
-@dataclass(frozen=True)
-class Sound:
-    """A piece of a stream: one channel [int16 or float32, ``[samples]``] and its sample rate [Hz]."""
-
-    wave: Wave
-    sample_rate: int
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Audio may be missing at this point of the stream."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """The source has no sound until something changes."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Reconnected:
-    """A lost source is available again."""
-
-    what: str
-
-
-@dataclass(frozen=True)
-class Recognised:
-    """The format that a header in the stream states, and that the samples behind it have."""
-
-    what: str
-
-
-Notice = Gap | Waiting | Reconnected | Recognised
-StreamEvent = Sound | Notice
 
 _STDIN = "standard input"
 
@@ -81,7 +66,7 @@ def read_pipe(descriptor: int, pcm: PcmFormat, channel: Channel, should_stop: Sh
     BadAudio
         If a header states no such channel.
     """
-    stream = _ByteStream(_STDIN, pcm, channel)
+    stream = ByteStream(_STDIN, pcm, channel)
     while not should_stop():
         if not select.select([descriptor], [], [], _WAIT)[0]:
             continue
@@ -110,7 +95,7 @@ def read_fifo(path: str, pcm: PcmFormat, channel: Channel, should_stop: ShouldSt
     except OSError as error:
         raise DataError(f"{printable(path)}: cannot be read: {error.strerror}") from None
     writer_left, has_data, refused = False, False, False
-    stream = _ByteStream(printable(path), pcm, channel)
+    stream = ByteStream(printable(path), pcm, channel)
     try:
         yield Waiting(f"{printable(path)}: waiting for a writer")
         while not should_stop():
@@ -224,70 +209,6 @@ def read_device(device: str | None, pcm: PcmFormat, channel: Channel, should_sto
         _restart_portaudio(sounddevice)
 
 
-def require_channel(name: str, pcm: PcmFormat, channel: Channel) -> None:
-    """Raise `BadAudio` if a stream does not have the channel that the bundle uses."""
-    if channel != "mean" and channel >= pcm.channels:
-        raise BadAudio(name, f"has no channel {channel}, which the bundle uses; it has {pcm.channels}")
-
-
-class _ByteStream:
-    """Decodes the bytes of a pipe; see `PcmStream`.
-
-    Attributes
-    ----------
-    has_sound
-        Whether there was any.
-    """
-
-    def __init__(self, name: str, pcm: PcmFormat, channel: Channel) -> None:
-        self._name, self._channel, self._stream = name, channel, PcmStream(pcm)
-        self._header: PcmFormat | None = None
-        self.has_sound = False
-
-    def add(self, data: bytes) -> Iterator[StreamEvent]:
-        """Decode bytes; none are the end.
-
-        Raises
-        ------
-        UsageError, BadAudio
-            As `read_pipe`.
-        """
-        try:
-            for item in self._stream.add(data, complete=not data):
-                pcm = self._stream.pcm
-                if isinstance(item, PcmFormat):
-                    yield from self._recognise(item)
-                else:
-                    if not self.has_sound:
-                        require_channel(self._name if self._header else "--channels", pcm, self._channel)
-                    self.has_sound = True
-                    yield Sound(pcm.decode(item, self._channel), pcm.sample_rate)
-        except UnusableError as error:
-            raise UsageError(
-                f"{self._name}: begins like {error}; expected bare samples, or a WAV that is not compressed",
-                hint="Convert it on the way, such as by ffmpeg -i FILE -f wav - (or sox FILE -t wav -).",
-            ) from None
-
-    def end(self) -> Iterator[Gap]:
-        """Yield a gap if the stream ended within a sample."""
-        pcm = self._stream.pcm
-        if rest := self._stream.restart() % pcm.block:
-            yield Gap(f"the stream ended within a sample: {rest} bytes of {pcm.block}")
-
-    def restart(self) -> None:
-        """Expect another writer."""
-        self._stream.restart()
-
-    def _recognise(self, pcm: PcmFormat) -> Iterator[StreamEvent]:
-        require_channel(self._name, pcm, self._channel)
-        if self.has_sound:
-            yield Gap(f"{self._name}: another WAV begins")
-        if pcm != self._header:
-            self._header = pcm
-            text = f"{pcm.sample_rate} Hz, {plural(pcm.channels, 'channel')}, {pcm.samples}"
-            yield Recognised(f"{self._name}: a WAV header: {text}; --rate, --channels and --samples are not used")
-
-
 def _open_wav(path: str, channel: Channel) -> GrowingWav | None:
     wav = GrowingWav.open(path)
     if wav is not None:
@@ -310,7 +231,7 @@ def _read_open_wav(wav: GrowingWav, channel: Channel, should_stop: ShouldStop) -
             yield Gap(f"{name}: cannot be read any more: {error.strerror}")
             return
         if data:
-            yield Sound(wav.pcm.decode(data, channel), wav.pcm.sample_rate)
+            yield sound_of(data, wav.pcm, channel)
         elif data is None:
             yield Gap(f"{name}: was truncated; reading from its start")
             return
@@ -328,7 +249,7 @@ def _read_open_device(
         data, overflowed = stream.read(round(_DEVICE_READ * pcm.sample_rate))
         if overflowed:
             yield Gap(f"{name}: audio was lost before it was read")
-        yield Sound(pcm.decode(bytes(data), channel), pcm.sample_rate)
+        yield sound_of(bytes(data), pcm, channel)
 
 
 def _restart_portaudio(sounddevice: Any) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from asdkit.bundle.stream_sources import Notice
 
 _SCORED = ("anomalous", "normal", "undecided")
+_MAX_LINES = 12  # of one note
 _LIVE_S, _LINE_S = 0.5, 30  # seconds between two reports of progress: on a terminal, elsewhere
 
 
@@ -148,9 +149,11 @@ class ListenReporter(_Reporter):
         for text in calibrator.limits(ids):
             _message(f"note: p-values: {text}; smaller ones are extrapolated")
         if calibrator.rule.threshold == "conformal":
-            for text in dict.fromkeys(calibrator.shortfall(str(id_)) for id_ in ids):
-                if text:
-                    _message(f"note: {text}: windows that score above all held-out clips are undecided; no alarm")
+            texts = [text for text in dict.fromkeys(calibrator.shortfall(str(id_)) for id_ in ids) if text]
+            if len(texts) > _MAX_LINES:
+                texts[_MAX_LINES:] = [f"{len(texts) - _MAX_LINES} more ids have too few clips held out"]
+            for text in texts:
+                _message(f"note: {text}: windows that score above all held-out clips are undecided; no alarm")
 
     def rows(self, events: Iterable[WindowResult | Notice]) -> Iterator[Row]:
         """Yield the row of each window; report the other events."""

@@ -204,6 +204,8 @@ class _JobRun:
                 "cancelled": reader.cancelled[index],
                 "samples": sources[index].samples,
                 "sample_rate": reader.rates[index],
+                "rms": reader.levels[index].rms,
+                "peak": reader.levels[index].peak,
             }
         return features, reader.digest()
 

@@ -119,6 +119,8 @@ class ClipRecord(Record):
         Whether the mean of its channels was scored and the channels cancel in it.
     samples, sample_rate
         Length at the rate of the spec, and the recording's own rate [Hz]; None in jobs of early versions.
+    rms, peak
+        Level at the rate of the spec, full scale 1; None in jobs of early versions.
     windows
         How many windows were scored.
     """
@@ -131,6 +133,8 @@ class ClipRecord(Record):
     cancelled: bool = False
     samples: int | None = None
     sample_rate: int | None = None
+    rms: float | None = None
+    peak: float | None = None
     windows: int
 
     @model_validator(mode="before")
@@ -153,6 +157,8 @@ class ClipRecord(Record):
             "cancelled": self.cancelled,
             "samples": self.samples,
             "sample_rate": self.sample_rate,
+            "rms": self.rms,
+            "peak": self.peak,
             "windows": self.windows,
         }
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from asdkit import audio
 from asdkit.audio import Channel, Wave
+from asdkit.audio.level import Level, measure_level
 from asdkit.config import AugmenterConfig
 from asdkit.errors import BadAudio
 from asdkit.feature_extraction import WaveSource
@@ -76,6 +77,8 @@ class RecordingReader:
         Whether each recording is silent.
     cancelled
         Whether the channels of each recording cancel in their mean.
+    levels
+        Level of each recording.
     rates
         Sample rate of each file [Hz].
     """
@@ -88,6 +91,7 @@ class RecordingReader:
         self.digests: list[bytes] = [b""] * len(variants)
         self.silent: list[bool] = [False] * len(variants)
         self.cancelled: list[bool] = [False] * len(variants)
+        self.levels: list[Level] = [Level(0.0, 0.0)] * len(variants)
         self.rates: list[int] = [0] * len(variants)
 
     def sources(self) -> list[WaveSource]:
@@ -122,6 +126,8 @@ class RecordingReader:
         self.digests[index] = hashlib.sha256(wave.data).digest()
         self.silent[index] = audio.is_silent(wave)
         self.cancelled[index] = decoded.cancels
+        if variant.augmenter is None:
+            self.levels[index] = measure_level(wave)
         if variant.augmenter is None:
             return wave
         with plugin_call(variant.augmenter, "vary"):

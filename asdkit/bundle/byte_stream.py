@@ -1,0 +1,127 @@
+"""Events of a sound stream, and how bytes of a pipe become sound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from asdkit.audio import Channel, Wave
+from asdkit.audio.headers import UnusableError
+from asdkit.audio.pcm import PcmFormat
+from asdkit.audio.pcm_stream import PcmStream
+from asdkit.errors import BadAudio, UsageError
+from asdkit.text import plural
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A piece of a stream: one channel [int16 or float32, ``[samples]``] and its sample rate [Hz].
+
+    `cancels` says whether it is the mean of channels that cancel.
+    """
+
+    wave: Wave
+    sample_rate: int
+    cancels: bool = False
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Audio may be missing at this point of the stream."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The source has no sound until something changes."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Reconnected:
+    """A lost source is available again."""
+
+    what: str
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """The format that a header in the stream states, and that the samples behind it have."""
+
+    what: str
+
+
+Notice = Gap | Waiting | Reconnected | Recognised
+StreamEvent = Sound | Notice
+
+
+def require_channel(name: str, pcm: PcmFormat, channel: Channel) -> None:
+    """Raise `BadAudio` if a stream does not have the channel that the bundle uses."""
+    if channel != "mean" and channel >= pcm.channels:
+        raise BadAudio(name, f"has no channel {channel}, which the bundle uses; it has {pcm.channels}")
+
+
+def sound_of(data: bytes, pcm: PcmFormat, channel: Channel) -> Sound:
+    """Decode one channel of whole samples."""
+    wave, cancels = pcm.mix(data, channel)
+    return Sound(wave, pcm.sample_rate, cancels)
+
+
+class ByteStream:
+    """Decodes the bytes of a pipe; see `PcmStream`.
+
+    Attributes
+    ----------
+    has_sound
+        Whether there was any.
+    """
+
+    def __init__(self, name: str, pcm: PcmFormat, channel: Channel) -> None:
+        self._name, self._channel, self._stream = name, channel, PcmStream(pcm)
+        self._header: PcmFormat | None = None
+        self.has_sound = False
+
+    def add(self, data: bytes) -> Iterator[StreamEvent]:
+        """Decode bytes; none are the end.
+
+        Raises
+        ------
+        UsageError, BadAudio
+            As `read_pipe`.
+        """
+        try:
+            for item in self._stream.add(data, complete=not data):
+                pcm = self._stream.pcm
+                if isinstance(item, PcmFormat):
+                    yield from self._recognise(item)
+                else:
+                    if not self.has_sound:
+                        require_channel(self._name if self._header else "--channels", pcm, self._channel)
+                    self.has_sound = True
+                    yield sound_of(item, pcm, self._channel)
+        except UnusableError as error:
+            raise UsageError(
+                f"{self._name}: begins like {error}; expected bare samples, or a WAV that is not compressed",
+                hint="Convert it on the way, such as by ffmpeg -i FILE -f wav - (or sox FILE -t wav -).",
+            ) from None
+
+    def end(self) -> Iterator[Gap]:
+        """Yield a gap if the stream ended within a sample."""
+        pcm = self._stream.pcm
+        if rest := self._stream.restart() % pcm.block:
+            yield Gap(f"the stream ended within a sample: {rest} bytes of {pcm.block}")
+
+    def restart(self) -> None:
+        """Expect another writer."""
+        self._stream.restart()
+
+    def _recognise(self, pcm: PcmFormat) -> Iterator[StreamEvent]:
+        require_channel(self._name, pcm, self._channel)
+        if self.has_sound:
+            yield Gap(f"{self._name}: another WAV begins")
+        if pcm != self._header:
+            self._header = pcm
+            text = f"{pcm.sample_rate} Hz, {plural(pcm.channels, 'channel')}, {pcm.samples}"
+            yield Recognised(f"{self._name}: a WAV header: {text}; --rate, --channels and --samples are not used")
