@@ -13,7 +13,7 @@ from asdkit.bundle.description import Description
 _MAX_LEVEL = 1e3  # times full scale, or the loudest healthy sample; larger samples are no sound of this machine
 _FAR = 10 ** (30 / 20)  # 30 dB: a remark, no more, because a fault may do that
 _NEAR_FULL_SCALE = 0.25  # root mean square; uniform noise has 0.58
-_WHITE = 0.4  # flatness
+_WHITE = 0.3  # flatness
 
 WRONG_FORMAT: Final = "white noise near full scale, unlike the healthy ones: perhaps read in a wrong sample format"
 

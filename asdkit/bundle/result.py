@@ -88,7 +88,7 @@ class Verdict:
     windows: Mapping[str, WindowScores] = field(repr=False)
 
     def fit(self) -> tuple[float, float]:
-        """Return how well the clip fits the id it was scored as: its p-value, if there is one, then how low it scores."""
+        """Return how well the clip fits the id it was scored as: its p-value, if any, then how low it scores."""
         return (-1.0 if self.p_value is None else self.p_value, -self.score)
 
     def undecided(self, reason: str) -> Verdict:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from asdkit.audio import Wave
+from asdkit.audio import Decoded, Wave
 from asdkit.bundle import Bundle, Verdict, WindowScores
 from asdkit.bundle.explain_system import explain_clip
 from asdkit.data import LAYOUTS
@@ -221,7 +221,8 @@ class _Explainer:
         bundle, id_ = self._bundle, chosen.ranked.id
         if id_ not in bundle.ids:
             raise DataError(f"its id {id_} has no training clips to compare it with")
-        wave = self._read(chosen.ranked.clip)
+        decoded = self._read(chosen.ranked.clip)
+        wave = decoded.wave
         features = bundle.featurise([wave])
         (verdict,) = bundle.judge_features(features, [id_])
         training_clips, nearest = self._nearest_excerpts(id_)
@@ -236,11 +237,11 @@ class _Explainer:
             frequencies=frequencies_of(bundle.featurizers[first], bundle.sample_rate),
             seconds_per_frame=per_frame,
             heat=None if explanation is None else explanation.heat,
-            remark=remark,
+            remark=f"Undecided: {decoded.silence}." if decoded.silence else remark,
             score_over_time=over_time,
             worst=worst,
             nearest=_nearest_healthy(frames, nearest[first], training_clips, chosen.ranked.clip, worst, per_frame),
-            p_value=None if chosen.trained_on else self._p_value(chosen.ranked, verdict),
+            p_value=None if chosen.trained_on or decoded.silence else self._p_value(chosen.ranked, verdict),
             supported_rate=verdict.supported_rate,
             wave=wave,
             sample_rate=bundle.sample_rate,
@@ -272,15 +273,15 @@ class _Explainer:
             explanation
         ) else "The heat map is empty: no replaced part lowers the score."
 
-    def _read(self, name: str) -> Wave:
+    def _read(self, name: str) -> Decoded:
         """Read a recording, if it is the one that was scored."""
         path = self._root / name
         if not path.exists():
             raise DataError(f"the recording is no longer at {path}")
-        wave = self._bundle.decode(path).wave
-        if hashlib.sha256(wave.data).hexdigest() != self._digests.get(name):
+        decoded = self._bundle.decode(path)
+        if hashlib.sha256(decoded.wave.data).hexdigest() != self._digests.get(name):
             raise DataError("the recording has changed since it was scored")
-        return wave
+        return decoded
 
     def _nearest_excerpts(self, id_: str) -> tuple[list[str], list[NearestExcerpts]]:
         """Return names of evenly spaced training clips of an id, and the search in them for each featurizer."""
@@ -288,7 +289,7 @@ class _Explainer:
             every = [n for n, w in zip(self._table.clips, self._table.where(id_, "train"), strict=True) if w]
             chosen = np.unique(np.linspace(0, len(every) - 1, _TRAINING_CLIPS).round().astype(int))
             names = [every[i] for i in chosen]
-            features = self._bundle.featurise([self._read(name) for name in names])
+            features = self._bundle.featurise([self._read(name).wave for name in names])
             self._nearest[id_] = names, [NearestExcerpts(each) for each in features]
         return self._nearest[id_]
 
