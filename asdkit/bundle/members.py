@@ -208,7 +208,7 @@ class _PartLoader:
                 require_same_scores(detector, weights)
             return detector
         except ValueError as error:
-            raise DataError(f"{self._where}: {graph.file}: {printable(str(error))}") from None
+            raise DataError(f"{self._where}: {graph.file}: {printable(str(error))}{EXPORT_AGAIN}") from None
 
     def _weights(self, part: MemberPart, file: str) -> Any:
         """Return the detector whose graph a bundle holds; None, with a warning, where its plugin cannot load it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
@@ -19,8 +18,12 @@ _WINDOWS = 4  # of each spread
 
 
 def torch_is_available() -> bool:
-    """Return whether torch is installed."""
-    return find_spec("torch") is not None
+    """Return whether torch can be imported; imports it."""
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def random_windows(module: Any, count: int, frames: int, bands: int, rng: np.random.Generator) -> FloatArray:

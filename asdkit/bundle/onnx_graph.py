@@ -30,7 +30,7 @@ _VARINT_BYTES = 10
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
 _SIGN, _RANGE = 1 << 63, 1 << 64
 
-Kind = Literal["int", "float", "text", "bytes", "empty"]
+Kind = Literal["int", "float", "text", "bytes", "empty", "refused"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ class _Field:
     many: bool = False
 
 
+def _refused(**names: int) -> dict[int, _Field]:
+    """Fields that are only known to be named in the message; any other unknown field is refused as well."""
+    return {number: _Field(name, "refused") for name, number in names.items()}
+
+
 _NOTE = _Field("doc_string", "empty")
 _OPSET: Final = {1: _Field("domain", "text"), 2: _Field("version", "int")}
 _TENSOR: Final = {
@@ -50,6 +55,7 @@ _TENSOR: Final = {
     8: _Field("name", "text"),
     9: _Field("raw_data", "bytes"),
     12: _NOTE,
+    **_refused(external_data=13, data_location=14),
 }
 _ATTRIBUTE: Final = {
     1: _Field("name", "text"),
@@ -59,6 +65,7 @@ _ATTRIBUTE: Final = {
     8: _Field("ints", "int", many=True),
     13: _NOTE,
     20: _Field("type", "int"),
+    **_refused(graph=6, graphs=11),
 }
 _NODE: Final = {
     1: _Field("input", "text", many=True),
@@ -82,6 +89,7 @@ _GRAPH: Final = {
     11: _Field("input", _VALUE, many=True),
     12: _Field("output", _VALUE, many=True),
     13: _Field("value_info", _VALUE, many=True),
+    **_refused(sparse_initializer=15, metadata_props=16),
 }
 _MODEL: Final = {
     1: _Field("ir_version", "int"),
@@ -92,6 +100,7 @@ _MODEL: Final = {
     6: _NOTE,
     7: _Field("graph", _GRAPH),
     8: _Field("opset_import", _OPSET, many=True),
+    **_refused(metadata_props=14, training_info=20, functions=25),
 }
 _ATTRIBUTE_TYPES: Final = {1: "f", 2: "i", 3: "s", 7: "ints"}
 
@@ -216,10 +225,9 @@ def _message(data: memoryview, table: Mapping[int, _Field]) -> dict[str, Any]:
     while at < len(data):
         tag, at = _varint(data, at)
         field = table.get(tag >> 3)
-        if field is None:
-            raise ValueError(
-                f"it has a field that graphs of asdkit do not have (number {tag >> 3} beside {_names(table)})"
-            )
+        if field is None or field.kind == "refused":
+            name = f"a field of the number {tag >> 3}" if field is None else field.name
+            raise ValueError(f"it has {name}, which graphs of asdkit do not have")
         value, at = _field(data, at, tag & 7, field)
         if field.many:
             found[field.name].append(value)
@@ -228,10 +236,6 @@ def _message(data: memoryview, table: Mapping[int, _Field]) -> dict[str, Any]:
         else:
             found[field.name] = value
     return found
-
-
-def _names(table: Mapping[int, _Field]) -> str:
-    return ", ".join(field.name for field in list(table.values())[:3])
 
 
 def _field(data: memoryview, at: int, wire: int, field: _Field) -> tuple[Any, int]:

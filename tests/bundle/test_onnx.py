@@ -190,6 +190,14 @@ def test_a_constant_graph_beside_weights_is_refused(trained, registry):
         Bundle.load(forged(folder, constant_graph), registry=registry)
 
 
+def test_weights_of_another_version_leave_a_warning(trained, registry, monkeypatch):
+    folder, _ = trained
+    detector = registry.find("detector", "group-made").entry.load()
+    monkeypatch.setattr(detector, "load", lambda self, state: state["a key of another version"])
+    with pytest.warns(AsdkitWarning, match="the graph is used without comparing it with members/0/0.safetensors"):
+        assert Bundle.load(folder / "nets.asdkit", registry=registry).ids == ["00", "02"]
+
+
 def test_a_plain_graph_is_accepted():
     data = onnx_graphs.make_model().SerializeToString()
     detector = GraphDetector(data, onnx_graphs.FRAMES, [])

@@ -204,15 +204,18 @@ def heavy(model: Any) -> None:
 
 _LARGE = np.array([64, 1 << 14, 1 << 10, 16])
 REFUSED: dict[str, tuple[Callable[[Any], None], str]] = {
-    "a file of the working directory": (external("canary.bin"), "a field that graphs of asdkit do not have"),
-    "an absolute path": (external("/etc/hostname"), "a field that graphs of asdkit do not have"),
-    "an address in memory": (external("*/_ORT_MEM_ADDR_/*", offset="4096"), "a field that graphs of asdkit do not"),
-    "a loop": (loop, "a field that graphs of asdkit do not have"),
-    "an if": (choice, "a field that graphs of asdkit do not have"),
-    "a function": (function, "a field that graphs of asdkit do not have"),
-    "metadata": (metadata, "a field that graphs of asdkit do not have"),
-    "training information": (training, "a field that graphs of asdkit do not have"),
-    "a sparse constant": (sparse, "a field that graphs of asdkit do not have"),
+    "a file of the working directory": (external("canary.bin"), "it has (external_data|data_location), which"),
+    "an absolute path": (external("/etc/hostname"), "it has (external_data|data_location), which"),
+    "an address in memory": (
+        external("*/_ORT_MEM_ADDR_/*", offset="4096"),
+        "it has (external_data|data_location), which",
+    ),
+    "a loop": (loop, "it has graph, which"),
+    "an if": (choice, "it has graph, which"),
+    "a function": (function, "it has functions, which"),
+    "metadata": (metadata, "it has metadata_props, which"),
+    "training information": (training, "it has training_info, which"),
+    "a sparse constant": (sparse, "it has sparse_initializer, which"),
     "another domain": (inserted("Relu", domain="com.microsoft"), "it has a domain"),
     "an unknown operator": (inserted("Sin"), "Sin is none of the operators"),
     "random numbers": (inserted("Dropout"), "Dropout is none of the operators"),

@@ -33,7 +33,7 @@ def seeds() -> list[Seed]:
     return found
 
 
-def show(folder: Path, count: int, start: int, figures: Figures) -> None:
+def check(folder: Path, count: int, start: int, figures: Figures) -> None:
     """Open and run so many mutants; the one at work is in ``mutant.onnx`` should the process end."""
     last, slowest = time.process_time(), 0.0
 
@@ -49,12 +49,12 @@ def show(folder: Path, count: int, start: int, figures: Figures) -> None:
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     faults = {what: number for what, number in counts.items() if what not in GOOD}
     told = ", ".join(f"{counts[what]:,} {what}" for what in ("refused", "failed", "scored"))
-    figures.tell("mutated ONNX graphs", told, "", bool(counts["scored"]))
-    figures.tell("  crashes, other to the checker, other shapes", str(faults or 0), "0", not faults)
-    figures.tell("  files read", str(counts["canary read"]), "0", not counts["canary read"])
-    figures.tell("  reading a file is noticed", str(counts["control"]), "1", counts["control"] == 1)
-    figures.tell("  slowest", f"{slowest:.3f} s of CPU", f"<= {SECONDS:.0f} s", slowest <= SECONDS)
-    figures.tell("  memory grew by", f"{grown:.0f} MiB", "<= 1000 MiB", grown <= 1000)
+    figures.report("mutated ONNX graphs", told, "", bool(counts["scored"]))
+    figures.report("  crashes, other to the checker, other shapes", str(faults or 0), "0", not faults)
+    figures.report("  files read", str(counts["canary read"]), "0", not counts["canary read"])
+    figures.report("  reading a file is noticed", str(counts["control"]), "1", counts["control"] == 1)
+    figures.report("  slowest", f"{slowest:.3f} s of CPU", f"<= {SECONDS:.0f} s", slowest <= SECONDS)
+    figures.report("  memory grew by", f"{grown:.0f} MiB", "<= 1000 MiB", grown <= 1000)
 
 
 def main(argv: list[str]) -> int:
@@ -65,6 +65,6 @@ def main(argv: list[str]) -> int:
     figures = Figures()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        show(Path(folder), options.count, options.start, figures)
+        check(Path(folder), options.count, options.start, figures)
         os.chdir("/")
     return figures.exit_code
