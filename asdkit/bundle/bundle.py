@@ -35,9 +35,7 @@ _LONG = 100_000_000  # samples: in a wave this long, the rows at its ends do not
 
 
 class Bundle:
-    """A trained system on one machine, with the calibration scores for its verdicts.
-
-    Open one with `load` or `of_run`.
+    """A trained system on one machine, with calibration scores for its verdicts; opened by `load` or `of_run`.
 
     Attributes
     ----------
@@ -226,6 +224,10 @@ class Bundle:
         """Decode a recording at the bundle's rate, with its channel and containers; raises as `asdkit.audio.decode`."""
         channel, containers = self.description.channel, self.description.containers
         return audio.decode(path, sample_rate=self.sample_rate, channel=channel, containers=containers)
+
+    def read(self, path: Path) -> Wave:
+        """Return the wave of `decode`; raises as `asdkit.audio.read`."""
+        return self.decode(path).wave
 
     def score_waves(self, waves: Sequence[Wave], ids: Sequence[str | None]) -> list[Verdict]:
         """Score several recordings at the bundle's rate; see `score`. Each must be as long as a window.

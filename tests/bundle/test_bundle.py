@@ -210,3 +210,10 @@ def test_members_with_whole_clips_do_not_hide_the_worst_time(mixed_run, registry
     bundle.fuser.fuse_some = lambda scores, ids, members: np.full(len(ids), np.nan)
     with pytest.raises(PluginError, match=r"fuser 'z-score' of .*: fuse_some failed: ValueError: .*a wrong shape"):
         bundle.over_time(list(verdict.windows.values()), "00")
+
+
+def test_read_gives_the_wave_that_is_scored(bundle, recordings):
+    path = min(recordings.iterdir())
+    wave = bundle.read(path)
+    assert len(wave) == 8000
+    np.testing.assert_array_equal(wave, bundle.decode(path).wave)
