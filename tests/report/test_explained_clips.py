@@ -6,11 +6,13 @@ import base64
 import io
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
+from asdkit.audio import CANCELLED
 from asdkit.bundle import Bundle
 from asdkit.explain import Explanation, Grid
 from asdkit.kernels.mel import mel_edges
@@ -61,6 +63,14 @@ def test_burst_is_the_hottest_and_worst_place(burst):
     assert abs(band * 64 / burst.heat.shape[1] + 2 - pitch_band) <= 4
     assert burst.p_value < 0.2
     assert burst.nearest.clip.startswith("fan/train/")
+
+
+def test_a_clip_that_says_nothing_is_undecided(planted, coarse, monkeypatch):
+    decode = Bundle.decode
+    monkeypatch.setattr(Bundle, "decode", lambda self, path: replace(decode(self, path), cancels=True))
+    for clip in explain_clips(read_run(planted))[0]:
+        assert clip.p_value is None
+        assert clip.remark == f"Undecided: {CANCELLED}."
 
 
 def test_worst_time_is_that_of_the_verdict(planted, coarse):
