@@ -93,11 +93,6 @@ class Mixdown:
         self._squares[place] += np.einsum("i,i->", column, column)  # without BLAS, which may start threads
 
 
-def one_channel(frames: npt.NDArray[Any], channel: Channel) -> Wave:
-    """Return one channel, or the mean, of samples [int16 or float32, ``[samples, channels]``]."""
-    return Mixdown(frames.shape[1], channel).mix(frames)
-
-
 def cancels(frames: npt.NDArray[Any]) -> bool:
     """Return whether channels cancel in their mean [int16 or float32, ``[samples, channels]``]."""
     mixdown = Mixdown(frames.shape[1], "mean")
