@@ -149,7 +149,8 @@ class CalibrationScores:
 
         n, margin = len(self.scores), (1 - _CONFIDENCE) / 2
         most, least = int(binom.isf(margin, n, rate)), int(binom.ppf(margin, n, rate))
-        low = float(np.quantile(self.scores, min(0.5, 1 - rate)))
+        # `quantile(..., 0.5)` may round to a number below the median
+        low = float(np.median(self.scores) if rate <= 0.5 else np.quantile(self.scores, 1 - rate))
         if most < n:
             low = max(low, float(self.scores[n - 1 - most]))
         if least > 0:

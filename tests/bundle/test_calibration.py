@@ -111,6 +111,7 @@ def test_no_fit_is_less_likely_than_the_normal_limit(size, kind, seed):
 @settings(max_examples=examples(20))
 @given(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=60), st.floats(0.001, 0.5))
 @example([-0.496, -0.259, 0.329], 0.1)
+@example([0.0, -18.0, -18.0, -1.9], 0.5)
 def test_a_gamma_threshold_stays_within_the_data(values, rate):
     calibration = CalibrationScores(np.sort(values))
     threshold = calibration.gamma_threshold(rate)
