@@ -5,7 +5,6 @@ Threads decode and featurize clips at once; the order of clips is fixed, and mem
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
+from asdkit import mapped
 from asdkit.audio import Wave
 from asdkit.errors import DataError, Stopped
 from asdkit.features import Features, FloatArray, IntArray
 from asdkit.interfaces import Featurizer
 from asdkit.plugin_calls import plugin_call
 
+_PART_SAMPLES = 1 << 22  # of a long wave, at a time
 _PROGRESS_INTERVAL = 0.1  # seconds between two calls of `progress`
 
 
@@ -48,13 +49,15 @@ def fill_features(
     *,
     threads: int = 1,
     path: Path | None = None,
+    map_large: bool = False,
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Features:
     """Featurize clips into one packed matrix.
 
     Each thread reads a clip and writes its frames into the clip's rows. So no more than one wave per thread is in
-    memory, and the result does not depend on the order in which threads run.
+    memory, and the result does not depend on the order in which threads run. A long wave is featurized part by part, if
+    the featurizer has the attributes ``hop`` and ``reach``.
 
     Parameters
     ----------
@@ -68,6 +71,8 @@ def fill_features(
         Number of clips to read and featurize at once.
     path
         File of the matrix (raw float32, row after row), used as a memory map; None keeps the matrix in memory.
+    map_large
+        Without `path`: whether a large matrix is a memory map of a temporary file; see `asdkit.mapped.empty`.
     progress
         Called as ``progress(done, total)`` about ten times per second, and at the end, in the calling thread.
     should_stop
@@ -88,7 +93,7 @@ def fill_features(
     with plugin_call(featurizer, "bands"):
         bands, scale = featurizer.bands, featurizer.scale
     offsets = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
-    frames = _empty_matrix(int(offsets[-1]), bands, path)
+    frames = _empty_matrix(int(offsets[-1]), bands, path, map_large)
     queue = _ClipQueue(featurizer, sources, sample_rate, frames, offsets)
     queue.run(threads, progress, should_stop)
     return Features(frames, offsets, scale)
@@ -100,15 +105,38 @@ def rows_of(featurizer: Featurizer, samples: int) -> int:
         return int(featurizer.rows(samples))
 
 
-def _empty_matrix(rows: int, bands: int, path: Path | None) -> FloatArray:
-    if path is None or rows == 0:
-        return np.empty((rows, bands), np.float32)
-    with path.open("wb") as file:
-        if hasattr(os, "posix_fallocate"):  # a full disk raises here, instead of a signal when a page is written
-            os.posix_fallocate(file.fileno(), 0, rows * bands * 4)
-        else:
-            file.truncate(rows * bands * 4)
-    return np.memmap(path, np.float32, "r+", shape=(rows, bands))
+def hop_and_reach(featurizer: Featurizer) -> tuple[int, int] | None:
+    """Return the attributes by which a featurizer can be given a wave part by part; None if it has none."""
+    hop, reach = getattr(featurizer, "hop", None), getattr(featurizer, "reach", None)
+    return None if hop is None or reach is None else (int(hop), int(reach))
+
+
+def _empty_matrix(rows: int, bands: int, path: Path | None, map_large: bool) -> FloatArray:
+    if rows and path is not None:
+        return mapped.empty_file(path, (rows, bands), np.float32)
+    matrix: FloatArray = (mapped.empty if map_large else np.empty)((rows, bands), np.float32)
+    return matrix
+
+
+def _fill(featurizer: Featurizer, wave: Wave, sample_rate: int, out: FloatArray) -> None:
+    """Write the frames of a wave, a long one part by part."""
+    parts = hop_and_reach(featurizer)
+    if len(wave) <= _PART_SAMPLES or parts is None:
+        featurizer.fill(wave, sample_rate, out)
+        return
+    hop, reach = parts
+    margin = -(-reach // hop)
+    step = max(1, _PART_SAMPLES // hop)
+    for first in range(0, len(out), step):
+        last = min(first + step, len(out))
+        # Frames at the ends of a part are padded there, unless the wave ends there too: those of a margin are left out.
+        begin = max(0, first - margin)
+        part = wave[begin * hop : (last + margin) * hop if last < len(out) else None]
+        rows = np.empty((featurizer.rows(len(part)), featurizer.bands), np.float32)
+        featurizer.fill(part, sample_rate, rows)
+        out[first:last] = rows[first - begin : last - begin]
+        mapped.release(wave)
+        mapped.release(out)
 
 
 class _ClipQueue:
@@ -196,6 +224,6 @@ class _ClipQueue:
             )
         rows = self._frames[self._offsets[index] : self._offsets[index + 1]]
         with plugin_call(self._featurizer, "fill"):
-            self._featurizer.fill(wave, self._sample_rate, rows)
-        if not np.isfinite(rows).all():
+            _fill(self._featurizer, wave, self._sample_rate, rows)
+        if not all(np.isfinite(block).all() for block in mapped.blocks(rows)):
             raise DataError(f"{source.name}: the featurizer returned frames that are NaN or infinite")

@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from asdkit import mapped
+
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
@@ -47,6 +49,14 @@ class Features:
     def clip(self, index: int) -> FloatArray:
         """Frames of one clip: a view [float32, ``[rows of the clip, bands]``]."""
         return self.frames[self.offsets[index] : self.offsets[index + 1]]
+
+    def columns(self, index: int, first: int, last: int) -> FloatArray:
+        """Bands `first` to `last` (exclusive) of one clip: a copy [float32, ``[rows of the clip, last - first]``].
+
+        Of a memory map, no more than these are in memory: so a detector reads a clip of any length.
+        """
+        copied = [block[:, first:last].copy() for block in mapped.blocks(self.clip(index))]
+        return np.concatenate(copied) if copied else np.empty((0, last - first), np.float32)
 
     def select(self, first: int, last: int) -> Features:
         """Clips ``first`` to ``last`` (exclusive), as a view."""

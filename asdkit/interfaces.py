@@ -75,6 +75,11 @@ class Featurizer(Protocol):
 
     Optional method ``frequencies(sample_rate)``: the centre of each band in Hz [float64, ``[bands]``], ascending.
     Plots then have an axis in Hz; without the method they number the bands.
+
+    Optional attributes ``hop`` and ``reach`` (samples, int): frame `t` depends on samples from ``t * hop - reach`` to
+    ``t * hop + reach`` alone, in the same way for all `t`, and on how `fill` pads a wave at its ends. Long waves are
+    then given to `fill` in overlapping parts that begin at multiples of ``hop``, so that the memory for a recording
+    does not grow with its length. Without them, a recording of more than 2^28 samples is not scored.
     """
 
     bands: int

@@ -6,13 +6,14 @@ id and takes the lowest score. No other module implements this rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from asdkit import mapped
 from asdkit.context import Context
 from asdkit.errors import PluginError
 from asdkit.features import Features, FloatArray, IntArray, Windows
@@ -21,6 +22,8 @@ from asdkit.plugin_calls import plugin_call
 from asdkit.spec.settings import Top
 
 DoubleArray = npt.NDArray[np.float64]
+
+_PART_WINDOWS, _PART_ROWS = 1 << 13, 1 << 16  # of a matrix with a longer clip: what a detector scores at a time
 
 
 def score_windows(
@@ -33,6 +36,8 @@ def score_windows(
     ctx: Context,
 ) -> FloatArray:
     """Score windows, each under its clip's id; under an unknown id, take the lowest score over the known ids.
+
+    Those of long clips are scored in parts, so that what a detector needs of memory does not grow with their length.
 
     Parameters
     ----------
@@ -55,6 +60,54 @@ def score_windows(
     PluginError
         If a detector raises an error, or returns anything but one finite float32 per window.
     """
+    longest = int(np.diff(features.offsets).max(initial=0))
+    if windows.frames == "clip" or longest <= _PART_ROWS:
+        return _score_part(detectors, use, features, windows, ids, known_ids, ctx)
+    scores = np.empty(len(windows), np.float32)
+    for first, last in _part_bounds(windows):
+        part = _part(features, windows, ids, first, last)
+        scores[first:last] = _score_part(detectors, use, *part, known_ids, ctx)
+        mapped.release(features.frames)
+    return scores
+
+
+def _part_bounds(windows: Windows) -> Iterator[tuple[int, int]]:
+    """Yield the first and last (exclusive) windows of parts.
+
+    A part has `_PART_WINDOWS` windows, or a power of two if they lie in more than `_PART_ROWS` rows: multiples of usual
+    batch sizes, so that a window is in the same batch, and has the same score bit for bit, as without parts.
+    """
+    size = _PART_WINDOWS
+    while size > 1 and len(windows) > size and windows.starts[size] - windows.starts[0] > _PART_ROWS:
+        size //= 2
+    for first in range(0, len(windows), size):
+        yield first, min(first + size, len(windows))
+
+
+def _part(
+    features: Features, windows: Windows, ids: Sequence[str], first: int, last: int
+) -> tuple[Features, Windows, Sequence[str]]:
+    """Return the windows `first` to `last` (exclusive), the rows in which they lie, and the ids of their clips."""
+    assert windows.frames != "clip"
+    clips = slice(
+        int(np.searchsorted(windows.offsets, first, "right")) - 1, int(np.searchsorted(windows.offsets, last, "left"))
+    )
+    bounds = slice(clips.start, clips.stop + 1)
+    row, end = int(windows.starts[first]), int(windows.starts[last - 1]) + windows.frames
+    rows = Features(features.frames[row:end], np.clip(features.offsets[bounds], row, end) - row, features.scale)
+    offsets = np.clip(windows.offsets[bounds], first, last) - first
+    return rows, Windows(windows.starts[first:last] - row, offsets, windows.frames), ids[clips]
+
+
+def _score_part(
+    detectors: Mapping[str, Detector],
+    use: str,
+    features: Features,
+    windows: Windows,
+    ids: Sequence[str],
+    known_ids: Sequence[str],
+    ctx: Context,
+) -> FloatArray:
     known = set(known_ids)
     unknown = np.array([id_ not in known for id_ in ids], dtype=bool)
     if "" not in detectors:

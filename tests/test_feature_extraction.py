@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 from asdkit_logmel.config import LogMelConfig
 from asdkit_logmel.featurizer import LogMel
+from hypothesis import given
+from hypothesis import strategies as st
 
+from asdkit import feature_extraction
 from asdkit.errors import DataError, Stopped
 from asdkit.feature_extraction import WaveSource, fill_features
 from asdkit.kernels import log_mel
+from asdkit.kernels.framing import FFT_SIZES
+from asdkit.mapped import is_mapped
 
 RATE = 16000
 
@@ -46,11 +51,45 @@ def test_clips_keep_their_order_with_any_threads(featurizer, threads):
 def test_memory_map_holds_the_same_features(featurizer, tmp_path):
     expected = fill_features(featurizer, sources(9), RATE)
     mapped = fill_features(featurizer, sources(9), RATE, threads=2, path=tmp_path / "frames")
-    assert isinstance(mapped.frames, np.memmap)
+    assert is_mapped(mapped.frames)
     np.testing.assert_array_equal(mapped.frames, expected.frames)
     np.testing.assert_array_equal(mapped.offsets, expected.offsets)
-    mapped.frames.flush()
     np.testing.assert_array_equal(np.fromfile(tmp_path / "frames", np.float32).reshape(-1, 32), expected.frames)
+
+
+@given(
+    n_fft=st.sampled_from([64, 100, 256]),
+    hop=st.integers(1, 150),
+    center=st.booleans(),
+    samples=st.integers(256, 6000),
+    part=st.integers(1, 3000),
+)
+def test_a_wave_in_parts_gives_the_same_features(n_fft, hop, center, samples, part):
+    featurizer = LogMel(LogMelConfig(n_fft=n_fft, hop_length=hop, n_mels=16, center=center))
+    sound = np.random.default_rng(samples).normal(0, 0.1, samples).astype(np.float32)
+    source = WaveSource("wave", samples, lambda: sound)
+    whole = fill_features(featurizer, [source], RATE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(feature_extraction, "_PART_SAMPLES", part)
+        parts = fill_features(featurizer, [source], RATE)
+    if n_fft in FFT_SIZES:
+        np.testing.assert_array_equal(parts.frames, whole.frames)
+    else:  # matrix products may round in another order
+        np.testing.assert_allclose(parts.frames, whole.frames, atol=1e-3)
+
+
+def test_a_featurizer_without_hop_gets_a_wave_whole(monkeypatch):
+    class Whole:
+        bands, scale = 1, "db"
+
+        def rows(self, n_samples):
+            return 1
+
+        def fill(self, wave, sample_rate, out):
+            out[:] = len(wave)
+
+    monkeypatch.setattr(feature_extraction, "_PART_SAMPLES", 100)
+    assert fill_features(Whole(), sources(1), RATE).frames[0, 0] == 2000
 
 
 def test_no_clips_give_no_rows(featurizer, tmp_path):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from asdkit import scoring
 from asdkit.context import Context
 from asdkit.errors import PluginError
 from asdkit.features import Features, cut_windows
@@ -33,6 +36,29 @@ class Distance:
 
 def under(id_: str) -> np.ndarray:
     return Distance("a", "b").score(FEATURES, WINDOWS, [id_] * 4, Context())
+
+
+@given(
+    lengths=st.lists(st.integers(0, 40), min_size=1, max_size=5),
+    frames=st.integers(1, 6),
+    hop=st.integers(1, 7),
+    count=st.sampled_from([1, 4, 16]),
+)
+def test_long_clips_in_parts_have_the_same_window_scores(lengths, frames, hop, count):
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    features = Features(np.random.default_rng(0).normal(3, 2, (offsets[-1], 2)).astype(np.float32), offsets)
+    windows = cut_windows(offsets, frames, hop)
+    ids = [["a", "b", "new"][index % 3] for index in range(len(lengths))]
+
+    def score():
+        detectors = {"": Distance("a", "b")}
+        return score_windows(detectors, "distance", features, windows, ids, ["a", "b"], Context())
+
+    whole = score()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "_PART_ROWS", 8)
+        patch.setattr(scoring, "_PART_WINDOWS", count)
+        np.testing.assert_array_equal(score(), whole)
 
 
 @pytest.mark.parametrize("scope", ["machine", "id"])

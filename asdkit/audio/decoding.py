@@ -1,7 +1,7 @@
 """Decode an open recording: its header, blocks of its samples, and one channel at one sample rate.
 
-A recording is read block by block into one wave of the wanted rate: the memory for it does not depend on its own rate,
-channels and sample format.
+A recording is read block by block into one wave of the wanted rate; a long wave is a memory map. So the memory does not
+depend on the recording's length, rate, channels and sample format.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from asdkit import mapped
 from asdkit.audio.channels import Channel, Mixdown, Wave
 from asdkit.audio.flac import StatedFlac, flac_offset, read_flac_header
 from asdkit.audio.headers import AudioInfo, Container, UnusableError, container_of, describe_magic, require_supported
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 MAX_AMPLITUDE = 1e10
 """Full scale is 1, and 32-bit integers stored as floats stay below 2.2e9. Powers of larger values soon overflow."""
 
-MAX_SAMPLES = 1 << 28
-"""Samples of one channel, at the wanted rate, of the longest recording that is decoded: 4.6 hours at 16 kHz."""
+MAX_SAMPLES = 1 << 30
+"""Samples of one channel, at the wanted rate, of the longest recording that is decoded: 18.6 hours at 16 kHz."""
 
 _BLOCK = 1 << 20  # numbers of a block: samples times channels
 _MAX_SAMPLES_PER_BYTE = 4096  # more than any of the containers reaches for silence
@@ -89,13 +90,14 @@ def decode_wave(file: FileIO, info: AudioInfo, channel: Channel, sample_rate: in
     try:
         if info.sample_rate == sample_rate:
             return _joined(blocks, length), mixdown.cancels
-        resampled = np.empty(length, np.float32)
+        resampled = mapped.empty((length,), np.float32)
         resampler = Resampler(info.sample_rate, sample_rate, resampled)
         for block in blocks:
             resampler.add(block)
         resampler.finish()
-    except MemoryError:
-        raise UnusableError(f"{info.seconds:.0f} s long: there is not enough memory to decode it") from None
+    except MemoryError as error:
+        text = f"{info.seconds:.0f} s long: there is not enough memory to decode it: {error}"
+        raise UnusableError(text.removesuffix(": ")) from None
     return resampled, mixdown.cancels
 
 
@@ -165,18 +167,18 @@ _WAV_CONTAINERS = ("WAV", *(magic.decode() for magic in MAGIC[1:]))
 
 def _joined(blocks: Iterator[Wave], length: int) -> Wave:
     """Join blocks to one wave of a length; blocks beyond it raise an error when they end."""
-    first = next(blocks, np.empty(0, np.int16))
+    first: Wave = next(blocks, np.empty(0, np.int16))
     if len(first) == length:
-        joined: Wave = first
         for _ in blocks:
             pass
-        return joined
-    joined = np.empty(length, first.dtype)
+        return first
+    joined: Wave = mapped.empty((length,), first.dtype)
     joined[: len(first)] = first
     filled = len(first)
     for block in blocks:
         joined[filled : filled + len(block)] = block
         filled += len(block)
+        mapped.release(joined)
     return joined
 
 

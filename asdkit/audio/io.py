@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from asdkit import mapped
 from asdkit.audio.channels import Channel, Mixdown, Wave, cancels
 from asdkit.audio.decoding import (
     decode_wave,
@@ -175,7 +176,7 @@ def samples_at(info: AudioInfo, sample_rate: int) -> int:
 
 def is_silent(wave: Wave) -> bool:
     """Return whether all samples are the same."""
-    return wave.size == 0 or bool(wave.min() == wave.max())
+    return wave.size == 0 or all(block.min() == block.max() == wave[0] for block in mapped.blocks(wave))
 
 
 def suffixes(containers: Collection[str] = ()) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from asdkit import mapped
 from asdkit.audio.channels import Wave
 
 _BLOCK = 1 << 18  # samples at a time: a copy of a long wave would double its memory
@@ -44,6 +45,7 @@ def measure_level(wave: Wave) -> Level:
     for begin in range(0, len(wave), _BLOCK):
         with np.errstate(invalid="ignore"):  # of bytes that are no floats
             block = wave[begin : begin + _BLOCK].astype(np.float64)
+        mapped.release(wave)
         power += float(np.einsum("i,i->", block, block))
         peak = float(np.maximum(peak, np.abs(block).max()))
     return Level(float(np.sqrt(power / len(wave))) / scale, peak / scale)

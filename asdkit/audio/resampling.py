@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from asdkit import mapped
 from asdkit.audio.channels import Wave
+
+_BLOCK = 1 << 20  # samples at a time, at the higher rate
 
 
 def resample(wave: Wave, rate: int, sample_rate: int) -> npt.NDArray[np.float32]:
@@ -43,6 +46,7 @@ class Resampler:
 
     def __init__(self, rate: int, sample_rate: int, out: npt.NDArray[np.float32]) -> None:
         self._out, self._filled = out, 0
+        self._step = max(1, _BLOCK * rate // max(rate, sample_rate))
         self._stream: Any
         try:
             import soxr
@@ -53,9 +57,12 @@ class Resampler:
 
     def add(self, wave: Wave) -> None:
         """Resample a block [int16, or float32 of full scale 1, ``[samples]``]."""
-        if wave.dtype == np.int16:
-            wave = wave.astype(np.float32) / np.float32(32768)
-        self._write(self._stream.resample_chunk(wave))
+        for first in range(0, len(wave), self._step):
+            part = wave[first : first + self._step]
+            if part.dtype == np.int16:
+                part = part.astype(np.float32) / np.float32(32768)
+            self._write(self._stream.resample_chunk(part))
+            mapped.release(self._out)
 
     def finish(self) -> None:
         """Write what the filter still holds. soxr omits the last sample if it lies beyond the last one of the input."""

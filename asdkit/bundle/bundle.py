@@ -17,12 +17,13 @@ from asdkit.bundle.archive import unpack
 from asdkit.bundle.calibration import Calibrator, ThresholdKind, ThresholdRule
 from asdkit.bundle.description import Description, read_description, referenced_files
 from asdkit.bundle.from_run import take
+from asdkit.bundle.lengths import too_short
 from asdkit.bundle.members import load_system
 from asdkit.bundle.plausibility import implausible
 from asdkit.bundle.result import ClipScores, Verdict, WindowScores
 from asdkit.context import Context
 from asdkit.errors import DataError, UsageError
-from asdkit.feature_extraction import WaveSource, fill_features, rows_of
+from asdkit.feature_extraction import WaveSource, fill_features
 from asdkit.features import Features
 from asdkit.plugins import Registry, discover
 from asdkit.scoring import DoubleArray, guarded_fuse, pool_scores
@@ -31,6 +32,7 @@ from asdkit.text import printable
 MAX_IDS_TRIED = 1000
 """Most ids of a bundle that a clip of an unknown id is scored as: each takes as long as a clip of a known id."""
 
+_TIMES = 1 << 16  # fused at once
 _LONG = 100_000_000  # samples: in a wave this long, the rows at its ends do not change the mean hop
 
 
@@ -212,13 +214,7 @@ class Bundle:
 
     def too_short(self, samples: int) -> str:
         """Return why a wave with this many samples at the bundle's rate cannot be scored; empty if it can."""
-        for member in self.members:
-            rows = rows_of(self.featurizers[member.featurizer], samples)
-            frames = 1 if member.frames == "clip" else member.frames
-            if rows < frames:
-                seconds = samples / self.sample_rate
-                return f"shorter than a window of {member.name}: {seconds:.2f} s gives {rows} of {frames} frames"
-        return ""
+        return too_short(self.members, self.featurizers, samples, self.sample_rate)
 
     def decode(self, path: Path) -> Decoded:
         """Decode a recording at the bundle's rate, with its channel and containers; raises as `asdkit.audio.decode`."""
@@ -261,7 +257,8 @@ class Bundle:
     def featurise(self, waves: Sequence[Wave]) -> list[Features]:
         """Return the features of recordings at the bundle's rate, from each of `featurizers`."""
         sources = [WaveSource(f"wave {i}", len(wave), partial(np.asarray, wave)) for i, wave in enumerate(waves)]
-        return [fill_features(f, sources, self.sample_rate, threads=self.ctx.threads) for f in self.featurizers]
+        rate, threads = self.sample_rate, self.ctx.threads
+        return [fill_features(f, sources, rate, threads=threads, map_large=True) for f in self.featurizers]
 
     def score_features(self, features: Sequence[Features], ids: Sequence[str]) -> ClipScores:
         """Score clips of known ids from the features that `featurise` returns."""
@@ -326,12 +323,15 @@ class Bundle:
         subset (``fuse_some``).
         """
         seconds = max((w.seconds for w in windows), key=len)
-        members = np.stack([np.interp(seconds, w.seconds, w.scores) for w in windows], axis=1).astype(np.float64)
-        ids = [id_] * len(seconds)
         timed = [index for index, member in enumerate(self.members) if member.frames != "clip"]
-        subset = bool(timed) and hasattr(self.fuser, "fuse_some")
-        fused = self.fused(members[:, timed], ids, timed) if subset else self.fused(members, ids)
-        return WindowScores(seconds, np.asarray(fused, np.float32))
+        some = timed if timed and hasattr(self.fuser, "fuse_some") else None
+        used = windows if some is None else [windows[index] for index in some]
+        scores = np.empty(len(seconds), np.float32)
+        for first in range(0, len(seconds), _TIMES):
+            times = seconds[first : first + _TIMES]
+            members = np.stack([np.interp(times, w.seconds, w.scores) for w in used], axis=1).astype(np.float64)
+            scores[first : first + _TIMES] = self.fused(members, [id_] * len(times), some)
+        return WindowScores(seconds, scores)
 
     def _window_scores(self, scores: ClipScores, features: Sequence[Features], index: int, clip: int) -> WindowScores:
         """Return the window scores of one clip by the member at this index."""

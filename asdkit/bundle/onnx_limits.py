@@ -13,7 +13,7 @@ from asdkit.bundle.onnx_graph import Graph, Node, Value, read_graph
 from asdkit.bundle.onnx_layers import OPERATORS
 from asdkit.bundle.onnx_shapes import Call, Item, apply
 
-LARGEST_BATCH: Final = 512
+LARGEST_BATCH: Final = 128
 MAX_BYTES: Final = 1 << 29
 """Memory of all values that one call computes, as if none of it were used again [bytes]."""
 MAX_WORK: Final = 20_000_000_000

@@ -125,7 +125,7 @@ class GraphDetector:
     def _session(self, threads: int) -> Any:
         with self._lock:
             if threads not in self._sessions:
-                self._sessions[threads] = _open_session(self._graph, threads)
+                self._sessions = {threads: _open_session(self._graph, threads)}  # one: each holds the weights
             return self._sessions[threads]
 
 
@@ -142,6 +142,7 @@ def _open_session(graph: bytes, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = max(1, threads)
     options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # it keeps what the largest batch took: 100 MB a graph
     options.log_severity_level = 4  # errors are raised; nothing is printed
     # Threads that spin while they wait would take the cores from the threads that compute features.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -17,6 +17,7 @@ from asdkit.audio import AudioInfo, Decoded, UnreadFiles, Wave
 from asdkit.audio.io import suffixes
 from asdkit.bundle.bundle import Bundle
 from asdkit.bundle.description import Description
+from asdkit.bundle.lengths import too_long
 from asdkit.bundle.plausibility import implausible, level_remarks
 from asdkit.bundle.result import Verdict
 from asdkit.data.layouts.base import is_recording
@@ -26,7 +27,7 @@ from asdkit.text import printable
 _LENGTH_TOLERANCE = 0.1  # share of a length
 _ID = re.compile(r"(?:^|_)(?:id|section)_([0-9A-Za-z]+)(?=[_.]|$)", re.IGNORECASE)
 _MAGIC = re.compile(r"[*?[]")
-_BLOCK_CLIPS, _BLOCK_SAMPLES = 64, 1 << 25  # largest block: memory is bounded for many files and for long ones
+_BLOCK_CLIPS, _BLOCK_SAMPLES = 64, 1 << 24  # largest block: memory is bounded for many files and for long ones
 
 
 @dataclass(frozen=True)
@@ -191,11 +192,17 @@ def _or_reason(paths: Iterator[str], name: str, reason: str) -> Iterator[str | F
 
 
 def _inspect(path: str, bundle: Bundle) -> _Recording | FileResult:
+    rate = bundle.sample_rate
     try:
         info = audio.inspect(path, containers=bundle.description.containers)
     except BadAudio as error:
         return FileResult(path, None, error.reason)
-    reason = audio.too_long(info, bundle.sample_rate)
+    try:
+        reason = audio.too_long(info, rate) or too_long(
+            bundle.description.featurizers, bundle.featurizers, audio.samples_at(info, rate), rate
+        )
+    except PluginError as error:
+        return FileResult(path, None, error.message, plugin_failed=True)
     return FileResult(path, None, reason) if reason else _Recording(path, info)
 
 
@@ -247,11 +254,11 @@ def _verdicts(bundle: Bundle, waves: dict[int, Wave], ids: dict[int, str | None]
     except (DataError, PluginError) as error:
         if len(waves) == 1:
             return dict.fromkeys(waves, error)
-    except MemoryError:
+    except MemoryError as error:
         if len(waves) == 1:
             (wave,) = waves.values()
-            seconds = len(wave) / bundle.sample_rate
-            return dict.fromkeys(waves, DataError(f"{seconds:.0f} s long: there is not enough memory to score it"))
+            text = f"{len(wave) / bundle.sample_rate:.0f} s long: there is not enough memory to score it: {error}"
+            return dict.fromkeys(waves, DataError(text.removesuffix(": ")))
     verdicts: dict[int, Verdict | AsdkitError] = {}
     for i in waves:
         verdicts |= _verdicts(bundle, {i: waves[i]}, {i: ids[i]})

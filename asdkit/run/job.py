@@ -173,7 +173,7 @@ class _JobRun:
         ctx = self._context("")
         for first in range(0, len(remaining), _BLOCK):
             clips = remaining[first : first + _BLOCK]
-            features, _ = self._extract(clips, wave_variants(clips, []), featurizer, ctx)
+            features, _ = self._extract(clips, wave_variants(clips, []), featurizer, ctx, map_large=True)
             self._score(detectors, features, clips)
 
     def _extract(
@@ -183,6 +183,7 @@ class _JobRun:
         featurizer: Featurizer,
         ctx: JobContext,
         memmap: Path | None = None,
+        map_large: bool = False,
     ) -> tuple[Features, str]:
         """Extract features of `variants`, the first of which are `clips`; return them and a digest of the content."""
         reader = RecordingReader(variants, self.job.sample_rate, self.job.channel, self.job.containers)
@@ -194,6 +195,7 @@ class _JobRun:
                 self.job.sample_rate,
                 threads=self.threads,
                 path=memmap,
+                map_large=map_large,
                 progress=lambda done, total: ctx.progress(stage="features", clips=done, of=total),
                 should_stop=ctx.should_stop,
             )

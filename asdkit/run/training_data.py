@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from asdkit import audio
+from asdkit import audio, mapped
 from asdkit.audio import Channel, Wave
 from asdkit.audio.level import Level, measure_level
 from asdkit.config import AugmenterConfig
@@ -123,7 +123,10 @@ class RecordingReader:
         status = path.stat()
         if (status.st_size, status.st_mtime_ns) != (variant.clip.size, variant.clip.mtime_ns):
             raise BadAudio(str(path), "changed since the run began; run again to use its new content")
-        self.digests[index] = hashlib.sha256(wave.data).digest()
+        content = hashlib.sha256()
+        for block in mapped.blocks(wave):
+            content.update(block.data)
+        self.digests[index] = content.digest()
         self.silent[index] = audio.is_silent(wave)
         self.cancelled[index] = decoded.cancels
         if variant.augmenter is None:

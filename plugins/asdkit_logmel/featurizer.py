@@ -19,6 +19,7 @@ class LogMel:
     def __init__(self, config: LogMelConfig) -> None:
         self.config = config
         self.bands = config.n_mels
+        self.hop, self.reach = config.hop_length, config.n_fft
 
     def rows(self, n_samples: int) -> int:
         """How many frames a wave of `n_samples` samples gives."""

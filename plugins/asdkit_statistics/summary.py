@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,11 @@ def summarise(features: Features, windows: Windows, statistics: Sequence[Statist
     made = np.empty((len(windows), len(wanted), features.bands), np.float32)
     if windows.frames == "clip":
         for clip in range(features.clips):
-            _check(ctx)
-            made[clip] = _of_frames(features.clip(clip)[None], wanted, features.scale)[0]
+            rows = len(features.clip(clip))
+            for bands in _band_blocks(features.bands, max(2, _AT_ONCE // (4 * max(1, rows)))):
+                _check(ctx)
+                columns = features.columns(clip, bands.start, bands.stop)
+                made[clip, :, bands] = _of_frames(columns[None], wanted, features.scale)[0]
     else:
         at_once = max(1, _AT_ONCE // (windows.frames * features.bands))
         buffer = np.empty((min(at_once, len(windows)), windows.frames, features.bands), np.float32)
@@ -33,6 +36,13 @@ def summarise(features: Features, windows: Windows, statistics: Sequence[Statist
             frames = gather(features.frames, starts, windows.frames, buffer)
             made[first : first + at_once] = _of_frames(frames, wanted, features.scale)
     return made.reshape(len(windows), -1)
+
+
+def _band_blocks(bands: int, size: int) -> Iterator[slice]:
+    """Yield slices of so many bands; none of one band, over which NumPy would sum in another order."""
+    for first in range(0, bands, size):
+        last = min(first + size, bands)
+        yield slice(max(0, min(first, last - 2)), last)
 
 
 def _of_frames(frames: FloatArray, statistics: Sequence[Statistic], scale: str) -> FloatArray:

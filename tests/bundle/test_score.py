@@ -174,7 +174,7 @@ def test_a_recording_too_long_is_a_bad_row(asdkit, exported, recordings, tmp_pat
     os.truncate(tmp_path / "long.wav", 44 + 2**30)
     scored = asdkit("score", exported, good, "long.wav", good)
     assert scored.returncode == 1
-    assert "bad: long.wav: too long: 149.13 h; expected at most 9.32 h at 8000 Hz" in scored.stderr
+    assert "bad: long.wav: too long: 149.13 h; expected at most 37.28 h at 8000 Hz" in scored.stderr
     assert len(scored.stdout.splitlines()) == 2
 
 

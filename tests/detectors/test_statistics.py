@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from asdkit_statistics import summary
 from asdkit_statistics.config import GmmConfig, KnnConfig, MahalanobisConfig
 from asdkit_statistics.gmm import Gmm
 from asdkit_statistics.knn import Knn
@@ -62,6 +63,19 @@ def mean_log(distances: Sequence[np.ndarray]) -> np.ndarray:
 DETECTORS = [Knn(KnnConfig()), Mahalanobis(MahalanobisConfig()), Gmm(GmmConfig())]
 NAMES = ["knn", "mahalanobis", "gmm"]
 OPTIONS = {"statistics": ["mean", "deviation"]}
+
+
+@pytest.mark.parametrize("bands", [1, 2, 7, 8])
+def test_a_long_clip_has_the_same_summary_bit_for_bit(bands: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bands are summarised a few at a time."""
+    offsets = np.array([0, 40_000, 40_001], np.int64)
+    features = Features(np.random.default_rng(0).normal(-40, 9, (40_001, bands)).astype(np.float32), offsets)
+    statistics = ("mean", "power", "deviation", "change", "median-change")
+    made = []
+    for bands_at_once in (8, 1, 3, 5):
+        monkeypatch.setattr(summary, "_AT_ONCE", 4 * 40_000 * bands_at_once)
+        made.append(summarise(features, cut_windows(offsets, "clip"), statistics, Context()))
+        np.testing.assert_array_equal(made[-1], made[0])
 
 
 @pytest.mark.parametrize("neighbours", [1, 3])

@@ -66,6 +66,13 @@ class KnowsOneBandTooFew(Featurizer):
         return super().frequencies(sample_rate)[1:]
 
 
+@caught_by("parts_have_the_frames_of_the_whole")
+class StatesAnotherHop(Featurizer):
+    def __init__(self, config):
+        super().__init__(config)
+        self.hop = config.size // 2
+
+
 @caught_by("threads_do_not_disturb_each_other", "same_seed_same_result")
 class OneBuffer(Featurizer):
     def power(self, wave, out):

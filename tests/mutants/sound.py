@@ -78,6 +78,7 @@ class Featurizer:
 
     def __init__(self, config):
         self.size, self.bands = config.size, config.size // 2 + 1
+        self.hop = self.reach = config.size
 
     def rows(self, n_samples):
         return n_samples // self.size

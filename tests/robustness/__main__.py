@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("bad_audio", "fuzz", "onnx_mutants", "kills", "cluster", "full_disk", "bits", "audits", "planning", "scaling")
+NAMES = (
+    "bad_audio", "fuzz", "onnx_mutants", "kills", "cluster", "full_disk", "bits", "audits", "planning", "scaling", "memory",
+)  # fmt: skip
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in NAMES:

@@ -41,6 +41,7 @@ CHECKS: tuple[Check, ...] = (
     Check(features.frames_follow_the_sound, _FEATURIZER),
     Check(features.whole_numbers_are_scaled, _FEATURIZER),
     Check(features.frequencies_are_those_of_the_bands, _FEATURIZER),
+    Check(features.parts_have_the_frames_of_the_whole, _FEATURIZER),
     Check(features.threads_do_not_disturb_each_other, _FEATURIZER),
     # Augmented waves and windows.
     Check(features.it_changes_something, _AUGMENTER),

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from asdkit.config import AugmenterConfig
+from asdkit.feature_extraction import hop_and_reach
 from asdkit.testing.contract import Failed, Inapplicable
 from asdkit.testing.subjects import AugmenterSubject, FeaturizerSubject
 from asdkit.testing.synthetic import SAMPLE_RATE, wave
@@ -40,6 +41,26 @@ def frequencies_are_those_of_the_bands(subject: FeaturizerSubject) -> None:
         raise Failed(f"frequencies are {found.dtype} {list(found.shape)}; expected float64 [{featurizer.bands}]")
     if not (np.isfinite(found).all() and (np.diff(found) > 0).all() and found[0] >= 0 and found[-1] <= SAMPLE_RATE / 2):
         raise Failed(f"frequencies from {found.min():g} to {found.max():g} Hz; expected ascending, 0 to half the rate")
+
+
+def parts_have_the_frames_of_the_whole(subject: FeaturizerSubject) -> None:
+    """If it has hop and reach, the frames in a part of a wave are those of the whole wave, apart from the part's ends."""
+    featurizer = subject.working_use().instance
+    stated = hop_and_reach(featurizer)
+    if stated is None:
+        raise Inapplicable("it has no hop and reach, so it gets waves whole")
+    if subject.second_difference():
+        raise Inapplicable("it never gives the same frames twice: see same_seed_same_result")
+    hop, reach = stated
+    sound = wave(2.0)
+    whole = subject.fill(featurizer, sound)
+    margin = -(-reach // hop)
+    first, last = 1, len(sound) // hop // 2
+    part = subject.fill(featurizer, sound[first * hop : last * hop])
+    expected, found = whole[first + margin : last - margin], part[margin : last - first - margin]
+    near = _ROUNDING if featurizer.scale == "db" else _ROUNDING * np.abs(whole).max()
+    if found.shape != expected.shape or (found.size and np.abs(found - expected).max() > near):
+        raise Failed(f"frames of a part differ; is a frame every {hop} samples, and depends on {reach} to each side?")
 
 
 def threads_do_not_disturb_each_other(subject: FeaturizerSubject) -> None:
