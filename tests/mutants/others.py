@@ -66,7 +66,7 @@ class KnowsOneBandTooFew(Featurizer):
         return super().frequencies(sample_rate)[1:]
 
 
-@caught_by("parts_have_the_frames_of_the_whole")
+@caught_by("parts_have_the_frames_of_the_whole", "keeps_its_contract")
 class StatesAnotherHop(Featurizer):
     def __init__(self, config):
         super().__init__(config)

@@ -44,7 +44,7 @@ def frequencies_are_those_of_the_bands(subject: FeaturizerSubject) -> None:
 
 
 def parts_have_the_frames_of_the_whole(subject: FeaturizerSubject) -> None:
-    """If it has hop and reach, the frames in a part of a wave are those of the whole wave, apart from the part's ends."""
+    """If it has hop and reach, the frames of a part of a wave are those of the whole wave, but for the part's ends."""
     featurizer = subject.working_use().instance
     stated = hop_and_reach(featurizer)
     if stated is None:
