@@ -265,7 +265,7 @@ def test_large_graphs_score_fewer_windows_at_once():
     model.graph.node[5].input[1] = "both"
     data = model.SerializeToString()
     plan = check_graph(data)
-    assert plan.batch == LARGEST_BATCH >> 4  # of 2 x 4 MiB a window in 512 MiB
+    assert plan.batch == LARGEST_BATCH >> 2  # of 2 x 4 MiB a window in 512 MiB
     detector, windows = GraphDetector(data, 4, []), Windows(np.arange(300), np.array([0, 300]), 4)
     features = Features(np.ones((303, 8), np.float32), np.array([0, 303]))
     scores = detector.score(features, windows, ["00"], Context())
