@@ -12,7 +12,7 @@ from typing import Final
 
 from asdkit.audio.headers import UnusableError
 from asdkit.audio.pcm import PcmFormat, pcm_format
-from asdkit.audio.wav import MAGIC, is_wav, leaves_length_open
+from asdkit.audio.wav import is_wav, leaves_length_open
 
 _LONGEST_HEADER = 1 << 22  # bytes before the samples: some writers put notes or pictures there
 _OPEN_SIZE = 0xFFFFFFFF
@@ -27,6 +27,17 @@ _OTHERS: Final[dict[bytes, str]] = {
     b".snd\0": "an AU file",
     b"\x1a\x45\xdf\xa3": "a Matroska or WebM file",
 }
+# Behind a damaged begin, these tell the format all the same; samples do not contain them by chance (7 bytes and more).
+_INSIDE: Final[dict[bytes, str]] = {
+    b"fmt \x10\0\0\0": "a damaged WAV",
+    b"fmt \x12\0\0\0": "a damaged WAV",
+    b"fmt \x28\0\0\0": "a damaged WAV",
+    b"COMM\0\0\0": "a damaged AIFF file",
+    b"\x01vorbis": "a damaged Ogg file",
+    b"OpusHead": "a damaged Ogg file",
+    b"\0\0\0\x22\x10\0\x10\0": "a damaged FLAC file",  # its first block, of 34 bytes, and the usual frames of 4096
+}
+_LOOKED_AT = 64  # bytes that are waited for before a stream counts as bare samples
 _AIFF, _AIFF_KINDS = b"FORM", (b"AIFF", b"AIFC")
 _MP4 = b"ftyp"  # behind four bytes of size
 _ID3 = b"ID3"
@@ -68,7 +79,7 @@ def read_stream_start(data: bytes, *, complete: bool = False) -> StreamStart | N
     data
         The first bytes.
     complete
-        Whether there are no more. An incomplete header is then taken for samples.
+        Whether there are no more. Fewer bytes than tell a format are then taken for samples.
 
     Raises
     ------
@@ -77,7 +88,9 @@ def read_stream_start(data: bytes, *, complete: bool = False) -> StreamStart | N
     """
     if is_wav(data):
         start = _read_wav_start(data)
-    elif len(data) < _NEEDED and _may_be_header(data):
+        if start is None and complete:
+            raise UnusableError("a WAV that ends within its header")
+    elif len(data) < _NEEDED:
         start = None
     else:
         if name := _other_format(data):
@@ -85,7 +98,7 @@ def read_stream_start(data: bytes, *, complete: bool = False) -> StreamStart | N
         is_mp3 = _is_mp3(data)
         if is_mp3:
             raise UnusableError("an MP3 file")
-        start = StreamStart() if is_mp3 is False else None
+        start = None if is_mp3 is None or len(data) < _LOOKED_AT else StreamStart()
     return StreamStart() if start is None and complete else start
 
 
@@ -115,19 +128,17 @@ def _read_wav_start(data: bytes) -> StreamStart | None:
     return None
 
 
-def _may_be_header(data: bytes) -> bool:
-    """Return whether fewer bytes than `_NEEDED` may begin one of the formats."""
-    magics = (*MAGIC, *_OTHERS, _AIFF, _ID3)
-    return any(magic.startswith(data[: len(magic)]) for magic in magics) or _MP4.startswith(data[4:8])
-
-
 def _other_format(data: bytes) -> str:
     """Return the format that these bytes begin, other than WAV and MPEG audio; empty if there is none."""
     if data[:4] == _AIFF and data[8:12] in _AIFF_KINDS:
         return "an AIFF file"
     if data[4:8] == _MP4:
         return "an MP4 file"
-    return next((name for magic, name in _OTHERS.items() if data.startswith(magic)), "")
+    begin = data[:_LOOKED_AT]
+    return next(
+        (name for magic, name in _OTHERS.items() if data.startswith(magic)),
+        next((name for inside, name in _INSIDE.items() if inside in begin), ""),
+    )
 
 
 def _is_mp3(data: bytes) -> bool | None:

@@ -48,7 +48,7 @@ class Reconnected:
 
 @dataclass(frozen=True)
 class Recognised:
-    """The format that a header in the stream states, and that the samples behind it have."""
+    """The format of the samples that follow: that of a header in the stream, or without one, the expected format."""
 
     what: str
 
@@ -80,7 +80,8 @@ class ByteStream:
 
     def __init__(self, name: str, pcm: PcmFormat, channel: Channel) -> None:
         self._name, self._channel, self._stream = name, channel, PcmStream(pcm)
-        self._header: PcmFormat | None = None
+        self._begun = False  # whether the format of what comes next is known
+        self._told = ""
         self.has_sound = False
 
     def add(self, data: bytes) -> Iterator[StreamEvent]:
@@ -95,10 +96,10 @@ class ByteStream:
             for item in self._stream.add(data, complete=not data):
                 pcm = self._stream.pcm
                 if isinstance(item, PcmFormat):
-                    yield from self._recognise(item)
+                    yield from self._begin_wav(item)
                 else:
-                    if not self.has_sound:
-                        require_channel(self._name if self._header else "--channels", pcm, self._channel)
+                    if not self._begun:
+                        yield from self._begin_bare(pcm)
                     self.has_sound = True
                     yield sound_of(item, pcm, self._channel)
         except UnusableError as error:
@@ -116,12 +117,25 @@ class ByteStream:
     def restart(self) -> None:
         """Expect another writer."""
         self._stream.restart()
+        self._begun = False
 
-    def _recognise(self, pcm: PcmFormat) -> Iterator[StreamEvent]:
+    def _begin_wav(self, pcm: PcmFormat) -> Iterator[StreamEvent]:
         require_channel(self._name, pcm, self._channel)
         if self.has_sound:
             yield Gap(f"{self._name}: another WAV begins")
-        if pcm != self._header:
-            self._header = pcm
-            text = f"{pcm.sample_rate} Hz, {plural(pcm.channels, 'channel')}, {pcm.samples}"
-            yield Recognised(f"{self._name}: a WAV header: {text}; --rate, --channels and --samples are not used")
+        yield from self._tell(f"a WAV header: {_described(pcm)}; --rate, --channels and --samples are not used")
+
+    def _begin_bare(self, pcm: PcmFormat) -> Iterator[StreamEvent]:
+        require_channel("--channels", pcm, self._channel)
+        yield from self._tell(f"no header: bare samples by --rate, --channels and --samples: {_described(pcm)}")
+
+    def _tell(self, what: str) -> Iterator[Recognised]:
+        """Report the format of what follows, once until it changes."""
+        self._begun = True
+        if what != self._told:
+            self._told = what
+            yield Recognised(f"{self._name}: {what}")
+
+
+def _described(pcm: PcmFormat) -> str:
+    return f"{pcm.sample_rate} Hz, {plural(pcm.channels, 'channel')}, {pcm.samples}"

@@ -21,7 +21,8 @@ _ENCODINGS = (
 )
 _SEPARATORS = "\t;,"  # the first of those that occur most often in the first lines
 _LOOKED_AT = 20  # lines
-_NAMED = re.compile(r"sep=(?P<separator>.)", re.IGNORECASE)  # a first line that Excel writes and honours
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_NAMED = re.compile(r"sep=([^\w\s\"]|\t)(\r\n|\r|\n)", re.IGNORECASE)  # a first line that Excel writes and honours
 _QUOTED = re.compile(r'"[^"]*"')
 
 
@@ -38,12 +39,11 @@ def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         text = _decoded(path.read_bytes(), where)
     except OSError as error:
         raise DataError(f"{where}: cannot be read: {error.strerror}") from None
-    first, _, rest = text.partition("\n")
-    named = _NAMED.fullmatch(first.rstrip("\r"))
+    named = _NAMED.match(text)
     skipped = 1 if named else 0
     reader = csv.reader(
-        io.StringIO(rest if named else text, newline=""),
-        delimiter=named["separator"] if named else separator(text),
+        io.StringIO(text[named.end() :] if named else text, newline=""),
+        delimiter=named[1] if named else separator(text),
         skipinitialspace=True,
         strict=True,
     )
@@ -61,7 +61,7 @@ def separator(text: str) -> str:
 
     Of separators that occur equally often the comma is the last: with semicolons it is a decimal comma.
     """
-    lines = _QUOTED.sub("", "\n".join(text.split("\n", _LOOKED_AT)[:_LOOKED_AT]))
+    lines = _QUOTED.sub("", "\n".join(_LINE_END.split(text, _LOOKED_AT)[:_LOOKED_AT]))
     counts = {character: lines.count(character) for character in _SEPARATORS}
     most = max(counts.values())
     return next(character for character, count in counts.items() if count == most) if most else ","
@@ -72,10 +72,18 @@ def _decoded(data: bytes, where: str) -> str:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        before = data[: error.start].decode(encoding, "ignore")
         raise DataError(
-            f"{where}:{line}: not {encoding.removesuffix('-sig').upper()}", hint="Save the table as UTF-8."
+            f"{where}:{_line_at_end(before)}: not {encoding.removesuffix('-sig').upper()}",
+            hint="Save the table as UTF-8.",
         ) from None
-    if "\0" in text:
-        raise DataError(f"{where}: not text", hint="Save the table as CSV in UTF-8.")
+    before, nul, _ = text.partition("\0")
+    if nul:
+        raise DataError(
+            f"{where}:{_line_at_end(before)}: not text: a NUL character", hint="Save the table as CSV in UTF-8."
+        )
     return text
+
+
+def _line_at_end(text: str) -> int:
+    return len(_LINE_END.findall(text)) + 1

@@ -162,12 +162,13 @@ def test_a_pipe_is_scored_and_raises_the_alarm(exported, clips, tmp_path):
     assert [row["begin"] for row in rows] == list(range(10))
     messages = result.stderr.decode().splitlines()
     assert messages[1].startswith("note: p-values: 10 clips held out of id 00 support none below 1 in 11 (9.1 %); ")
-    assert messages[2:5] == [
+    assert messages[2:6] == [
+        "standard input: no header: bare samples by --rate, --channels and --samples: 8000 Hz, 1 channel, s16le",
         "alarm on at 0:00:04.0",
         "alarm off at 0:00:08.0",
         "gap at 0:00:10.0: the stream ended within a sample: 1 bytes of 2",
     ]
-    assert ": 3 anomalous, 7 normal; 1 alarm, off at the end; 1 gap; 0 reconnections" in messages[5]
+    assert ": 3 anomalous, 7 normal; 1 alarm, off at the end; 1 gap; 0 reconnections" in messages[6]
 
 
 def test_other_samples_and_csv(asdkit, exported, clips):
@@ -188,7 +189,7 @@ def test_samples_of_another_format_are_bad(asdkit, exported, clips, samples):
     assert {row["verdict"] for row in rows} == {"bad"}
     assert all("is --samples the format of the stream?" in row["reason"] for row in rows)
     messages = result.stderr.splitlines()
-    assert messages[2].startswith("first bad window, at 0:00:00.0: ")
+    assert messages[3].startswith("first bad window, at 0:00:00.0: ")
     assert messages[-2] == "error: no window could be scored"
     assert not any("warning" in line for line in messages)
     assert result.returncode == 3

@@ -24,6 +24,8 @@ from asdkit.audio.stream_header import read_stream_start
 from asdkit.bundle.stream_sources import Gap, Recognised, Sound, read_fifo, read_pipe
 from asdkit.cli.listen import Samples, SamplesOption
 from asdkit.errors import BadAudio, UsageError
+from tests.helpers import stream_heads
+from tests.helpers.mutate import mutate
 
 RATE = 8000
 BARE = PcmFormat(RATE)
@@ -170,6 +172,41 @@ def test_other_formats_are_refused_with_advice(data, name):
         events_of(data)
     assert caught.value.message.startswith(f"standard input: begins like {name}")
     assert "ffmpeg" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"RIFG" + wav(noise(99))[4:], "a damaged WAV"),
+        (wav(noise(99))[5:], "a damaged WAV"),
+        (b"G" + encoded("AIFF")[1:], "a damaged AIFF file"),
+        (b"fLaD" + encoded("FLAC")[4:], "a damaged FLAC file"),
+        (b"0ggS" + encoded("OGG")[4:], "a damaged Ogg file"),
+        (wav(noise(99))[:41], "a WAV that ends within its header"),
+    ],
+)
+def test_damaged_headers_are_never_taken_for_samples(data, name):
+    with pytest.raises(UsageError, match=f"begins like {name}"):
+        events_of(data)
+
+
+def test_the_format_of_bare_samples_is_reported():
+    first, *others = events_of(noise(100))
+    assert first == Recognised(
+        "standard input: no header: bare samples by --rate, --channels and --samples: 8000 Hz, 1 channel, s16le"
+    )
+    assert [type(event) for event in others] == [Sound]
+
+
+def test_mutated_heads_are_refused_or_read_as_by_libsndfile():
+    seeds = stream_heads.seeds()
+    assert tuple(name for name in seeds if not stream_heads.stream_target(seeds[name])) == stream_heads.REFUSED
+    rng, data = np.random.default_rng(1), list(seeds.values())
+    accepted = 0
+    for _ in range(1000):
+        head = mutate(data[int(rng.integers(len(data)))], rng, stream_heads.HEAD)
+        accepted += stream_heads.stream_target(head)
+    assert 300 < accepted < 500
 
 
 def test_each_writer_of_a_named_pipe_may_begin_with_a_header(tmp_path):

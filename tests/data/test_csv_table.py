@@ -6,6 +6,7 @@ import csv
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from asdkit.data import find_clips
 from asdkit.data.csv_table import read_rows, separator
 from asdkit.data.score_files import read_scores
 from asdkit.errors import DataError
+from tests.helpers import csv_tables
 
 ROWS = [["path", "machine", "split", "label"], ["a b.wav", "fan", "train", ""], ["c.wav", "fan", "test", "Abnormal"]]
 
@@ -34,8 +36,9 @@ def test_separator_and_encoding_are_recognised(mark: str, encoding: str, tmp_pat
     ]
 
 
-def test_the_line_that_excel_adds_is_honoured(tmp_path: Path) -> None:
-    table = save(tmp_path / "t.csv", ROWS, ";", first="sep=;\r\n")
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
+def test_the_line_that_excel_adds_is_honoured(end: str, tmp_path: Path) -> None:
+    table = save(tmp_path / "t.csv", ROWS, ";", first=f"sep=;{end}")
     assert next(read_rows(table)) == (2, ROWS[0])
     assert len(find_clips("csv", table)) == 2
 
@@ -52,7 +55,10 @@ def test_empty_columns_and_rows_at_the_end_are_ignored(tmp_path: Path) -> None:
         (b"path,machine\n", "no column split among path, machine"),
         (b"path,machine,split,split\n", "two columns split"),
         ("path,machine,split\nä.wav,fan,train\n".encode("latin-1"), r"t.csv:2: not UTF-8"),
-        (b"path,machine,split\n\0,fan,train\n", "not text"),
+        (b"path,machine,split\r\n\0,fan,train\n", "t.csv:2: not text: a NUL character"),
+        ("path,machine,split\n".encode("utf-16-le"), "t.csv:1: not text: a NUL character"),
+        (b"path,machine,split\ra.wav,fan,train\r\xff.wav,fan,train\r", "t.csv:3: not UTF-8"),
+        (b'sep="\npath,machine,split\n', "no column path among sep="),
         (b'path,machine,split\n"a.wav,fan,train\n', "not a row of a CSV table"),
     ],
 )
@@ -88,6 +94,12 @@ def test_decimal_commas_are_named(tmp_path: Path) -> None:
         read_scores([file])
     file.write_text("normal_id_00_00000000.wav;0.5\n")
     assert list(read_scores([file])[0].scores.values()) == [0.5]
+
+
+def test_mutated_tables_are_refused_by_line_or_read_as_written(tmp_path: Path) -> None:
+    target, rng = csv_tables.table_target(tmp_path), np.random.default_rng(1)
+    accepted = sum(target(csv_tables.make_table(rng)) for _ in range(400))
+    assert 100 < accepted < 200
 
 
 FIELD = st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="\ufeff"), min_size=1).map(

@@ -1,4 +1,6 @@
-"""Mutate recordings, specs and bundles at random: each raises a clear error or is used; none crashes or hangs.
+"""Mutate recordings, streams, tables, specs and bundles: each raises a clear error or is used; none crashes or hangs.
+
+Recordings, streams and tables that are used are compared with what others read of the same bytes.
 
 Mutations come from a seeded generator (the suite's Hypothesis tests shrink failing cases); with ``--atheris``, where it
 is installed, the same targets run under coverage-guided fuzzing.
@@ -20,38 +22,20 @@ import soundfile
 from asdkit import audio
 from asdkit.errors import AsdkitError, BadAudio
 from asdkit.text import error_line
+from tests.helpers import csv_tables, stream_heads
 from tests.helpers.audio_corpus import GOOD, flac, rf64, wav
+from tests.helpers.mutate import mutate
 from tests.robustness import rooms
 from tests.robustness.figures import Figures
 
 SECONDS, MEBIBYTES = 1.0, 500
 Target = Callable[[bytes], bool]
-INTERESTING = (0, 1, 2, 3, 0x7F, 0x80, 0xFF)
+Maker = Callable[[np.random.Generator], bytes]
 
 
-def mutate(data: bytes, rng: np.random.Generator, head: int) -> bytes:
-    """Change, remove, repeat or cut off bytes; half of all changes are in the first `head` bytes."""
-    changed = bytearray(data)
-    for _ in range(int(rng.integers(1, 6))):
-        if not changed:
-            break
-        end = min(head, len(changed)) if rng.random() < 0.5 else len(changed)
-        at = int(rng.integers(end))
-        match int(rng.integers(6)):
-            case 0:
-                changed[at] ^= 1 << int(rng.integers(8))
-            case 1:
-                changed[at] = int(rng.choice(INTERESTING))
-            case 2:
-                changed[at : at + 4] = rng.bytes(4)
-            case 3:
-                del changed[at : at + int(rng.integers(1, 40))]
-            case 4:
-                changed[at:at] = changed[at : at + int(rng.integers(1, 40))]
-            case _:
-                if rng.random() < 0.2:
-                    del changed[at:]
-    return bytes(changed)
+def mutants(seeds: list[bytes], head: int) -> Maker:
+    """Return a function that mutates one of the seeds, half of the changes in its first `head` bytes."""
+    return lambda rng: mutate(seeds[int(rng.integers(len(seeds)))], rng, head)
 
 
 def audio_target(folder: Path) -> Target:
@@ -125,16 +109,32 @@ def bundle_target(folder: Path) -> Target:
     return target
 
 
-def check(name: str, target: Target, seeds: list[bytes], count: int, head: int, figures: Figures) -> None:
+def watch_files() -> set[str]:
+    """Return a set that gets each path that Python opens from now on, but for its own modules."""
+    opened: set[str] = set()
+
+    def note(event: str, args: tuple[object, ...]) -> None:
+        if event == "open" and isinstance(args[0], str) and not args[0].endswith(".pyc"):
+            opened.add(args[0])
+
+    sys.addaudithook(note)
+    open(__file__).close()
+    assert __file__ in opened
+    return opened
+
+
+def check(name: str, target: Target, make: Maker, count: int, figures: Figures) -> None:
     """Call a target with `count` mutants; any error but those it expects is a crash."""
     rng = np.random.default_rng(0)
-    assert all(target(seed) for seed in seeds), "an unchanged seed is refused"
+    opened = watch_files()
+    target(make(rng))
+    mine = set(opened)  # the mutant, and what is read on first use
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     used = 0
     slowest = 0.0
     crashes: list[str] = []
     for _ in range(count):
-        data = mutate(seeds[int(rng.integers(len(seeds)))], rng, head)
+        data = make(rng)
         begin = time.process_time()
         try:
             used += target(data)
@@ -142,14 +142,16 @@ def check(name: str, target: Target, seeds: list[bytes], count: int, head: int, 
             crashes.append(error_line(error, 200))
         slowest = max(slowest, time.process_time() - begin)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    figures.report(f"mutated {name}", f"{count:,}, {used:,} of them accepted", "", bool(count))
-    figures.report("  crashes", "; ".join([str(len(crashes)), *crashes[:3]]), "0", not crashes)
+    figures.report(f"mutated {name}", f"{count:,}, {used:,} of them accepted", "", bool(used))
+    figures.report("  crashes, other readings", "; ".join([str(len(crashes)), *crashes[:3]]), "0", not crashes)
+    others = sorted(opened - mine)
+    figures.report("  other files opened", ", ".join(others[:3]) or 0, "0", not others)
     figures.report("  slowest", f"{slowest:.3f} s of CPU", f"<= {SECONDS:.0f} s", slowest <= SECONDS)
     figures.report("  memory grew by", f"{grown:.0f} MiB", f"<= {MEBIBYTES} MiB", grown <= MEBIBYTES)
 
 
-def make_targets(folder: Path) -> dict[str, tuple[Target, list[bytes], int]]:
-    """Return by name: the target, its seeds, and how many bytes of a seed are its head."""
+def make_targets(folder: Path) -> dict[str, tuple[Target, list[bytes], Maker]]:
+    """Return by name: the target, seeds that it accepts, and what makes mutants."""
     sounds = (
         "plain.wav", "extensible.wav", "rf64.wav", "float.wav", "24-bit.wav", "16-bit.flac", "a-law.wav",
         "streamed-by-arecord.wav", "counts-the-file.wav", "tagged.flac",
@@ -162,11 +164,24 @@ def make_targets(folder: Path) -> dict[str, tuple[Target, list[bytes], int]]:
         ran = rooms.run(room, *args)
         assert ran.returncode == 0, ran.stderr
     table1 = (Path(__file__).parents[2] / "specs" / "dcase2020_table1.toml").read_bytes()
-    return {
-        "audio": (audio_target(folder), [GOOD[name] for name in sounds] + unusual, 100),
-        "specs": (spec_target(folder), [spec.read_bytes(), table1], 4000),
-        "bundles": (bundle_target(folder), [(room / "room.asdkit").read_bytes()], 400),
+    recordings, specs = [GOOD[name] for name in sounds] + unusual, [spec.read_bytes(), table1]
+    bundles = [(room / "room.asdkit").read_bytes()]
+    streams = stream_heads.seeds()
+    table = csv_tables.SEED.encode()
+    targets = {
+        "audio": (audio_target(folder), recordings, mutants(recordings, 100)),
+        "streams": (
+            stream_heads.stream_target,
+            [streams[name] for name in streams if name not in stream_heads.REFUSED],
+            mutants(list(streams.values()), stream_heads.HEAD),
+        ),
+        "tables": (csv_tables.table_target(folder), [table], csv_tables.make_table),
+        "specs": (spec_target(folder), specs, mutants(specs, 4000)),
+        "bundles": (bundle_target(folder), bundles, mutants(bundles, 400)),
     }
+    for name, (target, seeds, _) in targets.items():
+        assert all(target(seed) for seed in seeds), f"an unchanged seed of {name} is refused"
+    return targets
 
 
 def fuzz_by_coverage(target: Target, seeds: list[bytes], seconds: int) -> None:
@@ -186,9 +201,11 @@ def main(argv: list[str]) -> int:
     """Run the check."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--audio", type=int, default=100_000)
+    parser.add_argument("--streams", type=int, default=20_000)
+    parser.add_argument("--tables", type=int, default=10_000)
     parser.add_argument("--specs", type=int, default=20_000)
     parser.add_argument("--bundles", type=int, default=5_000)
-    parser.add_argument("--atheris", choices=("audio", "specs", "bundles"))
+    parser.add_argument("--atheris", choices=("audio", "streams", "tables", "specs", "bundles"))
     parser.add_argument("--seconds", type=int, default=60, help="duration with atheris")
     options = parser.parse_args(argv)
     figures = Figures()
@@ -197,6 +214,6 @@ def main(argv: list[str]) -> int:
         if options.atheris:
             target, seeds, _ = targets[options.atheris]
             fuzz_by_coverage(target, seeds, options.seconds)
-        for name, (target, seeds, head) in targets.items():
-            check(name, target, seeds, getattr(options, name), head, figures)
+        for name, (target, _, make) in targets.items():
+            check(name, target, make, getattr(options, name), figures)
     return figures.exit_code
