@@ -9,14 +9,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_origin
+from typing import Any
 
 from asdkit.audio import Channel
-from asdkit.config import Config
 from asdkit.context import Context
 from asdkit.data import Clip
 from asdkit.errors import PluginError, SpecError
 from asdkit.plugins import Plugin, Registry
+from asdkit.run.option_files import option_files
 from asdkit.spec import DetectorSettings, Spec
 from asdkit.spec.settings import held_out_clips
 
@@ -207,8 +207,7 @@ def _make_job(
         "sources": sorted([f"{p.kind}:{p.name}", *_plugin_digests(p, source_digests)] for p in plugins),
         "clips": split.digest,
     }
-    configs = (settings.config, settings.featurizer.config, *(a.config for a in settings.augmenters))
-    if files := sorted({fact for config in configs for fact in _option_files(config, spec.path.parent)}):
+    if files := option_files(settings.configs, spec.path.parent):
         determinants["files"] = files  # absent without such options: their keys stay as they were
     text = json.dumps(determinants, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return Job(
@@ -225,23 +224,6 @@ def _make_job(
         containers=spec.data.containers,
         plugins=plugins,
     )
-
-
-def _option_files(config: Config, folder: Path) -> list[tuple[str, str]]:
-    """Return the value and SHA-256 of each option that is the path of an existing file, relative to `folder`."""
-    found = []
-    for name, info in type(config).model_fields.items():
-        value = getattr(config, name)
-        if get_origin(info.annotation) is Literal or not isinstance(value, str | Path):
-            continue
-        try:
-            path = folder / value
-            if path.is_file():
-                with path.open("rb") as file:
-                    found.append((str(value), hashlib.file_digest(file, "sha256").hexdigest()))
-        except (OSError, ValueError):
-            continue  # no path, or not readable: the plugin reports it
-    return found
 
 
 def _plugin_digests(plugin: Plugin, source_digests: dict[str, str]) -> list[str]:

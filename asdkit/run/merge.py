@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,8 @@ def merge(out: Path, folders: Sequence[Path], registry: Registry) -> tuple[Plan,
     sets = [*record.sets, f"name={json.dumps(record.name)}", f"data.root={json.dumps(record.data.root)}"]
     sets.append(f"data.ground_truth={json.dumps(record.data.ground_truth)}")
     spec = load_spec(first.paths.spec, sets=sets, registry=registry)
+    if record.data.spec_folder is not None:
+        spec = replace(spec, path=Path(record.data.spec_folder, spec.path.name))
     plan = make_plan(spec, out, registry, machines=record.machines)
     if difference := _difference(record.signature, signature(plan)):
         raise DataError(

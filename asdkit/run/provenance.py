@@ -9,6 +9,7 @@ from typing import Any
 
 from asdkit.run.job import versions
 from asdkit.run.jobs import Job, source_digest
+from asdkit.run.option_files import option_files
 from asdkit.run.plan import Plan
 from asdkit.run.records import (
     CalibrationRecord,
@@ -36,7 +37,7 @@ def provenance(spec: Spec, jobs: Sequence[Job], recordings: Mapping[str, str]) -
     -------
     digests
         ``data``: name, content, split, id, label and domain of each recording. ``settings``: all settings after
-        merging, seed included; neither where the data are nor what computed them. ``code``: source of asdkit and of
+        merging, seed and files that options name included; neither where the data are nor what computed them. ``code``: source of asdkit and of
         the plugins used.
     """
     clips = {p.clip.name: p.clip for job in jobs for p in job.clips}
@@ -52,7 +53,7 @@ def provenance(spec: Spec, jobs: Sequence[Job], recordings: Mapping[str, str]) -
         name: [list(s.members), None if s.fuser is None else s.fuser.canonical()] for name, s in spec.systems.items()
     }
     data_keys = [spec.data.layout, spec.data.sample_rate, spec.data.channel, spec.calibration.held_out]
-    settings = [spec.seed, *data_keys, machines, systems]
+    settings = [spec.seed, *data_keys, machines, systems, *_option_files(spec, jobs)]
     return {"data": _digest(data), "settings": _digest(settings), "code": _code_digest(jobs)}
 
 
@@ -106,7 +107,15 @@ def signature(plan: Plan) -> dict[str, Any]:
         "settings": settings,
         "recordings": {"clips": len(clips), "sha256": _sha256(text)},
         "code": _code_digest(plan.jobs),
+        **{f"file {name}": digest for name, digest in _option_files(plan.spec, plan.jobs)},
     }
+
+
+def _option_files(spec: Spec, jobs: Sequence[Job]) -> list[tuple[str, str]]:
+    """Return the files that options of plugins name, and their digests: of the jobs and of the fusers."""
+    fusers = [system.fuser.config for system in spec.systems.values() if system.fuser is not None]
+    configs = [config for job in jobs for config in job.settings.configs] + fusers
+    return option_files(configs, spec.path.parent)
 
 
 def _code_digest(jobs: Sequence[Job]) -> str:

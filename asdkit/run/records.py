@@ -230,10 +230,11 @@ class ResultsRecord(Record):
 
 
 class ShardData(Record):
-    """Where the recordings of a shard were."""
+    """Where the recordings of a shard were, and the spec, which paths in options are relative to."""
 
     root: str
     ground_truth: list[str]
+    spec_folder: str | None = None
 
 
 class ShardRecord(Record):

@@ -90,7 +90,11 @@ def run_shard(plan: Plan, shard: Shard, watcher: Watcher | None = None) -> dict[
             shard=(shard.index, shard.count),
             name=plan.spec.name,
             sets=list(plan.spec.sets),
-            data=ShardData(root=str(plan.spec.data.root), ground_truth=[*map(str, plan.spec.data.ground_truth)]),
+            data=ShardData(
+                root=str(plan.spec.data.root),
+                ground_truth=[*map(str, plan.spec.data.ground_truth)],
+                spec_folder=str(plan.spec.path.absolute().parent),
+            ),
             machines=None if plan.machines is None else list(plan.machines),
             signature=signature(plan),
             done={job.title: job.folder for job in jobs if job.title not in failed},

@@ -276,6 +276,11 @@ class DetectorSettings:
     augmenters: tuple[AugmenterSettings, ...]
     scope: Literal["machine", "id"]
 
+    @property
+    def configs(self) -> tuple[Config, ...]:
+        """Options of its plugins: of the detector, the featurizer, and the augmenters."""
+        return self.config, self.featurizer.config, *(augmenter.config for augmenter in self.augmenters)
+
     def outline(self, ids: int | None = None) -> JobOutline:
         """Return what is known of its job; `ids` is the machine's number of ids, None before the data are scanned."""
         job_ids = ids if self.scope == "machine" else 1
