@@ -37,8 +37,8 @@ def provenance(spec: Spec, jobs: Sequence[Job], recordings: Mapping[str, str]) -
     -------
     digests
         ``data``: name, content, split, id, label and domain of each recording. ``settings``: all settings after
-        merging, seed and files that options name included; neither where the data are nor what computed them. ``code``: source of asdkit and of
-        the plugins used.
+        merging, seed and files that options name included; neither where the data are nor what computed them.
+        ``code``: source of asdkit and of the plugins used.
     """
     clips = {p.clip.name: p.clip for job in jobs for p in job.clips}
     data = [
