@@ -106,7 +106,11 @@ def _acquire(paths: RunPaths, patience: float = 0.0) -> BaseFileLock:
     if lock is None:
         owner = read_owner(paths)
         who = "another process" if owner is None else f"process {owner.pid} on {owner.host}"
-        raise RunInUse(f"{paths.folder} is in use by {who}", hint="Wait for it, stop it, or choose another --out.")
+        raise RunInUse(
+            f"{paths.folder} is in use by {who}",
+            hint="Wait for it, stop it, or choose another --out. If there is no such process, its file system does not "
+            "release locks: choose an --out on a local disk.",
+        )
     return lock
 
 

@@ -53,15 +53,46 @@ def test_lease_is_exclusive_and_removed_at_the_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="fcntl")
-@pytest.mark.parametrize("code", ["ENOSYS", "ENOLCK", "ENOTSUP", "EOPNOTSUPP", "EINVAL", "EIO"])
-def test_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+@pytest.mark.parametrize("code", ["EACCES", "EAGAIN"])
+def test_lock_that_is_never_free_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     import fcntl
 
     def fail(*_: object) -> None:
         raise OSError(getattr(errno, code), os.strerror(getattr(errno, code)))
 
-    monkeypatch.setattr(fcntl, "flock", fail)
     locks.mark_run(tmp_path)
+    monkeypatch.setattr(fcntl, "flock", fail)
+    for shard in (None, Shard(1, 2)):
+        begin = time.monotonic()
+        with pytest.raises(RunInUse, match="in use by another process") as refused, locks.locked(tmp_path, shard):
+            pass
+        assert time.monotonic() - begin < 5
+        assert "If there is no such process" in refused.value.hint
+        assert "local disk" in refused.value.hint
+    tries = iter([False, False, True])
+    assert not Lease(tmp_path / "job", "a", alone=False).acquire(lambda: next(tries))
+    monkeypatch.undo()
+    with locks.locked(tmp_path, None):
+        acquired(tmp_path / "job").release(forget=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="fcntl")
+@pytest.mark.parametrize("call", ["open", "flock"])
+@pytest.mark.parametrize("code", ["ENOSYS", "ENOLCK", "ENOTSUP", "EINVAL", "EIO", "EPERM", "EROFS", "ESTALE"])
+def test_file_system_without_locks_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, code: str
+) -> None:
+    import fcntl
+
+    original = {"open": os.open, "flock": fcntl.flock}[call]
+
+    def fail(file: object, *rest: object, **more: object) -> object:
+        if isinstance(file, int) or str(file).endswith("lock"):
+            raise OSError(getattr(errno, code), os.strerror(getattr(errno, code)))
+        return original(file, *rest, **more)
+
+    locks.mark_run(tmp_path)
+    monkeypatch.setattr(os if call == "open" else fcntl, call, fail)
     for _ in range(2):  # the second time as the first, whatever the first left behind
         for shard in (None, Shard(1, 2)):
             with pytest.raises(AsdkitError, match="cannot lock") as refused, locks.locked(tmp_path, shard):
