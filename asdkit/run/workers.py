@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from asdkit.errors import AsdkitError
 from asdkit.run.cluster import dask_client, run_calls
 from asdkit.run.job import Outcome, run_job
 from asdkit.run.jobs import Job
-from asdkit.run.locks import TRIES, Lease
+from asdkit.run.locks import TRIES, Lease, is_run
 from asdkit.run.resources import core_count, end_with, select_device, share_cores
 from asdkit.run.store import RunPaths, unchanged
 from asdkit.spec import ComputeSettings
@@ -191,11 +192,29 @@ def _attempt_all(jobs: Sequence[Job], paths: RunPaths, run: str, **options: Any)
 
 
 def _attempt_on_cluster(jobs: Sequence[Job], paths: RunPaths, run: str, **options: Any) -> list[Outcome]:
-    """Attempt jobs in a worker of a cluster, where a plugin's own use of joblib must not reach the scheduler."""
+    """Attempt jobs in a worker of a cluster, where a plugin's own use of joblib must not reach the scheduler.
+
+    A worker that does not see the run folder would otherwise make one of its own.
+    """
     from joblib import parallel_config
 
+    if reason := _hidden(jobs, paths):
+        return [Outcome(job.key, "failed", reason) for job in jobs]
     with parallel_config("threading", n_jobs=1):
         return _attempt_all(jobs, paths, run, **options)
+
+
+def _hidden(jobs: Sequence[Job], paths: RunPaths) -> str:
+    """Say which folder this host does not see; empty if it sees the run folder and the recordings."""
+    folder = paths.folder if not is_run(paths.folder) else None
+    folders = [path.parent for job in jobs for path in [job.clips[0].clip.path] if not path.exists()]
+    if folder is None and not folders:
+        return ""
+    what = "the recordings in" if folder is None else "the run folder"
+    return (
+        f"the worker on {platform.node()} does not see {what} {folder or folders[0]}; workers of a cluster need the "
+        "run folder and the recordings under the same paths as here"
+    )
 
 
 def _batches(jobs: Sequence[Job], workers: int) -> Iterator[list[Job]]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -21,14 +21,23 @@ from tests.robustness.figures import Figures
 
 PORT = random.Random(os.getpid()).randrange(20_000, 30_000)
 ADDRESS = f"tcp://127.0.0.1:{PORT}"
+UNSHARE = ("unshare", "--mount", "sh", "-c")  # a namespace of mounts that ends with its processes
 DASK = ("run", "--backend", "dask", "--set", f"compute.scheduler={ADDRESS}")
 
 
 @contextmanager
-def dask(*args: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a scheduler or worker; end it with all its processes."""
+def dask(*args: str, hidden: Sequence[Path] = ()) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a scheduler or worker that does not see the folders in `hidden`; end it with all its processes."""
+    mounts = "".join(f"mount -t tmpfs none '{folder}' && " for folder in hidden)
     process = subprocess.Popen(
-        [sys.executable, "-m", "dask", *args, "--no-dashboard"],
+        [
+            *((*UNSHARE, f'{mounts}exec "$@"', "sh") if hidden else ()),
+            sys.executable,
+            "-m",
+            "dask",
+            *args,
+            "--no-dashboard",
+        ],
         env=rooms.environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -50,11 +59,11 @@ def scheduler() -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def workers(count: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Start worker processes of one thread; wait for all."""
+def workers(count: int, hidden: Sequence[Path] = ()) -> Iterator[subprocess.Popen[bytes]]:
+    """Start worker processes of one thread that do not see the folders in `hidden`; wait for all."""
     from distributed import Client
 
-    with dask("worker", ADDRESS, "--nthreads", "1", "--nworkers", str(count)) as process:
+    with dask("worker", ADDRESS, "--nthreads", "1", "--nworkers", str(count), hidden=hidden) as process:
         with Client(ADDRESS, timeout=30, set_as_default=False) as client:
             client.wait_for_workers(count, timeout=60)
         yield process
@@ -196,6 +205,34 @@ def check_deaths(folder: Path, figures: Figures) -> None:
     figures.report("the same command with a new one", "resumed" if same else again.stderr, "same scores", same)
 
 
+def check_hidden(folder: Path, figures: Figures) -> None:
+    """Run on workers that see neither the run folder nor the recordings, or one of them: each job fails in a line."""
+    if subprocess.run([*UNSHARE, "true"], check=False, capture_output=True).returncode:
+        print("hidden folders: skipped, this user may not make a namespace of mounts")
+        return
+    rooms.make_room(folder / "room", 4, train=4)
+    spec = rooms.make_spec(folder, [rooms.KNN.format(i=1, n=1)], ["K1"])
+    for count in (1, 2, 4):
+        for what in ("nothing", "run folder", "recordings", "both"):
+            out = folder / f"{what} {count}"
+            out.mkdir()
+            hidden = {"run folder": [out], "recordings": [folder / "room"], "both": [out, folder / "room"]}.get(
+                what, []
+            )
+            with scheduler(), workers(count, hidden):
+                ran = rooms.run(folder, *DASK, spec, "--out", out, timeout=120)
+            done = len(list(out.glob("jobs/*/*/job.json")))
+            reasons = [line for line in ran.stderr.splitlines() if ": failed in " in line]
+            named = [line for line in reasons if "does not see the" in line and str((hidden or [out])[0]) in line]
+            expected = (0, 4, 0) if what == "nothing" else (1, 0, 4)
+            met = (ran.returncode, done, len(named)) == expected and "Traceback" not in ran.stderr
+            value = f"exit code {ran.returncode}, {done} jobs done, {len(named)} failed with the folder's name"
+            on = f"{count} worker{'s' if count > 1 else ''}"
+            figures.report(
+                f"{what} hidden from {on}", value if met else ran.stderr, "{}, {}, {}".format(*expected), met
+            )
+
+
 def main(argv: list[str]) -> int:
     """Run the check."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -204,13 +241,14 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--resting", action="store_true", help="equal jobs wait instead of computing, for a machine with other load"
     )
-    parser.add_argument("--only", choices=("scores", "speed", "deaths"))
+    parser.add_argument("--only", choices=("scores", "speed", "deaths", "hidden"))
     options = parser.parse_args(argv)
     figures = Figures()
     for name, check in {
         "scores": check_same_scores,
         "speed": lambda folder, figures: check_speed(folder, options.equal, options.tiny, options.resting, figures),
         "deaths": check_deaths,
+        "hidden": check_hidden,
     }.items():
         if options.only in (None, name):
             with tempfile.TemporaryDirectory() as folder:

@@ -15,6 +15,7 @@ from asdkit.errors import SpecError, UsageError
 from asdkit.plugins import discover
 from asdkit.run import Shard, cluster, workers
 from asdkit.run.job import Outcome
+from asdkit.run.locks import mark_run
 from asdkit.run.store import RunPaths
 from asdkit.spec import load_spec
 
@@ -162,8 +163,26 @@ def test_a_plugins_joblib_stays_in_its_cluster_worker(monkeypatch):
         return effective_n_jobs(None), Parallel(n_jobs=2)._backend.__class__.__name__
 
     monkeypatch.setattr(workers, "attempt", attempt)
+    monkeypatch.setattr(workers, "_hidden", lambda *_: "")
     with parallel_config("loky", n_jobs=2):  # as Dask's own backend around a task
         assert workers._attempt_on_cluster(["a job"], None, "run") == [(1, "ThreadingBackend")]
+
+
+@pytest.mark.parametrize("seen", ["neither", "recordings", "run folder"])
+def test_a_worker_that_does_not_see_the_folders_fails_its_jobs(tmp_path, seen):
+    path = tmp_path / ("a.wav" if seen == "recordings" else "none/a.wav")
+    (tmp_path / "a.wav").touch()
+    job = SimpleNamespace(key="k", clips=[SimpleNamespace(clip=SimpleNamespace(path=path))])
+    if seen == "run folder":
+        mark_run(tmp_path / "run")
+    [outcome] = workers._attempt_on_cluster(
+        [job], RunPaths(tmp_path / "run"), "run", device="cpu", threads=1, alone=True
+    )
+    hidden = f"the run folder {tmp_path / 'run'}" if seen != "run folder" else f"the recordings in {tmp_path / 'none'}"
+    assert outcome.status == "failed"
+    assert f"does not see {hidden}" in outcome.message
+    assert "same paths as here" in outcome.message
+    assert seen == "run folder" or not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("count", [1, 2])
