@@ -12,12 +12,13 @@ from pathlib import Path
 
 from asdkit.context import Context, State, StateValue
 from asdkit.errors import AsdkitError
-from asdkit.run.state_codec import read_state, write_state
+from asdkit.run.state_codec import read_state, state_digest, write_state
 from asdkit.run.store import checkpoint_name, write_progress
 
 _PROGRESS_INTERVAL_S = 0.2
 _STOP_INTERVAL_S = 0.05
 _DIGEST = "asdkit.digest"  # key in a checkpoint
+_CONTENT = "asdkit.content"  # key of its own digest
 
 
 @dataclass
@@ -64,7 +65,8 @@ class JobContext(Context):
 
     def save_checkpoint(self, state: Mapping[str, StateValue]) -> None:
         """Store `state`, complete or not at all."""
-        write_state(self._checkpoint, {**state, _DIGEST: self.digest})
+        marked = {**state, _DIGEST: self.digest}
+        write_state(self._checkpoint, {**marked, _CONTENT: state_digest(marked)})
 
     def load_checkpoint(self) -> State | None:
         """Return the latest checkpoint if it is intact and of the same training recordings."""
@@ -74,7 +76,8 @@ class JobContext(Context):
             state = read_state(self._checkpoint)
         except AsdkitError:
             return None  # the fit starts again; the run goes on
-        return state if state.pop(_DIGEST, None) == self.digest else None
+        intact = state.pop(_CONTENT, None) == state_digest(state)
+        return state if state.pop(_DIGEST, None) == self.digest and intact else None
 
     @property
     def _checkpoint(self) -> Path:

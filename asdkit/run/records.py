@@ -209,6 +209,8 @@ class ResultsRecord(Record):
         Digests of data, settings and code (`asdkit.run.provenance`).
     escaped_names
         Whether names in ``scores.csv`` are written by `asdkit.text.spreadsheet_cell`; before, they were not.
+    scores_sha256
+        SHA-256 of ``scores.csv``; None in files of earlier versions.
     """
 
     results: list[IdResult]
@@ -227,6 +229,7 @@ class ResultsRecord(Record):
     wall_seconds: float | None = None
     held_scores: dict[str, dict[str, dict[str, float]]] = {}
     escaped_names: bool = False
+    scores_sha256: str | None = None
 
 
 class ShardData(Record):

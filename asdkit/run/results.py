@@ -148,7 +148,7 @@ def save_results(paths: RunPaths, results: Results, layout: str, about: Mapping[
         Further fields of ``results.json``: versions, seed and the like.
     """
     remove_results(paths)
-    write_scores(paths, results.scores, [*results.members, *results.systems])
+    scores_sha256 = write_scores(paths, results.scores, [*results.members, *results.systems])
     rows = [[getattr(row, column) for column in _FIGURE_COLUMNS] for row in results.rows]
     write_atomic(paths.figures, encode_csv([_FIGURE_COLUMNS, *rows]))
     record = ResultsRecord(
@@ -166,6 +166,7 @@ def save_results(paths: RunPaths, results: Results, layout: str, about: Mapping[
         },
         held_scores={machine: table.held_scores for machine, table in results.scores.items()},
         escaped_names=True,
+        scores_sha256=scores_sha256,
         notes=results.notes,
         seconds=results.seconds,
         **about,

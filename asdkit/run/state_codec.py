@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -101,6 +102,18 @@ def decode_state(data: bytes) -> State:
     if not isinstance(rest, dict) or not all(_is_plain(value) for value in rest.values()):
         raise ValueError("it holds a value that no state may hold")
     return {**rest, **arrays}
+
+
+def state_digest(state: Mapping[str, StateValue]) -> str:
+    """Return the SHA-256 of a state's keys and values, whatever their order."""
+    digest = hashlib.sha256()
+    for key, value in sorted(state.items()):
+        if isinstance(value, np.ndarray):
+            digest.update(json.dumps([key, value.dtype.str, value.shape]).encode())
+            digest.update(np.ascontiguousarray(value).data)
+        else:
+            digest.update(json.dumps([key, value], sort_keys=True).encode())
+    return digest.hexdigest()
 
 
 def is_finite(value: object) -> bool:

@@ -45,7 +45,10 @@ SCORES, RESULTS, SETTINGS = "scores.csv", "results.json", "settings.json"  # of 
 JOB, JOB_SCORES, MANIFEST = "job.json", "scores.safetensors", "manifest.json"  # of a finished job
 LEASE, PROGRESS = "lease.json", "progress.json"  # of a job at work
 
+_SEAL = "content_sha256"  # key of a record's digest
+
 T = TypeVar("T")
+R = TypeVar("R", bound=Record)
 
 
 class _File:
@@ -150,22 +153,22 @@ def read_settings(paths: RunPaths) -> SettingsRecord:
     DataError
         If the file is missing or not valid; says what and where.
     """
-    return _read(paths.settings, SettingsRecord.model_validate_json)
+    return _read(paths.settings, lambda data: _unseal(data, SettingsRecord))
 
 
 def write_settings(paths: RunPaths, record: SettingsRecord) -> None:
     """Write ``settings.json``."""
-    write_atomic(paths.settings, _encode(record))
+    write_atomic(paths.settings, _seal(record))
 
 
 def read_results(paths: RunPaths) -> ResultsRecord:
     """Read ``results.json``; raises as `read_settings`."""
-    return _read(paths.results, ResultsRecord.model_validate_json)
+    return _read(paths.results, lambda data: _unseal(data, ResultsRecord))
 
 
 def write_results(paths: RunPaths, record: ResultsRecord) -> None:
     """Write ``results.json``."""
-    write_atomic(paths.results, _encode(record))
+    write_atomic(paths.results, _seal(record))
 
 
 def read_scores(
@@ -175,16 +178,24 @@ def read_scores(
 
     Which clips are held out, and their scores, is in the `record` of ``results.json``. Raises as `read_settings`.
     """
-    columns, tables = _read(paths.scores, lambda data: decode_scores(data, names, escaped=record.escaped_names))
+
+    def decode(data: bytes) -> tuple[list[str], dict[str, ScoreTable]]:
+        if record.scores_sha256 not in (None, hashlib.sha256(data).hexdigest()):
+            raise ValueError("it differs from its digest in results.json")
+        return decode_scores(data, names, escaped=record.escaped_names)
+
+    columns, tables = _read(paths.scores, decode)
     for machine, table in tables.items():
         parts = (record.references.get(machine, {}), record.held_scores.get(machine, {}))
         table.mark_held(record.held_out.get(machine, ()), *parts)
     return columns, tables
 
 
-def write_scores(paths: RunPaths, tables: Mapping[str, ScoreTable], names: Sequence[str]) -> None:
-    """Write ``scores.csv``: all clips of all machines, a column for each member and system in `names`."""
-    write_atomic(paths.scores, encode_scores(tables, names))
+def write_scores(paths: RunPaths, tables: Mapping[str, ScoreTable], names: Sequence[str]) -> str:
+    """Write ``scores.csv``: all clips of all machines, a column for each member and system; return its SHA-256."""
+    data = encode_scores(tables, names)
+    write_atomic(paths.scores, data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def read_shards(paths: RunPaths) -> list[ShardRecord]:
@@ -197,7 +208,7 @@ def read_shards(paths: RunPaths) -> list[ShardRecord]:
     """
     try:
         files = sorted(paths.folder.glob("shards/*-of-*.json"))
-        return [ShardRecord.model_validate_json(path.read_bytes()) for path in files]
+        return [_unseal(path.read_bytes(), ShardRecord) for path in files]
     except (OSError, ValueError) as error:
         raise AsdkitError(f"{paths.folder}: the record of a shard cannot be read ({_reason(error)})") from None
 
@@ -206,7 +217,7 @@ def write_shard(paths: RunPaths, record: ShardRecord) -> None:
     """Write the record of a shard."""
     path = paths.shard(*record.shard)
     path.parent.mkdir(exist_ok=True)
-    write_atomic(path, _encode(record))
+    write_atomic(path, _seal(record))
 
 
 def read_owner(paths: RunPaths) -> OwnerRecord | None:
@@ -375,6 +386,31 @@ def _read_manifest(folder: Path) -> dict[str, FileEntry]:
 def _encode(record: Record) -> bytes:
     values = record.model_dump(by_alias=True)
     return (json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _seal(record: Record) -> bytes:
+    """Encode a record with a digest of its content, which `_unseal` checks."""
+    values = json.loads(_encode(record))
+    return (json.dumps({**values, _SEAL: _content_digest(values)}, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _unseal(data: bytes, kind: type[R]) -> R:
+    """Decode what `_seal` encoded; files of earlier versions have no digest.
+
+    Raises
+    ------
+    ValueError
+        If it is not valid, or differs from its digest.
+    """
+    record = kind.model_validate_json(data)
+    values = json.loads(data)
+    if values.pop(_SEAL, None) not in (None, _content_digest(values)):
+        raise ValueError("it differs from its digest")
+    return record
+
+
+def _content_digest(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _replace(path: Path, text: str) -> None:

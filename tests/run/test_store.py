@@ -50,6 +50,35 @@ def test_jobs_are_written_as_they_were_read(paths, tmp_path):
             assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
 
 
+def test_damaged_files_are_reported_and_layout_is_free(paths, tmp_path):
+    copy = RunPaths(tmp_path)
+    for name in (store.SETTINGS, store.RESULTS, store.SCORES):
+        (tmp_path / name).write_bytes((paths.folder / name).read_bytes())
+    record = store.read_results(paths)
+    readers = {
+        copy.settings: lambda: store.read_settings(copy),
+        copy.results: lambda: store.read_results(copy),
+        copy.scores: lambda: repr(store.read_scores(copy, ["S", "S4", "long", "one", "both"], record)),
+    }
+    rng = np.random.default_rng(0)
+    for path, read in readers.items():
+        before, data = read(), path.read_bytes()
+        reported = 0
+        for _ in range(100):
+            changed = bytearray(data)
+            changed[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
+            path.write_bytes(changed)
+            try:
+                assert read() == before
+            except DataError:
+                reported += 1
+        assert reported > 90
+        path.write_bytes(data)
+    for path in (copy.settings, copy.results):
+        path.write_text(json.dumps(json.loads(path.read_bytes()), indent=4))
+        assert readers[path]() is not None
+
+
 def test_names_of_run_files_are_reserved(paths):
     names = {p.name for p in paths.folder.iterdir() if not p.name.startswith(".")}
     fixed = {paths.spec, paths.settings, paths.scores, paths.results, paths.figures, paths.report, paths.plots}
@@ -72,6 +101,10 @@ def test_job_of_an_early_version_is_read():
 
 def test_fields_of_a_later_version_are_ignored(paths, tmp_path):
     settings = json.loads(paths.settings.read_bytes())
+    (tmp_path / store.SETTINGS).write_text(json.dumps(settings | {"later": 1}))
+    with pytest.raises(DataError, match="differs from its digest"):  # not written by a later version, but edited
+        store.read_settings(RunPaths(tmp_path))
+    del settings["content_sha256"]
     (tmp_path / store.SETTINGS).write_text(json.dumps(settings | {"later": 1}))
     assert store.read_settings(RunPaths(tmp_path)) == store.read_settings(paths)
 
