@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from asdkit.data import find_clips
 from asdkit.data.csv_table import read_rows, separator
+from asdkit.data.layouts import table
 from asdkit.data.score_files import read_scores
 from asdkit.errors import DataError
 from tests.helpers import csv_tables
@@ -94,6 +95,14 @@ def test_decimal_commas_are_named(tmp_path: Path) -> None:
         read_scores([file])
     file.write_text("normal_id_00_00000000.wav;0.5\n")
     assert list(read_scores([file])[0].scores.values()) == [0.5]
+
+
+def test_a_table_of_many_machines_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = []
+    monkeypatch.setattr(table, "read_rows", lambda path: reads.append(path) or read_rows(path))
+    rows = [ROWS[0], *([f"{i}.wav", f"m{i}", "train", ""] for i in range(50))]
+    assert len(find_clips("csv", save(tmp_path / "t.csv", rows))) == 50
+    assert len(reads) == 1
 
 
 def test_mutated_tables_are_refused_by_line_or_read_as_written(tmp_path: Path) -> None:

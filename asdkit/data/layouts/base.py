@@ -74,6 +74,8 @@ class FolderScan:
         Names of files and folders that are not clips of the layout, without duplicates.
     unread
         Audio files of other formats.
+    table
+        Rows of a table by machine, once it was read.
     linked
         Whether a symbolic link was seen, so that two paths may lead to one file.
     """
@@ -86,6 +88,7 @@ class FolderScan:
         self._below = len(os.path.join(root, ""))
         self.ignored: dict[str, None] = {}
         self.unread = UnreadFiles(containers)
+        self.table: dict[str, list[dict[str, str]]] | None = None
         self.linked = False
 
     def entries(self, folder: str) -> list[os.DirEntry[str]]:

@@ -32,27 +32,34 @@ class TableLayout(Layout):
 
     def machines(self, scan: FolderScan) -> Folders:
         """Return the machines in the table; the folder of each is the table itself."""
-        return {row["machine"]: (str(scan.given),) for row in self._rows(scan) if row.get("machine")}
+        return dict.fromkeys(self._rows(scan), (str(scan.given),))
 
     def clips(self, scan: FolderScan, machine: str, folder: str) -> Iterator[Clip]:
         """Yield one clip per row. Missing files are reported later, by the audio check."""
         scan.linked = True  # a table may name a file by several paths
-        for row in self._rows(scan):
-            if row["machine"] == machine:
-                path = row["path"]
-                label = label_of(row["label"]) if row.get("label") else (0 if row["split"] == "train" else None)
-                yield scan.clip(
-                    os.path.normpath(os.path.join(str(scan.root), path)),
-                    machine,
-                    SPLITS[SPLITS.index(row["split"])],
-                    label,
-                    row.get("id") or row.get("section") or ONLY_ID,
-                    domain=row.get("domain") or None,
-                    attributes={k: v for k, v in row.items() if k not in KNOWN and v},
-                )
+        for row in self._rows(scan)[machine]:
+            path = row["path"]
+            label = label_of(row["label"]) if row.get("label") else (0 if row["split"] == "train" else None)
+            yield scan.clip(
+                os.path.normpath(os.path.join(str(scan.root), path)),
+                machine,
+                SPLITS[SPLITS.index(row["split"])],
+                label,
+                row.get("id") or row.get("section") or ONLY_ID,
+                domain=row.get("domain") or None,
+                attributes={k: v for k, v in row.items() if k not in KNOWN and v},
+            )
 
-    def _rows(self, scan: FolderScan) -> list[dict[str, str]]:
-        """Read the valid rows; errors are noted once."""
+    def _rows(self, scan: FolderScan) -> dict[str, list[dict[str, str]]]:
+        """Return the valid rows by machine; the table is read once in a scan."""
+        if scan.table is None:
+            scan.table = {}
+            for row in self._read(scan):
+                scan.table.setdefault(row["machine"], []).append(row)
+        return scan.table
+
+    def _read(self, scan: FolderScan) -> list[dict[str, str]]:
+        """Read the valid rows; errors are noted."""
         faults: list[str] = []
         rows: list[dict[str, str]] = []
         where = printable(str(scan.given))
@@ -72,7 +79,7 @@ class TableLayout(Layout):
             faults.append(str(error).replace("\n", "; "))
         if not header and not faults:
             faults.append(f"{where}: is empty")
-        scan.faults += [fault for fault in faults if fault not in scan.faults]
+        scan.faults += faults
         return rows
 
 
