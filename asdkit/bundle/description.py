@@ -16,6 +16,7 @@ from asdkit.errors import DataError
 from asdkit.spec import Top
 from asdkit.spec.messages import option_names, validate
 from asdkit.spec.positions import dotted
+from asdkit.spec.settings import folder_fault, folder_key
 from asdkit.text import printable
 
 FORMAT: Final = 1
@@ -174,6 +175,13 @@ def _contradiction(description: Description) -> str:
         duplicates = [name for name, count in Counter(names).items() if count > 1]
         if duplicates:
             return f"{DESCRIPTION}: {what}: {printable(duplicates[0])!r} is there twice"
+    for what, name in [("machine", description.machine), *(("id", name) for name in ids)]:
+        if fault := folder_fault(name):
+            return f"{DESCRIPTION}: {what} {printable(name)!r}: {fault}"
+    same = {folder_key(name): name for name in ids}  # the rules of a run
+    for name in ids:
+        if (other := same[folder_key(name)]) != name:
+            return f"{DESCRIPTION}: ids {printable(name)!r} and {printable(other)!r} are one name where case is ignored"
     for part in description.ids:
         if (part.reference is None) != (part.held_out == 0):
             scores = "no file of their scores" if part.reference is None else "a file of their scores"

@@ -170,6 +170,12 @@ def terabyte(data):
     return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
+def ids_but_for_case(data: bytes) -> bytes:
+    text = json.loads(data)
+    text["ids"] = [{**text["ids"][0], "name": name} for name in ("A", "a")]
+    return json.dumps(text).encode()
+
+
 MEMBER = "members/0/0.safetensors"
 BANDS = {"use": "log-mel", "config": {"n_fft": 3}}
 FORGERIES = {
@@ -206,6 +212,9 @@ FORGERIES = {
         "refers to a featurizer or fuser that it does not list",
     ),
     "an id twice": ("bundle.json", inside("ids", 1, name="00"), "ids: '00' is there twice"),
+    "an id that is a path": ("bundle.json", inside("ids", 0, name="../x"), "id '../x': a name becomes a folder"),
+    "an id twice but for case": ("bundle.json", ids_but_for_case, "ids 'A' and 'a' are one name where case is ignored"),
+    "a machine that is a path": ("bundle.json", described(machine="a/b"), "machine 'a/b': a name becomes a folder"),
     "a member twice": ("bundle.json", inside("members", 1, name="K"), "members: 'K' is there twice"),
     "states of other ids": (
         "bundle.json",
