@@ -17,7 +17,7 @@ from asdkit.audio import Wave
 from asdkit.errors import DataError, Stopped
 from asdkit.features import Features, FloatArray, IntArray
 from asdkit.interfaces import Featurizer
-from asdkit.plugin_calls import plugin_call
+from asdkit.plugin_calls import plugin_call, title_of, watched
 
 _PART_SAMPLES = 1 << 22  # of a long wave, at a time
 _PROGRESS_INTERVAL = 0.1  # seconds between two calls of `progress`
@@ -95,7 +95,8 @@ def fill_features(
     offsets = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
     frames = _empty_matrix(int(offsets[-1]), bands, path, map_large)
     queue = _ClipQueue(featurizer, sources, sample_rate, frames, offsets)
-    queue.run(threads, progress, should_stop)
+    with watched(title_of(featurizer), "feature extraction"):
+        queue.run(threads, progress, should_stop)
     return Features(frames, offsets, scale)
 
 

@@ -20,7 +20,8 @@ from asdkit import hookspecs
 from asdkit.config import AugmenterConfig, Config, DetectorConfig
 from asdkit.errors import AsdkitWarning, PluginError, UsageError
 from asdkit.interfaces import API_VERSION, PROJECT, Entry
-from asdkit.plugin_calls import guarded, remember
+from asdkit.plugin_calls import guarded, remember, watched
+from asdkit.stop_signals import is_of_user
 from asdkit.text import error_line, printable, suggestion_or_choices
 
 Kind = Literal["featurizer", "augmenter", "detector", "fuser"]
@@ -146,7 +147,8 @@ def discover() -> Registry:
     """
     registry = Registry()
     for point, distribution, version in _allowed_entry_points():
-        with redirect_stdout(sys.stderr):  # standard output is for results
+        title = f"plugin {point.name!r} of {distribution} {version}"
+        with redirect_stdout(sys.stderr), watched(title, "its import"):  # standard output is for results
             registry.plugins += _load(point, distribution, version)
     registry.plugins = _mark_duplicates(registry.plugins)
     return registry
@@ -243,9 +245,9 @@ def _load(point: metadata.EntryPoint, distribution: str, version: str) -> list[P
     begin = time.perf_counter()
     try:
         manager = manager_of(point.load())
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # a third-party module may raise anything at import
+        if isinstance(error, KeyboardInterrupt) and is_of_user():
+            raise
         return [Plugin(None, point.name, "broken", distribution, version, point.value, cause=error_line(error))]
     seconds = time.perf_counter() - begin
     heavy = tuple(name for name in HEAVY if name in sys.modules and name not in before)
@@ -254,9 +256,9 @@ def _load(point: metadata.EntryPoint, distribution: str, version: str) -> list[P
     for kind in KINDS:
         try:
             plugins += [_plugin(entry, kind, unknown) for entry in call_hook(manager, kind)]
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and is_of_user():
+                raise
             plugins.append(replace(unknown, cause=f"asdkit_{kind}s: {error_line(error)}"))
     if not plugins:
         cause = "implements none of the hooks; decorate asdkit_detectors (or another hook) with @hookimpl"

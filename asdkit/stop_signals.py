@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import _exit as exit_at_once  # `os._exit` itself is replaced while plugins are called
 from types import FrameType
 
 _SHOW_CURSOR = b"\x1b[?25h"  # a live display hides the cursor, and has no time to show it again
+
+_interrupted = False
 
 
 @dataclass
@@ -59,7 +63,7 @@ def stop_on_signals(on_first: Callable[[], None] | None = None, farewell: str = 
             if farewell:
                 stderr = sys.stderr.fileno()
                 os.write(stderr, (_SHOW_CURSOR if os.isatty(stderr) else b"") + f"{farewell}\n".encode())
-            os._exit(128 + number)
+            exit_at_once(128 + number)
         request.signal = number
         if on_first is not None:
             on_first()
@@ -75,3 +79,35 @@ def stop_on_signals(on_first: Callable[[], None] | None = None, farewell: str = 
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def recorded_interrupts() -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt as usual, and record that it did for `is_of_user`."""
+    global _interrupted
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        global _interrupted
+        _interrupted = True
+        raise KeyboardInterrupt
+
+    _interrupted = False
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def is_of_user() -> bool:
+    """Whether a KeyboardInterrupt raised in this thread may come from Ctrl-C, not from code that raises it itself.
+
+    Signals raise it in the main thread only, and not while other handlers are set, as those of `stop_on_signals`.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    return _interrupted or signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -22,7 +22,7 @@ from asdkit.bundle.plausibility import implausible, level_remarks
 from asdkit.bundle.result import Verdict
 from asdkit.data.layouts.base import is_recording
 from asdkit.errors import AsdkitError, BadAudio, DataError, PluginError
-from asdkit.text import printable
+from asdkit.text import error_message, printable
 
 _LENGTH_TOLERANCE = 0.1  # share of a length
 _ID = re.compile(r"(?:^|_)(?:id|section)_([0-9A-Za-z]+)(?=[_.]|$)", re.IGNORECASE)
@@ -257,8 +257,8 @@ def _verdicts(bundle: Bundle, waves: dict[int, Wave], ids: dict[int, str | None]
     except MemoryError as error:
         if len(waves) == 1:
             (wave,) = waves.values()
-            text = f"{len(wave) / bundle.sample_rate:.0f} s long: there is not enough memory to score it: {error}"
-            return dict.fromkeys(waves, DataError(text.removesuffix(": ")))
+            text = f"{len(wave) / bundle.sample_rate:.0f} s long: there is not enough memory to score it"
+            return dict.fromkeys(waves, DataError(f"{text} ({error_message(error)})"))
     verdicts: dict[int, Verdict | AsdkitError] = {}
     for i in waves:
         verdicts |= _verdicts(bundle, {i: waves[i]}, {i: ids[i]})

@@ -5,9 +5,12 @@ Commands import the rest of asdkit when they run, so that ``--help`` is fast.
 
 from __future__ import annotations
 
+import atexit
 import errno
+import os
 import sys
 import warnings
+from contextlib import suppress
 from typing import NoReturn, TextIO, cast
 
 import typer
@@ -33,7 +36,11 @@ from asdkit.cli import (
     watch,
 )
 from asdkit.cli.console import PipeSafeStream, open_standard_streams
+from asdkit.cli.last_call import reported_last_call
 from asdkit.errors import AsdkitError, ExitCode
+from asdkit.plugin_calls import os_exit_raises
+from asdkit.process_state import end_left_processes, left_threads
+from asdkit.stop_signals import recorded_interrupts
 from asdkit.text import printable
 from asdkit.version import __version__
 
@@ -96,6 +103,17 @@ def main() -> None:
     open_standard_streams()
     sys.stdout, sys.stderr = cast("TextIO", PipeSafeStream(sys.stdout)), cast("TextIO", PipeSafeStream(sys.stderr))
     try:
+        with recorded_interrupts(), os_exit_raises(), reported_last_call():
+            _run_command()
+    finally:
+        end_left_processes()
+        if left_threads():
+            _exit_without_threads()
+
+
+def _run_command() -> None:
+    """Run the command that the arguments name; ends by SystemExit."""
+    try:
         app()
     except AsdkitError as error:
         _print_lines("error", error.message, error.hint)
@@ -110,6 +128,17 @@ def main() -> None:
         sys.exit(int(ExitCode.PARTIAL))
     except Exception:
         _report_bug()
+
+
+def _exit_without_threads() -> NoReturn:
+    """Exit as the interpreter does, without waiting for threads that plugins left running."""
+    stop = sys.exception()
+    code = (stop.code or 0) if isinstance(stop, SystemExit) else ExitCode.BUG
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(int(code))
 
 
 def _report_bug() -> NoReturn:

@@ -33,9 +33,9 @@ def open_standard_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def stdout_closed() -> bool:
-    """Whether the reader of standard output has closed the pipe."""
-    return bool(getattr(sys.stdout, "pipe_closed", False))
+def pipe_closed(stream: TextIO) -> bool:
+    """Whether the reader of a standard stream has closed the pipe."""
+    return bool(getattr(stream, "pipe_closed", False))
 
 
 class PipeSafeStream:
@@ -67,6 +67,10 @@ class PipeSafeStream:
             self._stream.flush()
         except BrokenPipeError:
             self._discard()
+
+    def close(self) -> None:
+        """Flush; the stream stays open, even if a plugin closes ``sys.stdout``."""
+        self.flush()
 
     def _discard(self) -> None:
         self.pipe_closed = True

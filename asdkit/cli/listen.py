@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asdkit.cli.console import stdout_closed
+from asdkit.cli.console import pipe_closed
 from asdkit.cli.options import (
     BundleArgument,
     FormatOption,
@@ -114,6 +114,7 @@ def listen(
     Gaps, reconnections and alarms are reported on standard error and counted. The exit code is 0 at the end of the
     stream (3 if no window could be scored), 130 after Ctrl-C and 143 after SIGTERM.
     """
+    output = sys.stdout
     with stop_on_signals() as stop:
         from asdkit.bundle.stream import Listener
 
@@ -123,7 +124,7 @@ def listen(
         )
         listener = Listener(opened, seconds=window, hop=hop, id_=id_, rule=rule)
         pcm = (rate or opened.sample_rate, channels, samples.value)
-        events = _source_events(source, opened, pcm, lambda: bool(stop) or stdout_closed())
+        events = _source_events(source, opened, pcm, lambda: bool(stop) or pipe_closed(output))
         reporter = ListenReporter(listener)
         reporter.start()
         write_rows(format_, WINDOW_COLUMNS, reporter.rows(listener.score_stream(events)))

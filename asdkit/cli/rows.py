@@ -8,7 +8,8 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -147,9 +148,20 @@ def write_rows(format_: Format | None, columns: Columns, rows: Iterable[Row]) ->
     _end_last_line()
     begin = {Format.table: _begin_table, Format.jsonl: _begin_jsonl, Format.csv: _begin_csv}[chosen]
     write = begin(columns)
-    for row in rows:
+    for row in _aside(rows):
         write(row)
         sys.stdout.flush()
+
+
+def _aside(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield the rows; what plugins print while a row is made goes to standard error."""
+    rows = iter(rows)
+    while True:
+        with redirect_stdout(sys.stderr):
+            row = next(rows, None)
+        if row is None:
+            return
+        yield row
 
 
 def _begin_jsonl(columns: Columns) -> Callable[[Row], None]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asdkit.cli.console import message, note, stdout_closed
+from asdkit.cli.console import message, note, pipe_closed
 from asdkit.cli.options import (
     BundleArgument,
     FormatOption,
@@ -60,6 +61,7 @@ def watch(
     if not folder.is_dir():
         what = "not a folder" if folder.exists() else "no such folder"
         raise DataError(f"{printable(str(folder))}: {what}", hint="Name the folder that recordings will appear in.")
+    output = sys.stdout
     with stop_on_signals() as stop:
         opened = open_bundle(
             bundle, system, machine, id_=id_, false_alarm_rate=false_alarm_rate, threshold=threshold, verify=verify
@@ -73,7 +75,7 @@ def watch(
         )
         message(f"watching {printable(str(folder))}{_at_start(watched, existing)}")
         reporter = ScoreReporter(opened.calibrator, progress=False)
-        results = score_new(opened, watched, lambda: bool(stop) or stdout_closed(), id_)
+        results = score_new(opened, watched, lambda: bool(stop) or pipe_closed(output), id_)
         write_rows(format_, FILE_COLUMNS, reporter.rows(results))
         reporter.summary()
     if stop:

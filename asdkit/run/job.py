@@ -22,9 +22,9 @@ from asdkit.feature_extraction import fill_features
 from asdkit.features import Features, FloatArray, cut_windows
 from asdkit.interfaces import Detector, Featurizer
 from asdkit.plugin_calls import plugin_call
+from asdkit.process_state import end_left_processes
 from asdkit.run.job_context import JobContext
 from asdkit.run.jobs import Job, PlannedClip
-from asdkit.run.process_state import restored_process_state
 from asdkit.run.records import ClipRecord, JobRecord
 from asdkit.run.state_codec import encode_state, require_finite
 from asdkit.run.store import RunPaths, publish, state_name, write_job
@@ -65,7 +65,7 @@ def run_job(job: Job, paths: RunPaths, device: str, threads: int) -> Outcome:
     try:
         with redirect_stdout(sys.stderr):  # standard output is for results
             _JobRun(job, paths, device, threads).run()
-    except (KeyboardInterrupt, GeneratorExit):
+    except KeyboardInterrupt:
         raise
     except Stopped as error:
         if not paths.stop_file.exists():
@@ -74,6 +74,8 @@ def run_job(job: Job, paths: RunPaths, device: str, threads: int) -> Outcome:
         return Outcome(job.key, "stopped", seconds=time.perf_counter() - begin)
     except BaseException as error:  # a plugin may raise anything, SystemExit included; the run goes on
         return Outcome(job.key, "failed", _log_error(error, work / "log.txt"), time.perf_counter() - begin)
+    finally:
+        end_left_processes()
     shutil.rmtree(work, ignore_errors=True)
     return Outcome(job.key, "done", seconds=time.perf_counter() - begin)
 
@@ -116,8 +118,7 @@ class _JobRun:
         result = self.paths.work(self.job) / "result"
         shutil.rmtree(result, ignore_errors=True)
         result.mkdir()
-        kept = restored_process_state(self.job.plugins[0].title, self.notes)
-        with kept, warnings.catch_warnings(record=True) as caught:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", AsdkitWarning)
             featurizer: Featurizer = self.job.plugins[1].construct(self.job.settings.featurizer.config)
             detectors: dict[str, Detector] = {}

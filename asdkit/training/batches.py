@@ -18,6 +18,7 @@ import torch
 
 from asdkit.features import Features, FloatArray, IntArray
 from asdkit.kernels import gather
+from asdkit.plugin_calls import plugin_call
 from asdkit.training.sampling import EpochSample, WindowTransform
 from asdkit.training.standardize import Standardizer
 
@@ -61,7 +62,8 @@ class WindowSource:
         if self.features.scale == "power":
             np.log10(np.maximum(windows, 1e-10, out=windows), out=windows)
             windows *= 10
-        new_windows, new_targets = transform.augmenter.transform(windows, targets, rng, transform.variant)
+        with plugin_call(transform.augmenter, "transform"):
+            new_windows, new_targets = transform.augmenter.transform(windows, targets, rng, transform.variant)
         windows[...] = new_windows
         targets[...] = new_targets
         if transform.class_shift:
