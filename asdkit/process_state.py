@@ -181,10 +181,11 @@ def _restore_handlers(before: Mapping[signal.Signals, Any]) -> None:
 
 
 def _restore_filters(before: list[Any]) -> None:
-    others = [one for one in warnings.filters if not _is_blanket(one)]
+    kept = [one for one in warnings.filters if not _is_blanket(one) or one in before]
+    missing = [one for one in before if one not in kept]
     with warnings.catch_warnings():
-        warnings.resetwarnings()  # tells the interpreter that filters changed
-    warnings.filters[:] = [*others, *before] if before else others  # type: ignore[index]
+        warnings.resetwarnings()  # lets the interpreter know that filters changed
+    warnings.filters[:] = [*missing, *kept]  # type: ignore[index]
 
 
 _RESTORE: dict[str, Callable[[Any], object]] = {

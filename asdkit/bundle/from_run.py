@@ -27,7 +27,7 @@ from asdkit.plugins import Kind, Registry
 from asdkit.run.fusion import Fused, fuse_members
 from asdkit.run.records import ClipRecord, DetectorRecord, JobRecord, PluginRecord
 from asdkit.run.score_table import RunSplit
-from asdkit.run.state_codec import encode_state, require_finite
+from asdkit.run.state_codec import encode_state, finite_state
 from asdkit.run.store import RunPaths, read_job, read_job_scores, read_settings, state_name, verify
 from asdkit.spec import FuserSettings
 from asdkit.text import printable, suggestion_or_choices
@@ -237,8 +237,9 @@ def _add_fuser(
     """Describe the fuser; add its state to `files`."""
     if fuser is None or fused.fuser is None:
         return None
-    with plugin_call(fused.fuser, "state"):
-        files["fuser.safetensors"] = encode_state(require_finite(fused.fuser.state()))
+    state = finite_state(fused.fuser)
+    with plugin_call(fused.fuser, "state"):  # it may hold what cannot be stored
+        files["fuser.safetensors"] = encode_state(state)
     return FuserPart(
         use=fuser.use,
         config=fuser.config,

@@ -26,7 +26,7 @@ from asdkit.process_state import end_left_processes
 from asdkit.run.job_context import JobContext
 from asdkit.run.jobs import Job, PlannedClip
 from asdkit.run.records import ClipRecord, JobRecord
-from asdkit.run.state_codec import encode_state, require_finite
+from asdkit.run.state_codec import encode_state, finite_state
 from asdkit.run.store import RunPaths, publish, state_name, write_job
 from asdkit.run.training_data import RecordingReader, WaveVariant, load_augmenters, make_training, wave_variants
 from asdkit.scoring import pool_scores, score_windows
@@ -124,9 +124,10 @@ class _JobRun:
             detectors: dict[str, Detector] = {}
             for id_, clips in self._training_groups().items():
                 detectors[id_] = self._fit(id_, clips, featurizer)
-                with plugin_call(detectors[id_], "state"):
-                    state = encode_state(require_finite(detectors[id_].state()))
-                (result / state_name(id_)).write_bytes(state)
+                state = finite_state(detectors[id_])
+                with plugin_call(detectors[id_], "state"):  # it may hold what cannot be stored
+                    encoded = encode_state(state)
+                (result / state_name(id_)).write_bytes(encoded)
             self._score_remaining(detectors, featurizer)
         self._collect_notes(caught)
         self._write(result)

@@ -6,12 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from asdkit.context import State, StateValue
 from asdkit.errors import AsdkitError, PluginError
 from asdkit.files import write_atomic
+from asdkit.plugin_calls import plugin_call, title_of
 
 
 def write_state(path: Path, state: Mapping[str, StateValue]) -> None:
@@ -65,18 +67,20 @@ def encode_state(state: Mapping[str, StateValue]) -> bytes:
     return save(arrays, {"state": json.dumps(rest, ensure_ascii=False)})
 
 
-def require_finite(state: State) -> State:
-    """Return the state of a fitted plugin if it can score; checkpoints may hold infinity.
+def finite_state(plugin: Any) -> State:
+    """Return the state of a fitted detector or fuser if it can score; checkpoints may hold infinity.
 
     Raises
     ------
     PluginError
-        If it holds numbers that are NaN or infinite.
+        If the plugin fails, or its state holds numbers that are NaN or infinite.
     """
+    with plugin_call(plugin, "state"):
+        state: State = dict(plugin.state())
     for key, value in state.items():
         if not is_finite(value):
             raise PluginError(
-                f"state: {key!r} holds NaN or infinite numbers",
+                f"{title_of(plugin)}: state: {key!r} holds NaN or infinite numbers",
                 hint="Training diverged, or divided by zero: a state of such numbers cannot score.",
             )
     return state

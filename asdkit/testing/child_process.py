@@ -16,6 +16,7 @@ from typing import Any
 from asdkit.context import State, StateValue
 from asdkit.interfaces import Entry
 from asdkit.plugins import HEAVY, KINDS, call_hook, manager_of
+from asdkit.process_state import end_left_processes, left_threads, restored_process_state
 from asdkit.testing.subject import CountingContext, Subject, SubprocessResult
 from asdkit.testing.subjects import SUBJECTS, DetectorSubject, FuserSubject
 from asdkit.text import error_line
@@ -84,6 +85,19 @@ def run_request() -> None:
     """Run the request in the folder that the command line names, and write the answer there: the new process."""
     folder = Path(sys.argv[1])
     request = json.loads((folder / "request").read_text())
+    process = os.getpid()
+    with restored_process_state():
+        answer = _answer(request, folder)
+    if os.getpid() != process:  # a child that the plugin forked returned from it
+        os._exit(1)
+    end_left_processes()
+    (folder / "answer").write_text(json.dumps(answer))
+    if left_threads():
+        os._exit(0)
+
+
+def _answer(request: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Do what a request asks for; return the fields of `SubprocessResult` that are no arrays."""
     sys.path[:] = request["path"]
     errors: dict[str, str] = {}
     heavy, seconds = _register(request["module"], errors)  # first, while no heavy library is imported
@@ -93,9 +107,9 @@ def run_request() -> None:
             _load_and_use(subject, folder, errors)
         try:
             subject.use(subject.make(), CountingContext())
-        except Exception as error:
+        except BaseException as error:  # a plugin may raise anything
             errors["use"] = error_line(error)
-    (folder / "answer").write_text(json.dumps({"heavy": heavy, "seconds": seconds, "errors": errors}))
+    return {"heavy": heavy, "seconds": seconds, "errors": errors}
 
 
 def _register(module: str, errors: dict[str, str]) -> tuple[list[str], float]:
@@ -104,7 +118,7 @@ def _register(module: str, errors: dict[str, str]) -> tuple[list[str], float]:
         manager = manager_of(importlib.import_module(module))
         for kind in KINDS:
             call_hook(manager, kind)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         errors["register"] = error_line(error)
     return [name for name in HEAVY if name in sys.modules], time.perf_counter() - begin
 
@@ -132,5 +146,5 @@ def _load_and_use(subject: Subject, folder: Path, errors: dict[str, str]) -> Non
             outputs = {"fused": instance.fuse(*subject.scores(6, 12, faulty=6))}
         write_state(folder / "outputs", outputs)
         write_state(folder / "state_after", instance.state())
-    except Exception as error:
+    except BaseException as error:
         errors["load"] = error_line(error)

@@ -15,6 +15,8 @@ from asdkit.config import AugmenterConfig, DetectorConfig
 from asdkit.errors import UsageError
 from asdkit.interfaces import Entry
 from asdkit.plugins import Kind, discover
+from asdkit.process_state import restored_process_state
+from asdkit.stop_signals import is_of_user
 from asdkit.testing.checks import checks_of
 from asdkit.testing.contract import Check, Failed, Inapplicable
 from asdkit.testing.subject import Subject
@@ -205,10 +207,13 @@ def _run(check: Check, subject: Subject) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # warnings about results are no fault
         try:
-            check.run(subject)
+            with restored_process_state():  # a change does not disturb the checks that follow
+                check.run(subject)
         except (Failed, Inapplicable):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # a plugin may raise anything, SystemExit included
+            if isinstance(error, KeyboardInterrupt) and is_of_user():
+                raise
             raise Failed(f"it raised {error_line(error)}") from error
 
 

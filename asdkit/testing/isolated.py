@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,6 +16,7 @@ from typing import Any
 
 from asdkit.errors import UsageError
 from asdkit.plugins import Kind, discover
+from asdkit.process_state import end_left_processes
 from asdkit.testing.checks import checks_of
 from asdkit.testing.conformance import CheckResult, make_subject, result_of
 
@@ -87,9 +90,13 @@ def run_request() -> None:
     folder = Path(sys.argv[1])
     request = json.loads((folder / "request").read_text())
     sys.path[:] = request["path"]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command handles Ctrl-C; a KeyboardInterrupt is the plugin's
+    process = os.getpid()
     with (folder / "answers").open("a") as file:
 
         def answer(values: Mapping[str, Any]) -> None:
+            if os.getpid() != process:  # a child that the plugin forked returned from it
+                os._exit(1)
             file.write(json.dumps(values) + "\n")
             file.flush()
 
@@ -101,4 +108,5 @@ def run_request() -> None:
             return
         for check in checks_of(subject.kind):
             answer(asdict(result_of(check, subject, None)))
+        end_left_processes()
         answer({})

@@ -1,4 +1,7 @@
-"""Record what a plugin changes in its process: global generators, thread settings, output and files."""
+"""Record what a plugin does besides its work: global generators, thread settings, output and files.
+
+State of the process that also matters to runs is in `asdkit.process_state`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_ENVIRONMENT = "the environment's "
 _FILE_EVENTS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.truncate"}
 
 
@@ -49,7 +51,6 @@ def recorded_side_effects() -> Iterator[SideEffects]:
             _record_files(None)
     after = _global_settings()
     effects.settings = [name for name, value in before.items() if after.get(name) != value]
-    effects.settings += [name for name in after if name.startswith(_ENVIRONMENT) and name not in before]
 
 
 def seed_global_generators(seed: int) -> None:
@@ -65,12 +66,10 @@ def _global_settings() -> dict[str, object]:
     settings: dict[str, object] = {
         "the generator of random": random.getstate(),
         "NumPy's global generator": repr(np.random.get_state()),  # noqa: NPY002
-        "NumPy's handling of errors": repr(np.geterr()),
     }
     if (torch := sys.modules.get("torch")) is not None:
         settings["torch's global generator"] = torch.get_rng_state().numpy().tobytes()
         settings["torch's number of threads"] = torch.get_num_threads()
-        settings["torch's default dtype"] = str(torch.get_default_dtype())
     parallel = sys.modules.get("numba.np.ufunc.parallel")
     if getattr(parallel, "_is_initialized", False):  # the query would start its threads, and change OpenMP's number
         settings["Numba's number of threads"] = sys.modules["numba"].get_num_threads()
@@ -79,9 +78,6 @@ def _global_settings() -> dict[str, object]:
     if (threadpoolctl := sys.modules.get("threadpoolctl")) is not None:
         for pool in threadpoolctl.threadpool_info():
             settings[f"threads of {pool['internal_api']} ({pool['prefix']})"] = pool["num_threads"]
-    for name, value in os.environ.items():
-        if "THREADS" in name or "SEED" in name:
-            settings[_ENVIRONMENT + name] = value
     return settings
 
 

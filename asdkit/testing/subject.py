@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -15,6 +16,8 @@ from asdkit.config import Config, NetworkConfig
 from asdkit.context import Context, State
 from asdkit.interfaces import Entry
 from asdkit.plugins import Kind
+from asdkit.process_state import restored_process_state
+from asdkit.stop_signals import is_of_user
 from asdkit.testing.contract import Inapplicable
 from asdkit.testing.side_effects import SideEffects, recorded_side_effects, seed_global_generators
 from asdkit.text import error_line
@@ -71,7 +74,7 @@ class Use:
 
     outputs: Arrays = field(default_factory=dict)
     instance: Any = None
-    error: Exception | None = None
+    error: BaseException | None = None
     stop_calls: int = 0
 
 
@@ -111,6 +114,11 @@ class Subject(ABC):
         Options for the checks instead of the defaults; for a detector also the core's ``frames``, ``hop``, ``scope``.
     module
         The module whose hooks register it.
+
+    Attributes
+    ----------
+    changes
+        What its import, construction and uses changed in the process so far.
     """
 
     kind: ClassVar[Kind]
@@ -121,6 +129,7 @@ class Subject(ABC):
         self.options = dict(options)
         self.module = module
         self.subprocess_result: SubprocessResult | None = None
+        self.changes: list[str] = []
 
     @cached_property
     def config(self) -> Config:
@@ -137,7 +146,8 @@ class Subject(ABC):
     @cached_property
     def plugin_class(self) -> Callable[..., Any]:
         """The plugin's class."""
-        return self.entry.load()
+        with self._compared():
+            return self.entry.load()
 
     def make(self) -> Any:
         """Construct the plugin."""
@@ -158,8 +168,9 @@ class Subject(ABC):
     def construction_error(self) -> str:
         """Why it cannot be constructed with its defaults; empty where it can."""
         try:
-            self.plugin_class(self.entry.config())
-            self.make()
+            with self._compared():
+                self.plugin_class(self.entry.config())
+                self.make()
         except Exception as error:
             return error_line(error)
         return ""
@@ -209,12 +220,23 @@ class Subject(ABC):
         use = Use()
         ctx = CountingContext()
         try:
-            use.instance = self.make()
-            use.outputs = self.use(use.instance, ctx)
-        except Exception as error:  # any exception of a plugin is a result of the check
+            with self._compared():
+                use.instance = self.make()
+                use.outputs = self.use(use.instance, ctx)
+        except BaseException as error:  # any exception of a plugin is a result of the check
+            if isinstance(error, KeyboardInterrupt) and is_of_user():
+                raise
             use.error = error
         use.stop_calls = ctx.calls
         return use
+
+    @contextmanager
+    def _compared(self) -> Iterator[None]:
+        """Note what the body changes in the process, and restore it."""
+        with restored_process_state() as changes:
+            yield
+        if changes:
+            self.changes.append(str(changes))
 
 
 def array_fault(name: str, value: object, dtype: type, shape: tuple[int, ...]) -> str:

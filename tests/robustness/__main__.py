@@ -6,8 +6,8 @@ import importlib
 import sys
 
 NAMES = (
-    "bad_audio", "fuzz", "onnx_mutants", "kills", "cluster", "full_disk", "bits", "audits", "planning", "scaling",
-    "memory",
+    "bad_audio", "fuzz", "onnx_mutants", "kills", "cluster", "full_disk", "bits", "audits", "planning", "plugins",
+    "memory", "scaling",
 )  # fmt: skip
 
 if __name__ == "__main__":

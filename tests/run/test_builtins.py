@@ -35,6 +35,7 @@ def test_the_table_1_spec_runs_as_written(asdkit, tmp_path):
         (s, "system") for s in systems
     }
     assert all(0 <= r["auc"] <= 1 for r in results["results"])
+    assert [note for note in results["notes"] if "(restored)" in note or "behind in" in note] == []
     settings = json.loads((tmp_path / "run" / "settings.json").read_text())["machines"]
     augmenters = {m: [a["use"] for a in settings[m]["M"]["augmenters"]] for m in ("fan", "valve")}
     assert augmenters == {"fan": ["mix", "warp"], "valve": ["mix", "resample"]}

@@ -183,8 +183,10 @@ def nan_scores_are_refused(subject: FuserSubject) -> None:
 
 
 def generators_and_threads_are_untouched(subject: Subject) -> None:
-    """Global random generators and thread settings are the same before and after."""
+    """Global random generators, thread settings and the state of the process are the same before and after."""
     _, effects = subject.second_use
+    if subject.changes:
+        raise Failed(f"it {'; it '.join(dict.fromkeys(subject.changes))}; leave the process as it was")
     if effects.settings:
         raise Failed(
             f"it changed {', '.join(effects.settings)}; use ctx.rng(name) and ctx.threads, and restore the rest"
