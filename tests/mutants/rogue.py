@@ -15,10 +15,9 @@ import time
 import warnings
 
 import numpy as np
-from asdkit_statistics.config import KnnConfig
-from asdkit_statistics.knn import Knn
 
 from asdkit.api import AsdkitWarning, Entry, hookimpl
+from tests.mutants.sound import Detector, SoundConfig
 
 KIND, AT = os.environ.get("ROGUE", ""), os.environ.get("ROGUE_AT", "fit")
 LONG = 100  # frames
@@ -121,11 +120,11 @@ if KIND == "working folder at import":
     os.chdir(tempfile.gettempdir())
 
 
-class Config(KnnConfig):
+class Config(SoundConfig):
     pass
 
 
-class Rogue(Knn):
+class Rogue(Detector):
     def __init__(self, config):
         if KIND == "raise in constructor":
             raise ValueError("no good")
@@ -151,4 +150,4 @@ class Rogue(Knn):
 
 @hookimpl
 def asdkit_detectors():
-    return [Entry("rogue", Config, Rogue, summary="Misbehaves.", defaults={"frames": "clip"})]
+    return [Entry("rogue", Config, Rogue, summary="Misbehaves.", defaults={"frames": 5})]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.helpers.packages import install
+from tests.helpers.rogues import install_rogue
 from tests.mutants import rogue
 from tests.robustness import rooms
 from tests.robustness.figures import Figures
@@ -41,14 +41,14 @@ class Cell:
     def said(self) -> str:
         """The first line that names the plugin."""
         lines = [line for line in (self.err + self.out).splitlines() if "rogue" in line and "rogue prints" not in line]
-        return lines[0].strip() if lines else ""
+        failed = [line for line in self.out.splitlines() if line.startswith("failed")]  # of check-plugin
+        return " ".join((failed or lines or [""])[0].split())
 
 
 def make_rooms(folder: Path) -> None:
     """Write recordings, a spec of an innocent and a rogue detector, a bundle of both, and files to score."""
     folder.mkdir(parents=True, exist_ok=True)
-    source = Path(rogue.__file__).read_text()
-    install(folder / "site", "asdkit-rogue", {"asdkit_rogue.py": source}, {"rogue": "asdkit_rogue"})
+    install_rogue(folder / "site")
     rooms.make_room(folder / "room", 1)
     spec = rooms.make_spec(folder, [rooms.KNN.format(i=1, n=1), ROGUE, CALIBRATION], ["K1", "R"])
     for i, seconds in enumerate((1.0, 2.0, 1.0)):
@@ -56,6 +56,8 @@ def make_rooms(folder: Path) -> None:
     for args in (("run", spec, "--out", "sound"), ("export", "sound", "--system", "all", "--out", "b.asdkit")):
         ran = command(folder, "", "fit", *args)
         assert ran.code == 0, ran.err
+    sound = command(folder, "", "fit", "check-plugin", "rogue")
+    assert sound.code == 0, sound.out  # what follows is due to the kind
 
 
 def command(folder: Path, kind: str, at: str, *args: object) -> Cell:

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.cli import cli_in
-from tests.helpers.packages import install
+from tests.helpers.rogues import install_rogue
 from tests.helpers.rooms import make_spec, results_of, write_clip
-from tests.mutants import rogue
 
 NAME = "detector 'rogue' of asdkit-rogue 1.0"
 
@@ -21,8 +20,7 @@ def rogue_room(tmp_path_factory) -> Path:
     for split, label, count in (("train", "normal", 4), ("test", "normal", 1), ("test", "anomaly", 1)):
         for i in range(count):
             write_clip(folder / "room" / "fan" / split / f"{label}_id_00_{i:08}.wav", i, fault=label == "anomaly")
-    source = Path(rogue.__file__).read_text()
-    install(folder / "site", "asdkit-rogue", {"asdkit_rogue.py": source}, {"rogue": "asdkit_rogue"})
+    install_rogue(folder / "site")
     spec = make_spec(folder)
     head = spec.read_text().partition("[detectors.S4]")[0]
     system = '[systems.all]\nmembers = ["S", "R"]\nfuser = { use = "z-score" }\n'
