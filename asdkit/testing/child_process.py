@@ -115,9 +115,12 @@ def _answer(request: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 def _register(module: str, errors: dict[str, str]) -> tuple[list[str], float]:
     begin = time.perf_counter()
     try:
-        manager = manager_of(importlib.import_module(module))
-        for kind in KINDS:
-            call_hook(manager, kind)
+        with restored_process_state() as changes:
+            manager = manager_of(importlib.import_module(module))
+            for kind in KINDS:
+                call_hook(manager, kind)
+        if changes:
+            errors["register"] = f"it {changes}"
     except BaseException as error:
         errors["register"] = error_line(error)
     return [name for name in HEAVY if name in sys.modules], time.perf_counter() - begin

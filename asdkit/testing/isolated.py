@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -100,7 +101,9 @@ def run_request() -> None:
             file.write(json.dumps(values) + "\n")
             file.flush()
 
-        entry = discover().entry(request["kind"], request["name"])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the command has shown them
+            entry = discover().entry(request["kind"], request["name"])
         try:
             subject = make_subject(entry, request["options"])
         except UsageError as error:

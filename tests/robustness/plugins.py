@@ -72,6 +72,7 @@ def command(folder: Path, kind: str, at: str, *args: object) -> Cell:
             stdout=out,
             stderr=err,
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a background job ignores it
         )
         if kind == "sleep" and args[0] != "check-plugin":
             time.sleep(SLEEPY_S)
