@@ -62,6 +62,11 @@ def guarded(title: str, method: str) -> Iterator[None]:
         If the body raises anything but a `DataError`, `Stopped`, `MemoryError` or the user's Ctrl-C.
     MemoryError
         With the plugin's name.
+
+    Warns
+    -----
+    AsdkitWarning
+        If Ctrl-C ends the body.
     """
     try:
         if method in _PER_CLIP:
@@ -78,6 +83,7 @@ def guarded(title: str, method: str) -> Iterator[None]:
         raise MemoryError(f"{title}: {method}: not enough memory: {error_message(error, 300)}") from error
     except BaseException as error:  # a plugin may raise anything, SystemExit included
         if isinstance(error, KeyboardInterrupt) and is_of_user():
+            warnings.warn(f"stopped during {method} of {title}", AsdkitWarning, stacklevel=2)  # it may hang
             raise
         raise PluginError(
             f"{title}: {method} failed: {error_line(error, 300)}",

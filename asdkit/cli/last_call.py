@@ -22,6 +22,8 @@ parent, last = os.getppid(), b""
 while True:
     if select.select([0], [], [], 1)[0]:
         part = os.read(0, 1 << 16)
+        if b"\0" in part:
+            sys.exit()
         if not part:
             break
         last = (last + part)[-(1 << 12):]
@@ -63,4 +65,4 @@ def reported_last_call() -> Iterator[None]:
     finally:
         if reporter is not None:
             with suppress(OSError):
-                reporter.communicate(b"\n")
+                reporter.communicate(b"\0")

@@ -24,8 +24,12 @@ CALIBRATION = "\n[calibration]\nheld_out = 0.5\nfalse_alarm_rate = 0.3\n"
 LIMIT_S = 240.0
 SLEEPY_S = 12.0  # when a run with a sleeping plugin gets its signals
 CRASHES = ("os.abort", "SIGKILL")
-HARMLESS = {"run": ("seed", "inputs in place", "print"), "score": ("seed", "inputs in place", "NaN state", "print")}
-"""Kinds that a command need not name: runs depend on no global generator, and print what plugins print elsewhere."""
+HARMLESS = {
+    "run": ("seed", "inputs in place", "print", "close sys.stdout"),
+    "score": ("seed", "inputs in place", "NaN state", "print", "close sys.stdout"),
+}
+"""Kinds that a command need not name: they have no effect there (generators are seeded by name, each job has its own
+frames, a stored state was checked, standard streams cannot be closed by `sys.stdout`), or are plain to see (print)."""
 
 
 @dataclass
@@ -61,7 +65,7 @@ def make_rooms(folder: Path) -> None:
 
 
 def command(folder: Path, kind: str, at: str, *args: object) -> Cell:
-    """Run a command with the rogue installed; a sleeping one gets Ctrl-C twice."""
+    """Run a command with the rogue installed; a sleeping one gets Ctrl-C."""
     path = os.pathsep.join(filter(None, [str(folder / "site"), os.environ.get("PYTHONPATH", "")]))
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = subprocess.Popen(
@@ -76,7 +80,7 @@ def command(folder: Path, kind: str, at: str, *args: object) -> Cell:
         )
         if kind == "sleep" and args[0] != "check-plugin":
             time.sleep(SLEEPY_S)
-            for _ in range(2):
+            for _ in range(2 if args[0] == "run" else 1):  # the first asks a run to stop at the next batch
                 process.send_signal(signal.SIGINT)
                 time.sleep(0.5)
         try:
@@ -120,7 +124,7 @@ def judge(cell: Cell, kind: str, name: str) -> str:
     for bad in ("Traceback", "bug in asdkit", "Fatal Python error"):
         if bad in text:
             return f"prints {bad!r}"
-    if any("knn" in line or "K1: failed" in line for line in cell.err.splitlines()):
+    if any("'knn'" in line or "K1: failed" in line for line in cell.err.splitlines()):
         return "blames the innocent detector"
     return "" if cell.said or kind in HARMLESS.get(name, ()) else "silent"
 
