@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from asdkit.audio import Wave
-from asdkit.config import AugmenterConfig, Config, DetectorConfig, JobOutline, NetworkConfig
+from asdkit.config import AugmenterConfig, Config, Cost, DetectorConfig, JobOutline, JobSize, NetworkConfig
 from asdkit.context import Context, Scalar, State, StateValue
 from asdkit.errors import AsdkitError, AsdkitWarning, NotFitted, Stopped
 from asdkit.features import Features, FloatArray, IntArray, Windows, cut_windows
@@ -58,6 +58,7 @@ __all__ = [
     "AugmenterConfig",
     "Config",
     "Context",
+    "Cost",
     "Detector",
     "DetectorConfig",
     "Entry",
@@ -68,6 +69,7 @@ __all__ = [
     "Fuser",
     "IntArray",
     "JobOutline",
+    "JobSize",
     "NetworkConfig",
     "NetworkDetector",
     "NotFitted",

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+_SMALLEST_BATCH = 4  # a small set has batches of at least this fraction of the configured size
+# What `NetworkConfig.network_cost` counts with; ``python -m tests.robustness estimates`` compares it with measurements.
+_BUFFERS = 5  # batches in memory: the one in use, and those gathered ahead
+_TORCH = 200 << 20  # bytes of its libraries
+_WEIGHT_BYTES = 40  # weight, gradient and two moments in training; three of them copied and encoded for a checkpoint
+_INDEX_BYTES = 80  # of a window sampled for an epoch: its row, class, transform and place, sorted copies included
+_STEP = 5e7  # operations in the time that a training step takes besides its products
+_UPDATE = 100  # operations in the time that AdamW takes for a weight, gradient clipping included
+_SAVE = 400  # operations in the time that a checkpoint takes for a weight
 
 
 class Config(BaseModel):
@@ -36,6 +47,14 @@ class AugmenterConfig(Config):
     def variant_names(self) -> tuple[str, ...]:
         """Names of the variants of each clip or window; each variant of an id is a class of its own."""
         return ()
+
+    @property
+    def added_length(self) -> float | None:
+        """Length of all wave variants of a clip together, in lengths of the clip; 0 for an augmenter of windows.
+
+        `asdkit check` estimates the features' memory from it. None: not stated; the estimate is then a lower bound.
+        """
+        return None if self.variant_names else 0.0
 
 
 @dataclass(frozen=True)
@@ -71,8 +90,51 @@ class JobOutline:
         return self.ids * (1 + sum(len(augmenter.variant_names) for augmenter in self.augmenters))
 
 
+@dataclass(frozen=True)
+class JobSize:
+    """Size of one fit and of the scoring after it: what a detector's cost depends on besides its options.
+
+    Attributes
+    ----------
+    frames
+        Frames of a window; under ``frames = "clip"`` the mean number of frames of a training clip.
+    bands
+        Numbers of a frame.
+    ids, classes
+        Ids of the training clips, and classes of a classifier, as `JobOutline.classes`.
+    clips, windows
+        Training clips without copies by augmenters, and their windows.
+    scored
+        Windows to score: those of the training clips, the clips held out and the test clips.
+    """
+
+    frames: int
+    bands: int
+    ids: int
+    classes: int
+    clips: int
+    windows: int
+    scored: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a fit and the scoring after it need beside the features: an order of magnitude.
+
+    Attributes
+    ----------
+    memory
+        Bytes at the peak, in parts; the key of each is the option that it grows with most, ``""`` where there is none.
+    operations
+        Floating-point operations; what takes longer for other reasons counts as more of them.
+    """
+
+    memory: Mapping[str, float]
+    operations: float
+
+
 class DetectorConfig(Config):
-    """Options of a detector, with a check of what pydantic cannot express."""
+    """Options of a detector, with a check of what pydantic cannot express, and an estimate of its cost."""
 
     def problems(self, job: JobOutline) -> list[str]:
         """Return why these options cannot work for such a job, one sentence each; an empty list if they can.
@@ -80,6 +142,14 @@ class DetectorConfig(Config):
         Begin a sentence with the option at fault and a colon where there is one: ``"order: ..."``.
         """
         return []
+
+    def cost(self, size: JobSize) -> Cost | None:
+        """Estimate the cost of a fit of this size and of the scoring after it; None: not known.
+
+        Optional. Compute it from numbers alone: no list whose length is an option, no heavy import. A job whose
+        estimate is beyond the machine is refused before any work.
+        """
+        return None
 
 
 class NetworkConfig(DetectorConfig):
@@ -106,3 +176,45 @@ class NetworkConfig(DetectorConfig):
     def problems(self, job: JobOutline) -> list[str]:
         """Refuse ``frames = "clip"``: a network needs windows of one size."""
         return ['frames: a network needs a number of frames, not "clip"'] if job.frames == "clip" else []
+
+    def batch(self, windows: int) -> int:
+        """Return the number of windows of a step, where one pass over the training clips samples `windows`."""
+        smallest = max(2, self.batch_size // _SMALLEST_BATCH)
+        return min(max(windows // self.least_batches, smallest), self.batch_size)
+
+    def network_cost(
+        self, size: JobSize, *, weights: Mapping[str, float], activations: float, operations: float
+    ) -> Cost:
+        """Return the cost of training and scoring a network, for `cost`.
+
+        Parameters
+        ----------
+        size
+            Size of the job.
+        weights
+            Number of weights, in parts by the option that each grows with most.
+        activations
+            Numbers that a window keeps for the gradient.
+        operations
+            Floating-point operations of a window's forward pass.
+
+        Examples
+        --------
+        >>> from asdkit.api import JobSize, NetworkConfig
+        >>> size = JobSize(frames=5, bands=128, ids=4, classes=4, clips=100, windows=30_900, scored=60_000)
+        >>> cost = NetworkConfig().network_cost(size, weights={"hidden": 1e6}, activations=1e3, operations=2e6)
+        >>> round(cost.memory["hidden"] / 1e6), cost.operations > 2e6 * size.scored
+        (40, True)
+        """
+        one_pass = min(size.windows, size.clips * self.windows_per_clip)
+        batch = self.batch(one_pass)
+        epoch = max(one_pass, self.least_batches * batch)
+        total = sum(weights.values())
+        window = _BUFFERS * (size.frames * size.bands + size.classes)
+        memory = {"": float(_TORCH)} | {option: float(_WEIGHT_BYTES * number) for option, number in weights.items()}
+        largest = max(batch, min(self.batch_size, size.scored))
+        memory["batch_size"] = 4.0 * (batch * 2 * activations + largest * window) + _INDEX_BYTES * batch
+        memory["least_batches"] = float(_INDEX_BYTES * epoch)
+        steps = self.epochs * epoch / batch
+        trained = 3 * operations * self.epochs * epoch + steps * (_STEP + _UPDATE * total)
+        return Cost(memory, trained + self.epochs * _SAVE * total + operations * (size.scored + size.windows))

@@ -8,6 +8,10 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_DAY = 24 * 3600  # s
+YEAR = 365 * _DAY
+"""Seconds."""
+
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NEGATIONS = ("ab", "anti", "de", "dis", "il", "im", "in", "ir", "no", "non", "not", "un")
@@ -39,6 +43,24 @@ def suggestion_or_choices(name: str, known: Iterable[str]) -> str:
 def plural(n: int, one: str, many: str = "") -> str:
     """Return ``"1 clip"`` or ``"2 clips"``; `many` is the plural of `one` where it is not formed with an s."""
     return f"{n} {one if n == 1 else many or f'{one}s'}"
+
+
+def size_text(size: float) -> str:
+    """Return a number of bytes as ``"300 MiB"``, ``"1.5 GiB"`` or ``"2.0 TiB"``."""
+    if size < 1 << 30:
+        return f"{size / (1 << 20):.0f} MiB"
+    if size < 1 << 40:
+        return f"{size / (1 << 30):.1f} GiB"
+    return f"{size / (1 << 40):,.1f} TiB" if size < 1000 << 40 else "more than 1,000 TiB"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a time in one unit: ``"40 s"``, ``"12 min"``, ``"5 h"``, ``"12 days"`` or ``"3 years"``."""
+    for unit, length, most in (("s", 1, 100), ("min", 60, 100), ("h", 3600, 48), ("days", _DAY, 730)):
+        if seconds < most * length:
+            return f"{seconds / length:.0f} {unit}"
+    years = seconds / YEAR
+    return f"{years:,.0f} years" if years < 1e6 else "more than a million years"
 
 
 def error_message(error: BaseException, limit: int = 1000) -> str:

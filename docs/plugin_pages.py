@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent / "plugins"
 CONTRACTS: dict[Kind, tuple[type, ...]] = {
     "featurizer": (api.Featurizer, api.Config),
     "augmenter": (api.WaveAugmenter, api.WindowAugmenter, api.AugmenterConfig),
-    "detector": (api.Detector, api.DetectorConfig),
+    "detector": (api.Detector, api.DetectorConfig, api.JobSize, api.Cost),
     "fuser": (api.Fuser, api.Config),
 }
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asdkit.text import error_line, error_message, from_spreadsheet_cell, spreadsheet_cell
+from asdkit.text import (
+    YEAR,
+    duration_text,
+    error_line,
+    error_message,
+    from_spreadsheet_cell,
+    size_text,
+    spreadsheet_cell,
+)
 
 
 def test_an_error_is_one_printable_line() -> None:
@@ -28,3 +37,26 @@ def test_names_survive_spreadsheet_cells(name: str) -> None:
     assert from_spreadsheet_cell(cell) == name
     assert not cell.startswith(("=", "+", "-", "@"))
     assert cell.isprintable() or not any(ord(c) < 32 for c in cell)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(300 << 20, "300 MiB"), (3 << 29, "1.5 GiB"), (2 << 40, "2.0 TiB"), (float("inf"), "more than 1,000 TiB")],
+)
+def test_sizes_have_one_unit(size: float, text: str) -> None:
+    assert size_text(size) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (40, "40 s"),
+        (720, "12 min"),
+        (5 * 3600, "5 h"),
+        (12 * 86400, "12 days"),
+        (3 * YEAR, "3 years"),
+        (float("inf"), "more than a million years"),
+    ],
+)
+def test_times_have_one_unit(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text

@@ -40,7 +40,7 @@ def run_spec(
     """Run a spec or a shard of it, show progress, and print the results table."""
     from asdkit.cli.progress import Progress
     from asdkit.plugins import discover
-    from asdkit.run import Shard, make_plan, require_free, run_plan, run_shard
+    from asdkit.run import Shard, limits, make_plan, require_free, run_plan, run_shard
     from asdkit.spec import load_spec
 
     part = Shard.parse(shard) if shard else None
@@ -49,6 +49,8 @@ def run_spec(
     folder = run_folder(out, spec.name)
     require_free(folder, part)  # fails before the recordings are read, which takes long
     plan = make_plan(spec, folder, registry, machines=machines)
+    for text in limits.notes(plan):
+        note(text)
     with Progress(plan) as progress:
         if part is None:
             results = run_plan(plan, progress)

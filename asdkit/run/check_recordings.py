@@ -14,7 +14,7 @@ from asdkit.errors import BadAudio, DataError
 from asdkit.interfaces import Featurizer
 from asdkit.plugin_calls import plugin_call
 from asdkit.plugins import Plugin, Registry
-from asdkit.spec import DetectorSettings, Spec
+from asdkit.spec import Spec
 from asdkit.text import plural, printable
 
 
@@ -128,13 +128,6 @@ def _notes(found: Sequence[tuple[Clip, _Good]]) -> list[str]:
             remarks.setdefault(result.note, []).append(clip.name)
     notes = [cancelled_note(machine, name) for machine, name in cancelled.items()]
     return notes + [f"{plural(len(names), 'recording')}, such as {names[0]}: {text}" for text, names in remarks.items()]
-
-
-def count_windows(settings: DetectorSettings, featurizer: Featurizer, samples: Sequence[int]) -> int:
-    """Return how many windows clips of the given lengths have."""
-    if settings.frames == "clip":
-        return len(samples)
-    return sum(max(0, (featurizer.rows(n) - settings.frames) // settings.hop + 1) for n in samples)
 
 
 def _least_frames(spec: Spec, machine: str, registry: Registry) -> list[tuple[str, int, Featurizer]]:

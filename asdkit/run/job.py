@@ -33,7 +33,8 @@ from asdkit.scoring import pool_scores, score_windows
 from asdkit.text import error_line
 from asdkit.version import __version__
 
-_BLOCK = 256  # clips whose features are in memory at a time while clips are scored
+SCORED_AT_ONCE = 256
+"""Clips whose features are in memory at a time while clips are scored."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class _JobRun:
             warnings.simplefilter("always", AsdkitWarning)
             featurizer: Featurizer = self.job.plugins[1].construct(self.job.settings.featurizer.config)
             detectors: dict[str, Detector] = {}
-            for id_, clips in self._training_groups().items():
+            for id_, clips in self.job.groups().items():
                 detectors[id_] = self._fit(id_, clips, featurizer)
                 state = finite_state(detectors[id_])
                 with plugin_call(detectors[id_], "state"):  # it may hold what cannot be stored
@@ -132,15 +133,6 @@ class _JobRun:
         self._collect_notes(caught)
         self._write(result)
         publish(result, self.paths.done(self.job))
-
-    def _training_groups(self) -> dict[str, list[PlannedClip]]:
-        """Training clips of each detector: by id, or all of them under ``""`` if the ids share one detector."""
-        if self.job.settings.scope == "machine":
-            return {"": list(self.job.train)}
-        groups: dict[str, list[PlannedClip]] = {}
-        for clip in self.job.train:
-            groups.setdefault(clip.clip.id, []).append(clip)
-        return groups
 
     def _context(self, id_: str, digest: str = "") -> JobContext:
         return JobContext(
@@ -173,8 +165,8 @@ class _JobRun:
         """Score clips held out and test clips, both in the same way."""
         remaining = (*self.job.held, *self.job.test)
         ctx = self._context("")
-        for first in range(0, len(remaining), _BLOCK):
-            clips = remaining[first : first + _BLOCK]
+        for first in range(0, len(remaining), SCORED_AT_ONCE):
+            clips = remaining[first : first + SCORED_AT_ONCE]
             features, _ = self._extract(clips, wave_variants(clips, []), featurizer, ctx, map_large=True)
             self._score(detectors, features, clips)
 

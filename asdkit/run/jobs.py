@@ -77,6 +77,15 @@ class Job:
         """All clips: training clips, clips held out, test clips."""
         return (*self.train, *self.held, *self.test)
 
+    def groups(self) -> dict[str, list[PlannedClip]]:
+        """Return the training clips of each fit: by id, or all of them under ``""`` if the ids share one detector."""
+        if self.settings.scope == "machine":
+            return {"": list(self.train)}
+        groups: dict[str, list[PlannedClip]] = {}
+        for clip in self.train:
+            groups.setdefault(clip.clip.id, []).append(clip)
+        return groups
+
     @property
     def folder(self) -> str:
         """Its folder within ``jobs`` and ``work`` of the run folder."""

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,9 @@ from asdkit.data import Clip, find_clips
 from asdkit.errors import AsdkitWarning, DataError, UsageError
 from asdkit.plugins import Registry
 from asdkit.run.check_recordings import Checked, check_audio
+from asdkit.run.estimates import Estimate, estimate_job
 from asdkit.run.jobs import Job, make_jobs
+from asdkit.run.resources import core_count, share_cores
 from asdkit.run.store import RunPaths, checkpoint_time, submission_name, unchanged
 from asdkit.spec import Spec
 from asdkit.spec.positions import quoted
@@ -49,6 +52,12 @@ class Plan:
     registry: Registry
     notes: list[str] = field(default_factory=list)
     machines: tuple[str, ...] | None = None
+
+    @cached_property
+    def estimates(self) -> list[Estimate]:
+        """Estimated memory and time of each job, in the order of `jobs`."""
+        _, threads, _ = share_cores(self.spec.compute, core_count())
+        return [estimate_job(job, self.checked.samples, threads) for job in self.jobs]
 
     def status(self, job: Job) -> Status:
         """Say whether a job is complete and intact (``"done"``), has a checkpoint (``"begun"``), or neither."""

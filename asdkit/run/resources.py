@@ -8,6 +8,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 from asdkit.spec import ComputeSettings
 
@@ -18,6 +20,38 @@ _POLL_S = 0.1
 def core_count() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def machine_memory() -> int | None:
+    """Return the memory that this process may use [bytes]: the machine's, or less in a control group; None: unknown."""
+    sizes = [*_cgroup_limits()]
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    elif sys.platform == "win32":
+        kibibytes = ctypes.c_ulonglong()
+        if ctypes.windll.kernel32.GetPhysicallyInstalledSystemMemory(ctypes.byref(kibibytes)):
+            sizes.append(kibibytes.value << 10)
+    return min(sizes, default=None)
+
+
+def _cgroup_limits(proc: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")) -> Iterator[int]:
+    """Yield the limits of memory of this process's control groups and of those around them (version 2 and 1)."""
+    try:
+        lines = proc.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        root = mounted / controllers
+        group = root / path.lstrip("/")
+        for folder in (group, *(parent for parent in group.parents if parent.is_relative_to(root))):
+            try:
+                # "max" in version 2; version 1 has a number above any memory
+                yield int((folder / ("memory.limit_in_bytes" if controllers else "memory.max")).read_text())
+            except (OSError, ValueError):
+                continue
 
 
 def share_cores(compute: ComputeSettings, cores: int) -> tuple[int, int, tuple[str, ...]]:

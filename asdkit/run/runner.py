@@ -15,6 +15,7 @@ from asdkit.errors import AsdkitError, ExitCode, Stopped, UsageError
 from asdkit.files import write_atomic
 from asdkit.run.job import Outcome, versions
 from asdkit.run.jobs import Job
+from asdkit.run.limits import refuse_impossible
 from asdkit.run.locks import TRIES, is_run, locked, mark_run
 from asdkit.run.plan import Plan, Shard
 from asdkit.run.provenance import provenance, settings_record, signature
@@ -47,6 +48,8 @@ def run_plan(plan: Plan, watcher: Watcher | None = None) -> Results:
 
     Raises
     ------
+    SpecError
+        If the estimate of a job is beyond the limits of memory and time.
     RunInUse
         If another process works in the folder.
     Stopped
@@ -56,6 +59,7 @@ def run_plan(plan: Plan, watcher: Watcher | None = None) -> Results:
     """
     begin = time.time()
     watcher = watcher or Watcher()
+    refuse_impossible(plan, plan.jobs)
     with _locked_run(plan, None, watcher) as stop:
         _remove_temporary_files(plan.paths.folder)
         left = _not_done(plan, plan.jobs)
@@ -74,6 +78,8 @@ def run_shard(plan: Plan, shard: Shard, watcher: Watcher | None = None) -> dict[
 
     Raises
     ------
+    SpecError
+        If the estimate of a job is beyond the limits of memory and time.
     RunInUse
         If another process works on this shard in the folder, or on the whole run.
     Stopped
@@ -82,6 +88,7 @@ def run_shard(plan: Plan, shard: Shard, watcher: Watcher | None = None) -> dict[
     watcher = watcher or Watcher()
     plan = replace(plan, paths=replace(plan.paths, mark=shard.mark))
     jobs = shard.picks(plan.jobs)
+    refuse_impossible(plan, jobs)
     with _locked_run(plan, shard, watcher) as stop:
         titles = {job.key: job.title for job in jobs}
         messages = _run_left(plan, jobs, _not_done(plan, jobs), watcher, stop)

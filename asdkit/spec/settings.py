@@ -40,6 +40,8 @@ MAX_NAME = 100
 _FORBIDDEN = re.compile(r'[/\\:*?"<>|]')
 _DEVICE_FILE = re.compile(r"con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]", re.IGNORECASE)
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
+_SIZE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([MGT]iB)")
+_UNITS = {"MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _ADDRESS = re.compile(r"(?P<protocol>tcp|tls)://(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}")
 
 
@@ -133,6 +135,24 @@ class ComputeSettings(Config):
     scheduler: str | None = Field(
         None, description="address of a Dask scheduler; default: one is started on this machine for the run"
     )
+    memory: str | None = Field(
+        None,
+        description="most memory that a job may be estimated to need, such as 8GiB; default: that of this machine",
+    )
+
+    @property
+    def memory_bytes(self) -> float | None:
+        """`memory` in bytes; None if it is not set."""
+        match = _SIZE.fullmatch(self.memory or "")
+        return None if match is None else float(match[1]) * _UNITS[match[2]]
+
+    @field_validator("memory")
+    @classmethod
+    def _check_memory(cls, value: str | None) -> str | None:
+        match = _SIZE.fullmatch(value or "")
+        if value is not None and (match is None or not float(match[1])):
+            raise ValueError(f'{quoted(value)} is not a size; expected one in MiB, GiB or TiB, such as "8GiB"')
+        return value
 
     @field_validator("device")
     @classmethod

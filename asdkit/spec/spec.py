@@ -71,6 +71,9 @@ class Spec:
         """
         faults = Diagnostics(self.locations)
         for name, settings in self.detectors_for(machine).items():
-            table = self.tables.get((machine, name)) or self.tables[None, name]
-            report_problems(settings, table, faults, ids)
+            report_problems(settings, self.table(machine, name), faults, ids)
         return faults.lines()
+
+    def table(self, machine: str, name: str) -> SpecTable:
+        """Return the merged table of a detector for one machine."""
+        return self.tables.get((machine, name)) or self.tables[None, name]

@@ -23,7 +23,6 @@ from asdkit.training.torch_runtime import autocast
 _WARM_UP = 0.1  # share of all steps
 _LEAST_RATE = 1e-2  # share of the peak learning rate
 _REPORT_INTERVAL = 0.5  # seconds between progress reports within an epoch
-_SMALLEST_BATCH = 4  # a small set has batches of at least this fraction of the configured size
 _LARGEST_GRADIENT = 10.0  # norm to which a larger gradient is clipped: an outlier must not undo the training so far
 
 
@@ -59,7 +58,7 @@ class Trainer:
         self.network, self.config, self.ctx = network, config, ctx
         self.device = torch.device(ctx.device)
         self.sampler = Sampler(training, train_clips)
-        self.batch_size = _batch_size(self.sampler, config)
+        self.batch_size = config.batch(self.sampler.windows(config.windows_per_clip))
         self.validation = _all_windows(training, validation_clips, self.batch_size)
         self.all_real = _all_windows(training, np.arange(training.real), self.batch_size)
         assert training.windows.frames != "clip"  # NetworkConfig.problems refuses it
@@ -207,13 +206,6 @@ def learning_rate_factor(step: int, steps: int) -> float:
         return (step + 1) / warm_up
     decay = (step - warm_up) / max(1, steps - warm_up)
     return _LEAST_RATE + (1 - _LEAST_RATE) * 0.5 * (1 + math.cos(math.pi * decay))
-
-
-def _batch_size(sampler: Sampler, config: NetworkConfig) -> int:
-    """Windows of a step: as configured, or fewer for a small set, so that an epoch has its least number of steps."""
-    smallest = max(2, config.batch_size // _SMALLEST_BATCH)
-    enough = sampler.windows(config.windows_per_clip) // config.least_batches
-    return min(max(enough, smallest), config.batch_size)
 
 
 def _all_windows(training: Training, clips: IntArray, batch_size: int) -> EpochSample:

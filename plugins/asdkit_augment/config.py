@@ -30,6 +30,11 @@ class WarpConfig(AugmenterConfig):
         """``"0"``, ``"1"`` and so on."""
         return tuple(str(number) for number in range(self.variants))
 
+    @property
+    def added_length(self) -> float:
+        """None: windows are warped as they are drawn."""
+        return 0.0
+
 
 class ResampleConfig(AugmenterConfig):
     """The wave played faster or slower; each rate is a new class for each id."""
@@ -44,3 +49,8 @@ class ResampleConfig(AugmenterConfig):
     def variant_names(self) -> tuple[str, ...]:
         """The rates."""
         return tuple(f"{rate:g}" for rate in self.rates)
+
+    @property
+    def added_length(self) -> float:
+        """A clip played faster is shorter."""
+        return sum(1 / rate for rate in self.rates)

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from asdkit.api import Field, JobOutline, NetworkConfig
+from asdkit.api import Cost, Field, JobOutline, JobSize, NetworkConfig
 
 
 class AutoencoderConfig(NetworkConfig):
@@ -21,3 +21,15 @@ class AutoencoderConfig(NetworkConfig):
         if self.target == "middle" and isinstance(job.frames, int) and (job.frames < 3 or job.frames % 2 == 0):
             found.append(f'target: "middle" needs an odd number of frames from 3 on, not {job.frames}')
         return found
+
+    def cost(self, size: JobSize) -> Cost:
+        """Ten layers, eight of them of ``hidden`` units; each keeps its products, normalised and cut at 0."""
+        middle = self.target == "middle"
+        inside = (size.frames - middle) * size.bands
+        outside = size.bands if middle else inside
+        weights = {
+            "hidden": (inside + outside + 6 * self.hidden) * self.hidden,
+            "bottleneck": 2 * self.hidden * self.bottleneck,
+        }
+        activations = inside + 2 * outside + 3 * (8 * self.hidden + self.bottleneck)
+        return self.network_cost(size, weights=weights, activations=activations, operations=2 * sum(weights.values()))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
-from asdkit.api import Field, JobOutline, NetworkConfig
+from asdkit.api import Cost, Field, JobOutline, JobSize, NetworkConfig
+
+_MIXTURE = 150  # operations in the time that a component of a bin takes: exponentials, and the gradient besides
 
 Group = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 Order = Literal["middle", "causal", "reverse"] | Annotated[list[Group], Field(min_length=1)]
@@ -64,11 +67,43 @@ class GroupMadeConfig(NetworkConfig):
         if self.order == "middle" and (job.frames < 3 or job.frames % 2 == 0):
             found.append(f'order: "middle" needs an odd number of frames from 3 on, not {job.frames}')
             return found
-        groups = self.groups(job.frames)
-        if sorted(frame for group in groups for frame in group) != list(range(job.frames)):
-            found.append(f"order: must name each of the frames 0 to {job.frames - 1} once, not {groups}")
-        elif len(groups) < 2 and self.terms == "conditional":
+        groups, _, _ = self._shape(job.frames)
+        if not isinstance(self.order, str) and not self._names_each_of(job.frames):
+            found.append(f"order: must name each of the frames 0 to {job.frames - 1} once, not {self.order}")
+        elif groups < 2 and self.terms == "conditional":
             found.append('likelihood: "conditional" needs at least two groups; use "joint"')
-        elif len(groups) > 2 and min(self.hidden) < len(groups) - 1 and self.terms == "joint":
-            found.append(f"hidden: {len(groups)} groups need layers of at least {len(groups) - 1} units")
+        elif groups > 2 and min(self.hidden) < groups - 1 and self.terms == "joint":
+            found.append(f"hidden: {groups} groups need layers of at least {groups - 1} units")
         return found
+
+    def cost(self, size: JobSize) -> Cost:
+        """Layers of blocks: of several predicted groups, about half of all connections are kept."""
+        groups, first, last = self._shape(size.frames)
+        predicted = groups - 1 if self.terms == "joint" else 1
+        kept = (predicted + 1) / (2 * max(1, predicted))
+        known = (size.frames - last) * size.bands if groups > 1 else 0
+        given = (size.frames - first if self.terms == "joint" else last) * size.bands if groups > 1 else 0
+        scored = given + (first * size.bands if self.terms == "joint" else 0)
+        mixture = 3 * self.components
+        inside = known * self.hidden[0] + sum(before * after for before, after in pairwise(self.hidden))
+        weights = {
+            "hidden": kept * (inside + self.hidden[-1] * mixture * given),
+            "order": kept * known * given + mixture * (scored - given),
+        }
+        # The mixtures' parameters, in both precisions, and their gradient.
+        activations = known + 3 * sum(self.hidden) + 2 * mixture * scored + 4 * scored
+        operations = 2 * sum(weights.values()) + _MIXTURE * self.components * scored
+        return self.network_cost(size, weights=weights, activations=activations, operations=operations)
+
+    def _names_each_of(self, frames: int) -> bool:
+        """Whether an order by hand names each of so many frames once."""
+        named = sorted(frame for group in self.order for frame in group)
+        return len(named) == frames and named == list(range(frames))
+
+    def _shape(self, frames: int) -> tuple[int, int, int]:
+        """Return the number of `groups`, and the frames of the first and of the last, without making them."""
+        if self.order == "middle":
+            return 2, frames - 1, 1
+        if isinstance(self.order, str):
+            return frames, 1, 1
+        return len(self.order), len(self.order[0]), len(self.order[-1])

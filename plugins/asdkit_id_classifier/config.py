@@ -1,8 +1,27 @@
 """Options of ``id-classifier``."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from asdkit.api import Field, JobOutline, NetworkConfig
+from asdkit.api import Cost, Field, JobOutline, JobSize, NetworkConfig
+
+
+class _Backbone(NamedTuple):
+    """Size of a backbone without its head; `activations` and `operations` are those of a bin of the window."""
+
+    weights: int
+    features: int
+    activations: int
+    operations: int
+    speed: float  # operations a second, in those of a product of matrices
+
+
+# From torch's counters of operations and of tensors kept for the gradient; a test counts again. Filters of single
+# channels, most of MobileNetV2, move memory and multiply little.
+_BACKBONES = {
+    "mobilenet-v2": _Backbone(687_392, 1280, 215, 3_677, 0.35),
+    "resnet-50": _Backbone(23_501_760, 2048, 425, 159_776, 1.0),
+}
+_DIRECTIONS = 64  # of score = "mahalanobis"
 
 
 class IdClassifierConfig(NetworkConfig):
@@ -42,3 +61,19 @@ class IdClassifierConfig(NetworkConfig):
         if self.loss == "arcface" and any(augmenter.soft_targets for augmenter in job.augmenters):
             found.append('loss: "arcface" needs one class a window, but an augmenter blends classes; drop it')
         return found
+
+    def cost(self, size: JobSize) -> Cost:
+        """The backbone, a head of all classes, and in scoring what the score compares each class with."""
+        backbone, bins = _BACKBONES[self.backbone], size.frames * size.bands
+        compared = _DIRECTIONS if self.score == "mahalanobis" else 4 * size.classes
+        cost = self.network_cost(
+            size,
+            weights={"backbone": backbone.weights, "augmenters": backbone.features * size.classes},
+            activations=backbone.activations * bins + 4 * size.classes,
+            operations=backbone.operations / backbone.speed * bins + 2 * backbone.features * size.classes,
+        )
+        scoring = 4.0 * min(self.batch_size, size.scored) * size.classes * compared
+        exact = 8.0 * backbone.features * (3 * backbone.features + 2 * size.classes)  # covariance in double precision
+        more = scoring + (exact if self.score == "mahalanobis" else 0)
+        memory = {**cost.memory, "augmenters": cost.memory["augmenters"] + more}
+        return Cost(memory, cost.operations + 2.0 * size.scored * size.classes * compared)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from asdkit.api import DetectorConfig, Field
+from asdkit.api import Cost, DetectorConfig, Field, JobSize
+
+_FITS = 6  # one of all clips and one without each fifth of them
+_STEPS = 20  # of a mixture's expectation maximisation, which usually ends sooner
+_SUMMARY = 150  # operations in the time that a number of a window takes in its statistics, a median among them
+_DISTANCE = 10  # operations in the time that a difference takes in a search for neighbours
+_AT_ONCE = 4_000_000  # numbers gathered at a time
 
 Statistic = Literal["mean", "power", "deviation", "change", "median-change"]
 
@@ -19,18 +25,50 @@ class StatisticsConfig(DetectorConfig):
         "from frame to frame, their standard deviation, and the median of their sizes",
     )
 
+    def cost(self, size: JobSize) -> Cost:
+        """Summaries of all windows, kept a few times, and the model of them."""
+        numbers = len(set(self.statistics)) * size.bands
+        whole_clips = size.windows == size.clips  # gathered one by one
+        gathered = size.frames * size.bands if whole_clips else min(_AT_ONCE, size.windows * size.frames * size.bands)
+        memory = {"frames": 32.0 * (size.windows + size.scored) * numbers + 24.0 * gathered}
+        summaries = _SUMMARY * len(set(self.statistics)) * (size.windows + size.scored) * size.frames * size.bands
+        model, operations = self._model_cost(size, numbers)
+        return Cost(memory | model, summaries + operations)
+
+    def _model_cost(self, size: JobSize, numbers: int) -> tuple[dict[str, float], float]:
+        """Return memory and operations of the model of summaries of so many numbers."""
+        return {}, 0.0
+
 
 class KnnConfig(StatisticsConfig):
     """Nearest neighbours."""
 
     neighbours: int = Field(1, ge=1, description="how many nearest training windows of each statistic")
 
+    def _model_cost(self, size: JobSize, numbers: int) -> tuple[dict[str, float], float]:
+        """Distances of all windows from all training windows; the nearest are kept."""
+        kept = min(self.neighbours, size.windows)
+        differences = size.windows * (size.windows + size.scored) * numbers
+        return {"neighbours": 24.0 * size.scored * kept}, float(_DISTANCE * differences)
+
 
 class MahalanobisConfig(StatisticsConfig):
     """Mahalanobis distance; it has no option of its own."""
+
+    def _model_cost(self, size: JobSize, numbers: int) -> tuple[dict[str, float], float]:
+        """A covariance of each statistic, its root and the inverse of that."""
+        covariances = numbers * size.bands
+        fit = covariances * (6 * size.windows + 4 * size.bands)
+        return {"statistics": 32.0 * covariances}, _FITS * fit + 2.0 * covariances * (size.windows + size.scored)
 
 
 class GmmConfig(StatisticsConfig):
     """Gaussian mixture with diagonal covariances."""
 
     components: int = Field(2, ge=1, le=1000, description="Gaussians; fewer where there are fewer training windows")
+
+    def _model_cost(self, size: JobSize, numbers: int) -> tuple[dict[str, float], float]:
+        """The share of each component in each window, again in each step."""
+        components = min(self.components, size.windows)
+        fit = _FITS * _STEPS * size.windows + size.windows + size.scored
+        return {"components": 32.0 * (size.windows + size.scored) * components}, 8.0 * components * numbers * fit

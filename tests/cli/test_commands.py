@@ -115,9 +115,12 @@ def test_check_prints_the_plan_with_counts(asdkit, builtin_spec, tmp_path):
     shown = asdkit("check", "spec.toml")
     assert shown.returncode == 0, shown.stderr
     lines = [line.split() for line in shown.stdout.splitlines()]
+    counts = [line[:8] + line[-1:] for line in lines]
     # 6 s at 8 kHz, hop 512: 94 frames; 90 windows of 5, and 8 of 32 with hop 8
-    assert ["fan", "G", "2", "2", "0", "1", "180", "90", "left"] in lines
-    assert ["fan", "M", "2", "2", "0", "1", "16", "8", "left"] in lines
+    assert ["fan", "G", "2", "2", "0", "1", "180", "90", "left"] in counts
+    assert ["fan", "M", "2", "2", "0", "1", "16", "8", "left"] in counts
+    assert {(line[9], line[11]) for line in lines[1:]} == {("MiB", "s")}  # estimated memory and time
+    assert "memory and time are estimates" in shown.stderr
     assert not (tmp_path / "runs").exists()
 
 
