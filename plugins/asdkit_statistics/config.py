@@ -30,7 +30,8 @@ class StatisticsConfig(DetectorConfig):
         numbers = len(set(self.statistics)) * size.bands
         whole_clips = size.windows == size.clips  # gathered one by one
         gathered = size.frames * size.bands if whole_clips else min(_AT_ONCE, size.windows * size.frames * size.bands)
-        memory = {"frames": 32.0 * (size.windows + size.scored) * numbers + 24.0 * gathered}
+        at_once = max(size.windows, size.scored - size.windows)  # training windows, then the others
+        memory = {"frames": 32.0 * at_once * numbers + 12.0 * gathered}
         summaries = _SUMMARY * len(set(self.statistics)) * (size.windows + size.scored) * size.frames * size.bands
         model, operations = self._model_cost(size, numbers)
         return Cost(memory | model, summaries + operations)

@@ -49,7 +49,7 @@ DETECTORS = {
     "autoencoder": 'use = "autoencoder"',
     "group-made": 'use = "group-made"',
     "mobilenet-v2": CLASSIFIER,
-    "resnet-50": f'{CLASSIFIER}backbone = "resnet-50"\nepochs = 2',
+    "resnet-50": f'{CLASSIFIER}backbone = "resnet-50"\nepochs = 1\nleast_batches = 10',
     "knn of windows": 'use = "knn"\nframes = 32\nhop = 8',
     "wide autoencoder": 'use = "autoencoder"\nhidden = 2048\nepochs = 2',
     "causal group-made": 'use = "group-made"\norder = "causal"\nepochs = 3',
