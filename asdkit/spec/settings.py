@@ -135,10 +135,7 @@ class ComputeSettings(Config):
     scheduler: str | None = Field(
         None, description="address of a Dask scheduler; default: one is started on this machine for the run"
     )
-    memory: str | None = Field(
-        None,
-        description="most memory that a job may be estimated to need, such as 8GiB; default: that of this machine",
-    )
+    memory: str | None = Field(None, description="most that a job may need, by estimate: 8GiB; default: all there is")
 
     @property
     def memory_bytes(self) -> float | None:
