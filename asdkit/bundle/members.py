@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -63,9 +63,16 @@ class Member:
         return cut_windows(features.offsets, self.frames, self.hop)
 
     def score(self, features: Features, windows: Windows, ids: Sequence[str], ctx: Context) -> FloatArray:
-        """Return window scores [float32, ``[windows]``]; see `asdkit.api.Detector.score`."""
+        """Return window scores [float32, ``[windows]``]; see `asdkit.api.Detector.score`.
+
+        The detector cannot write to the features, because other members use them, too.
+        """
+        frames = features.frames.view()
+        frames.flags.writeable = False
         try:
-            return score_windows(self.detectors, self.use, features, windows, ids, self.known_ids, ctx)
+            return score_windows(
+                self.detectors, self.use, replace(features, frames=frames), windows, ids, self.known_ids, ctx
+            )
         except Stopped as error:
             if ctx.should_stop():
                 raise

@@ -26,7 +26,7 @@ SLEEPY_S = 12.0  # when a run with a sleeping plugin gets its signals
 CRASHES = ("os.abort", "SIGKILL")
 HARMLESS = {
     "run": ("seed", "inputs in place", "print", "close sys.stdout"),
-    "score": ("seed", "inputs in place", "NaN state", "print", "close sys.stdout"),
+    "score": ("seed", "NaN state", "print", "close sys.stdout"),
 }
 """Kinds that a command need not name: they have no effect there (generators are seeded by name, each job has its own
 frames, a stored state was checked, standard streams cannot be closed by `sys.stdout`), or are plain to see (print)."""

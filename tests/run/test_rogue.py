@@ -57,6 +57,7 @@ def test_a_run_names_the_plugin_that_changed_the_process_and_no_other(rogue_room
         ("MemoryError", 1, f"({NAME}: score: not enough memory: "),
         ("close stdout", 0, f"warning: {NAME} changed standard output of the process (restored) in score"),
         ("print", 0, "rogue prints"),
+        ("inputs in place", 4, f"bad: new/1_id_00.wav: {NAME}: score failed: ValueError: "),
     ],
 )
 def test_other_files_are_scored(rogue_room, kind, code, line):
