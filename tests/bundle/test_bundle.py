@@ -17,6 +17,7 @@ import soundfile
 from asdkit.bundle import Bundle
 from asdkit.errors import DataError, PluginError, UsageError
 from tests.helpers.bundle_room import SPEC, finished_run
+from tests.helpers.made_runs import edit_settings
 
 
 def scores_of(run):
@@ -144,10 +145,7 @@ def test_unknown_systems_and_machines_give_suggestions(run, registry, tmp_path):
 
 def test_fuser_options_of_another_version_are_refused(run, registry, tmp_path):
     shutil.copytree(run, tmp_path / "run")
-    settings = tmp_path / "run" / "settings.json"
-    text = settings.read_text()
-    settings.write_text(text.replace('"combine": "mean"', '"combine": "median"'))
-    assert settings.read_text() != text
+    edit_settings(tmp_path / "run", '"combine": "mean"', '"combine": "median"')
     with pytest.raises(
         PluginError, match=r"'z-score': combine: .median. is not possible.*another version of the plugin"
     ):

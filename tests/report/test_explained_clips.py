@@ -20,6 +20,7 @@ from asdkit.report import write_report
 from asdkit.report.clip_sections import MAX_SECONDS, audio_uri, draw_clip, player_part
 from asdkit.report.explained_clips import choose_clips, explain_clips, frequencies_of
 from asdkit.report.run_data import read_run
+from tests.helpers.made_runs import edit_settings
 from tests.helpers.pages import EVIL, Page
 from tests.helpers.planted import BEGIN, LENGTH, PITCH, RATE, SECONDS, make_run, write_clip
 
@@ -46,8 +47,7 @@ def copied(planted, tmp_path):
     """A copy of the planted run, recordings included."""
     shutil.copytree(planted.parent, tmp_path / "copy", symlinks=True)
     run = tmp_path / "copy" / "run"
-    text = (run / "settings.json").read_text()
-    (run / "settings.json").write_text(text.replace(str(planted.parent), str(run.parent)))
+    edit_settings(run, str(planted.parent), str(run.parent))
     return run
 
 
