@@ -98,7 +98,7 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session
-@nox.parametrize("example", [nox.param(name, id=name) for name in ("spectrum", "gammatone", "pyod")])
+@nox.parametrize("example", [nox.param(name, id=name) for name in ("mean-spectrum", "gammatone", "pyod")])
 def examples(session: nox.Session, example: str) -> None:
     """Install each example package in an environment of its own, and check its plugin."""
     install(session)

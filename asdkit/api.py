@@ -44,7 +44,7 @@ from asdkit.interfaces import (
     WindowAugmenter,
     hookimpl,
 )
-from asdkit.kernels import frame_count, log_mel, mel_centres
+from asdkit.kernels import band_centres, band_spectrum, frame_count, log_mel, mel_centres
 
 if TYPE_CHECKING:
     from asdkit.kernels import gather
@@ -83,6 +83,8 @@ __all__ = [
     "WindowAugmenter",
     "WindowNetwork",
     "Windows",
+    "band_centres",
+    "band_spectrum",
     "cut_windows",
     "frame_count",
     "gather",

@@ -195,7 +195,7 @@ def _allowed_entry_points() -> Iterator[tuple[metadata.EntryPoint, str, str]]:
         raise UsageError(
             f"{RESTRICTION} names {', '.join(sorted(missing))}, but no installed distribution with plugins has that "
             "name",
-            hint="It holds names of distributions, separated by commas, such as asdkit,asdkit-spectrum; "
+            hint="It holds names of distributions, separated by commas, such as asdkit,asdkit-mean-spectrum; "
             "the built-in plugins are those of asdkit.",
         )
     for _, point_and_distribution in sorted(points.items()):

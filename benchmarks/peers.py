@@ -127,6 +127,20 @@ def same_decibels(ours: Any, theirs: Any) -> str:
     return "" if worst < 0.05 else f"by {worst:.3g} dB"
 
 
+def same_density(ours: Any, theirs: Any) -> str:
+    """Equal within 0.02 dB: the mean power over frames, beside bands of Welch's (frequencies, density)."""
+    power = 10 ** (ours.astype(np.float64) / 10)
+    if isinstance(theirs, tuple):
+        from asdkit.kernels.log_bands import band_filters
+
+        filters = band_filters(ours.shape[1], sample_rate=RATE, n_fft=2 * len(theirs[0]) - 2, fmin=10.0, fmax=None)
+        expected = filters @ theirs[1] / 2  # the filters count both sides, a density one
+    else:
+        expected = (10 ** (theirs.astype(np.float64) / 10)).mean(axis=0)
+    worst = float(np.abs(10 * np.log10(power.mean(axis=0) / expected)).max())
+    return "" if worst < 0.02 else f"by {worst:.3g} dB"
+
+
 def clip(seconds: float, seed: int = 0) -> Any:
     """A machine-like clip [float32]: hum, harmonics, noise; as exact in 16 bits as a recording is."""
     rng = np.random.default_rng(seed)

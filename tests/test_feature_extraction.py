@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from asdkit_logmel.config import LogMelConfig
 from asdkit_logmel.featurizer import LogMel
+from asdkit_spectrum.config import SpectrumConfig
+from asdkit_spectrum.featurizer import Spectrum
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asdkit import feature_extraction
 from asdkit.errors import DataError, Stopped
 from asdkit.feature_extraction import WaveSource, fill_features
-from asdkit.kernels import log_mel
+from asdkit.kernels import band_spectrum, log_mel
 from asdkit.kernels.framing import FFT_SIZES
 from asdkit.mapped import is_mapped
 
@@ -46,6 +48,19 @@ def test_clips_keep_their_order_with_any_threads(featurizer, threads):
     assert features.scale == "db"
     for i in range(23):
         np.testing.assert_array_equal(features.clip(i), log_mel(wave(i), n_mels=32))
+
+
+def test_spectra_have_a_frame_for_every_clip():
+    """Clips shorter than a frame of 4096 samples have one; longer ones a frame each 2048 samples, without padding."""
+    spectrum = Spectrum(SpectrumConfig(n_fft=4096, n_bands=24))
+    lengths = [0, 100, 4096, 6143, 6144, 9000]
+    waves = [np.resize(wave(0), n) for n in lengths]
+    features = fill_features(
+        spectrum, [WaveSource(str(n), n, lambda w=w: w) for n, w in zip(lengths, waves, strict=True)], RATE
+    )
+    assert np.diff(features.offsets).tolist() == [1, 1, 1, 1, 2, 3]
+    for i, samples in enumerate(waves):
+        np.testing.assert_array_equal(features.clip(i), band_spectrum(samples, n_fft=4096, n_bands=24))
 
 
 def test_memory_map_holds_the_same_features(featurizer, tmp_path):

@@ -231,7 +231,7 @@ def test_using_a_broken_plugin_exits_with_4(asdkit, spec, site):
         "plug_broken",
         GOOD.format(name="mine", module="plug_broken", more="").replace("return [", "return 3 or ["),
     )
-    spec.write_text(spec.read_text().replace('use = "spectrum"', 'use = "plug_broken"'))
+    spec.write_text(spec.read_text().replace('use = "mean-spectrum"', 'use = "plug_broken"'))
     ran = asdkit("run", spec)
     assert ran.returncode == 4
     assert "dist-plug_broken 1.0 is broken" in ran.stderr

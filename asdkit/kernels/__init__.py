@@ -1,7 +1,8 @@
 """Kernels: loops over arrays, compiled by Numba. No I/O; the caller owns inputs and outputs.
 
-- `log_mel`: `stft`, `mel_spectrogram`, `log_mel`, `power_to_db`; `framing` counts frames and weights their samples
-- `mel`: `mel_filters`, `mel_centres`
+- `log_mel`: `stft`, `mel_spectrogram`, `log_mel`, `power_to_db`; `band_spectrum`: the function of that name
+- `rows`: what these share; `framing` counts frames and weights their samples
+- `mel`: `mel_filters`, `mel_centres`; `log_bands`: `band_centres`; `filter_bank`: how kernels take filters
 - `windows`: `gather` copies windows into a batch, `draw` samples windows for an epoch
 - `bootstrap`: areas under ROC curves of random weights
 - `jit`: how kernels are compiled and cached
@@ -13,9 +14,10 @@ Numba is imported on first use, and compiles a kernel when it is first called.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+# These imports come before any other of the submodules `band_spectrum` and `log_mel`: the names are the functions'.
+from asdkit.kernels.band_spectrum import band_spectrum
 from asdkit.kernels.framing import frame_count
-
-# This import comes before any other of the submodule `log_mel`, so that the name is the function's.
+from asdkit.kernels.log_bands import band_centres
 from asdkit.kernels.log_mel import log_mel, mel_spectrogram, power_to_db, stft
 from asdkit.kernels.mel import mel_centres, mel_filters
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from asdkit.kernels.windows import draw, gather
 
 __all__ = [
+    "band_centres",
+    "band_spectrum",
     "draw",
     "frame_count",
     "gather",

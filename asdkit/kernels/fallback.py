@@ -22,7 +22,7 @@ from asdkit.kernels.framing import frame_weights
 from asdkit.kernels.mel import mel_bank, mel_filters
 from asdkit.text import error_line
 
-KernelName = Literal["spectra", "mel_rows", "power_to_db"]
+KernelName = Literal["spectra", "band_rows", "power_to_db"]
 
 # Half a transform of these sizes ends in a pass of radix 4, 8 and 2: all that there are.
 _TEST_SIZES = (64, 128, 256)
@@ -112,7 +112,7 @@ def _test_spectra(kernel: Callable[..., Any], dtype: np.dtype[Any]) -> None:
         _compare(spectra, expected, _SPECTRUM_TOLERANCE * expected.max())
 
 
-def _test_mel_rows(kernel: Callable[..., Any], dtype: np.dtype[Any]) -> None:
+def _test_band_rows(kernel: Callable[..., Any], dtype: np.dtype[Any]) -> None:
     for n_fft in _TEST_SIZES:
         magnitude = n_fft == _TEST_SIZES[-1]
         wave, spectra = _test_wave(n_fft, dtype, magnitude)
@@ -131,7 +131,7 @@ def _test_power_to_db(kernel: Callable[..., Any], dtype: np.dtype[Any]) -> None:
 
 _TESTS: dict[str, Callable[[Callable[..., Any], np.dtype[Any]], None]] = {
     "spectra": _test_spectra,
-    "mel_rows": _test_mel_rows,
+    "band_rows": _test_band_rows,
     "power_to_db": _test_power_to_db,
 }
 

@@ -1,8 +1,4 @@
-"""From samples to rows of a matrix: spectra, mel bands, decibels.
-
-Frames of `FFT_SIZES` samples are processed by the kernels that `asdkit.kernels.fallback` selects, others by
-`scipy.fft`.
-"""
+"""Spectra and mel bands of short frames, by librosa's conventions, and decibels."""
 
 from __future__ import annotations
 
@@ -10,20 +6,14 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from asdkit.kernels.fallback import select_kernel
-from asdkit.kernels.framing import FFT_SIZES, frame_count, frame_weights
-from asdkit.kernels.mel import MelBank, Norm, mel_bank, mel_filters
-
-FloatArray = npt.NDArray[np.float32]
-Wave = npt.NDArray[np.float32] | npt.NDArray[np.int16]
-PadMode = Literal["constant", "reflect"]
+from asdkit.kernels.filter_bank import FilterBank
+from asdkit.kernels.mel import Norm, mel_bank, mel_filters
+from asdkit.kernels.rows import FloatArray, Framing, PadMode, Wave, checked, fill_bands, fill_spectra
 
 # sample_rate, n_fft, n_mels, fmin, fmax, htk, norm
 _MelOptions = tuple[float, int, int, float, float | None, bool, Norm]
-
-_FRAMES_AT_ONCE = 64  # of the transform by scipy
 
 
 def log_mel(
@@ -131,14 +121,9 @@ def stft(
     >>> int(stft(tone, n_fft=1024)[10].argmax())  # 1000 Hz is bin 64 of 15.625 Hz
     64
     """
-    wave, out = _checked(wave, out, 1 + n_fft // 2, n_fft, hop_length, center, pad_mode, power)
-    weights = frame_weights(n_fft, _key(window), wave.dtype == np.int16)
-    lead = n_fft // 2 if center else 0
-    if n_fft in FFT_SIZES:
-        spectra = select_kernel("spectra", wave.dtype)
-        spectra(wave, lead, pad_mode == "reflect", hop_length, weights, power == 1, out)
-    else:
-        _scipy_spectra(wave, lead, pad_mode, hop_length, weights, power, out)
+    framing = Framing(n_fft, hop_length, window, center, pad_mode)
+    wave, out = checked(wave, out, 1 + n_fft // 2, framing, power)
+    fill_spectra(wave, framing, power, out)
     return out
 
 
@@ -177,89 +162,21 @@ def _mel(
     decibels: bool,
 ) -> FloatArray:
     sample_rate, n_fft, n_mels, fmin, fmax, htk, norm = mel
-    wave, out = _checked(wave, out, n_mels, n_fft, hop, center, pad_mode, power)
+    framing = Framing(n_fft, hop, window, center, pad_mode)
+    wave, out = checked(wave, out, n_mels, framing, power)
     fmax = float(sample_rate / 2 if fmax is None else fmax)
     filters, bank = _filters(float(sample_rate), n_fft, n_mels, float(fmin), fmax, htk, norm)
-    weights = frame_weights(n_fft, _key(window), wave.dtype == np.int16)
-    lead = n_fft // 2 if center else 0
-    if n_fft in FFT_SIZES:
-        mel_rows = select_kernel("mel_rows", wave.dtype)
-        mel_rows(wave, lead, pad_mode == "reflect", hop, weights, power == 1, bank, decibels, out)
-        return out
-    spectra = np.empty((len(out), 1 + n_fft // 2), np.float32)
-    _scipy_spectra(wave, lead, pad_mode, hop, weights, power, spectra)
-    with np.errstate(invalid="ignore", over="ignore"):
-        np.matmul(spectra, filters, out=out)
-    if decibels:
-        out[:] = power_to_db(out)
+    fill_bands(wave, framing, power, filters, bank, decibels, out)
     return out
-
-
-def _checked(
-    wave: Wave,
-    out: FloatArray | None,
-    bands: int,
-    n_fft: int,
-    hop_length: int,
-    center: bool,
-    pad_mode: PadMode,
-    power: Literal[1, 2],
-) -> tuple[Wave, FloatArray]:
-    """Return `wave` and `out` in the layout that the kernels take."""
-    if n_fft < 2 or hop_length < 1 or bands < 1:
-        raise ValueError(
-            f"n_fft must be at least 2, hop_length and the number of bands at least 1; "
-            f"not {n_fft}, {hop_length} and {bands}"
-        )
-    if pad_mode not in ("constant", "reflect") or power not in (1, 2):
-        raise ValueError(f'pad_mode must be "constant" or "reflect", power 1 or 2; not {pad_mode!r} and {power!r}')
-    samples = np.asarray(wave)
-    if samples.ndim != 1 or not (samples.dtype == np.int16 or np.issubdtype(samples.dtype, np.floating)):
-        raise ValueError(f"wave must be [samples] of float32 or int16, not {list(samples.shape)} of {samples.dtype}")
-    if center and pad_mode == "reflect" and len(samples) == 0:
-        raise ValueError("an empty wave cannot be reflected")
-    # One layout for the compiler: writable, C-contiguous. Copying other arrays costs less than compiling again.
-    wave = np.require(samples, np.int16 if samples.dtype == np.int16 else np.float32, ["C", "W"])
-    shape = (frame_count(len(wave), n_fft=n_fft, hop_length=hop_length, center=center), bands)
-    if out is None:
-        out = np.empty(shape, np.float32)
-    elif out.shape != shape or out.dtype != np.float32 or not (out.flags.c_contiguous and out.flags.writeable):
-        raise ValueError(
-            f"out must be writable, C-contiguous {list(shape)} of float32, not {list(out.shape)} of {out.dtype}"
-        )
-    return wave, out
-
-
-def _key(window: FloatArray | None) -> bytes | None:
-    return None if window is None else np.asarray(window, np.float64).tobytes()
 
 
 @lru_cache(maxsize=32)
 def _filters(
     sample_rate: float, n_fft: int, n_mels: int, fmin: float, fmax: float, htk: bool, norm: Norm
-) -> tuple[FloatArray, MelBank]:
+) -> tuple[FloatArray, FilterBank]:
     """Mel filters as a matrix [float32, ``[bins, n_mels]``], and in the form that the kernels take."""
     if not 0 <= fmin < fmax:
         raise ValueError(f"fmin ({fmin:g} Hz) must be at least 0 and below fmax ({fmax:g} Hz)")
     filters = mel_filters(sample_rate=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax, htk=htk, norm=norm)
     bank = mel_bank(filters, n_mels, sample_rate / n_fft, fmin, fmax, htk)
     return np.ascontiguousarray(filters.T, np.float32), bank
-
-
-def _scipy_spectra(
-    wave: Wave, lead: int, pad_mode: PadMode, hop: int, weights: FloatArray, power: Literal[1, 2], out: FloatArray
-) -> None:
-    """Spectra of frames whose length is not in `FFT_SIZES`, some frames at a time."""
-    from scipy.fft import rfft
-
-    if len(out) == 0:
-        return
-    padded = np.pad(wave, lead, mode=pad_mode)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, len(weights))[::hop]
-    with np.errstate(invalid="ignore", over="ignore"):  # NaN and Inf propagate
-        for first in range(0, len(out), _FRAMES_AT_ONCE):
-            spectra = rfft(frames[first : first + _FRAMES_AT_ONCE] * weights)
-            rows = out[first : first + _FRAMES_AT_ONCE]
-            np.add(spectra.real**2, spectra.imag**2, out=rows)
-            if power == 1:
-                np.sqrt(rows, out=rows)

@@ -1,4 +1,4 @@
-"""Spectra, mel bands and decibels in scalar loops: the same functions as `asdkit.kernels.log_mel_simd`, but slower.
+"""Spectra, bands and decibels in scalar loops: the same functions as `asdkit.kernels.log_mel_simd`, but slower.
 
 They depend on nothing but Numba's public surface, and are used where the SIMD kernels do not work. Arithmetic is in
 float64, so results are at least as accurate.
@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from asdkit.kernels.filter_bank import POWER_FLOOR, FilterBank
 from asdkit.kernels.jit import kernel
-from asdkit.kernels.mel import POWER_FLOOR, MelBank
 
 FloatArray = npt.NDArray[np.float32]
 ComplexArray = npt.NDArray[np.complex128]
@@ -42,12 +42,12 @@ def spectra(
     _spectra(wave, lead, reflect, hop, window, _tables(len(window)), magnitude, out)
 
 
-def mel_rows(
-    wave: Any, lead: int, reflect: bool, hop: int, window: FloatArray, magnitude: bool, bank: MelBank, decibels: bool,
-    out: FloatArray,
+def band_rows(
+    wave: Any, lead: int, reflect: bool, hop: int, window: FloatArray, magnitude: bool, bank: FilterBank,
+    decibels: bool, out: FloatArray,
 ) -> None:  # fmt: skip
-    """Compute mel bands of all frames; parameters as in `asdkit.kernels.log_mel_simd.mel_rows`."""
-    _mel_rows(wave, lead, reflect, hop, window, _tables(len(window)), magnitude, bank, decibels, out)
+    """Compute the bands of all frames; parameters as in `asdkit.kernels.log_mel_simd.band_rows`."""
+    _band_rows(wave, lead, reflect, hop, window, _tables(len(window)), magnitude, bank, decibels, out)
 
 
 def power_to_db(power: FloatArray) -> FloatArray:
@@ -93,9 +93,9 @@ def _spectra(
 
 
 @kernel
-def _mel_rows(
+def _band_rows(
     wave: Any, lead: int, reflect: bool, hop: int, window: FloatArray, tables: PlainTables, magnitude: bool,
-    bank: MelBank, decibels: bool, out: FloatArray,
+    bank: FilterBank, decibels: bool, out: FloatArray,
 ) -> None:  # fmt: skip
     n_fft = len(window)
     stage = np.empty(n_fft, wave.dtype)
@@ -109,8 +109,8 @@ def _mel_rows(
             below, fall = rise, 0.0
             rise = 0.0
             for k in range(bank.begins[m], bank.begins[m + 1]):
-                rise += power[k] * bank.weights[k, 0]
-                fall += power[k] * bank.weights[k, 1]
+                rise += power[bank.bins[k]] * bank.weights[k, 0]
+                fall += power[bank.bins[k]] * bank.weights[k, 1]
             if m > 0:
                 out[t, m - 1] = _decibel(below + fall) if decibels else below + fall
 

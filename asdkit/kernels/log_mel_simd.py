@@ -1,4 +1,4 @@
-"""Spectra, mel bands and decibels of `LANES` frames at a time; `asdkit.kernels.log_mel_plain` has the same functions.
+"""Spectra, bands and decibels of `LANES` frames at a time; `asdkit.kernels.log_mel_plain` has the same functions.
 
 All buffers of a block of frames stay in the cache from the samples to the finished rows.
 """
@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from asdkit.kernels.fft import WORK_ROWS, FftTables, fft_tables, first_pass, remaining_passes, store_frames
+from asdkit.kernels.filter_bank import POWER_FLOOR, FilterBank
 from asdkit.kernels.jit import inline, kernel
 from asdkit.kernels.log_mel_plain import padded_block
-from asdkit.kernels.mel import POWER_FLOOR, MelBank
 from asdkit.kernels.simd import LANES, TILE, at_least, exponent, load, mantissa, spread, store, where_finite
 
 FloatArray = npt.NDArray[np.float32]
@@ -53,17 +53,17 @@ def spectra(
     _spectra(wave, lead, reflect, hop, window, _tables(n_fft), magnitude, _work(n_fft), out)
 
 
-def mel_rows(
-    wave: Any, lead: int, reflect: bool, hop: int, window: FloatArray, magnitude: bool, bank: MelBank, decibels: bool,
-    out: FloatArray,
+def band_rows(
+    wave: Any, lead: int, reflect: bool, hop: int, window: FloatArray, magnitude: bool, bank: FilterBank,
+    decibels: bool, out: FloatArray,
 ) -> None:  # fmt: skip
-    """Compute mel bands of all frames into `out` [float32, ``[frames, n_mels]``], in dB if `decibels`.
+    """Compute the bands of `bank` of all frames into `out` [float32, ``[frames, bands]``], in dB if `decibels`.
 
     Other parameters as in `spectra`.
     """
     n_fft = len(window)
     work = _work(n_fft, out.shape[1])
-    _mel_rows(wave, lead, reflect, hop, window, _tables(n_fft), magnitude, bank, decibels, work, out)
+    _band_rows(wave, lead, reflect, hop, window, _tables(n_fft), magnitude, bank, decibels, work, out)
 
 
 def power_to_db(power: FloatArray) -> FloatArray:
@@ -90,9 +90,9 @@ def _spectra(
 
 
 @kernel
-def _mel_rows(
+def _band_rows(
     wave: Any, lead: int, reflect: bool, hop: int, window: FloatArray, tables: FftTables, magnitude: bool,
-    bank: MelBank, decibels: bool, work: FloatArray, out: FloatArray,
+    bank: FilterBank, decibels: bool, work: FloatArray, out: FloatArray,
 ) -> None:  # fmt: skip
     length = (LANES - 1) * hop + len(window) + TILE
     stage = np.empty(length, wave.dtype)
@@ -102,34 +102,34 @@ def _mel_rows(
         samples, start = padded_block(wave, first * hop - lead, length, reflect, stage)
         first_pass(samples, start, hop, window, tables.twiddles, work)
         remaining_passes(work, tables, magnitude, power)
-        mel_bands(power, bank, decibels, bands)
+        filter_bands(power, bank, decibels, bands)
         store_frames(bands, out.shape[1], out, first)
 
 
 @kernel
-def mel_bands(power: Any, bank: MelBank, decibels: bool, bands: Any) -> None:
-    """Mel bands of `LANES` spectra: rows ``[bins, LANES]`` into rows ``[n_mels, LANES]``, in dB if `decibels`.
+def filter_bands(power: Any, bank: FilterBank, decibels: bool, bands: Any) -> None:
+    """Bands of `LANES` spectra: rows ``[bins, LANES]`` into rows ``[bands, LANES]``, in dB if `decibels`.
 
-    Each bin is loaded once for both its filters. Even and odd bins have separate sums, so that an addition need not
-    wait for the previous one.
+    Each entry is loaded once for both its filters. Even and odd entries have separate sums, so that an addition need
+    not wait for the previous one.
     """
-    begins, weights = bank.begins, bank.weights
-    n_mels = len(begins) - 2
+    begins, bins, weights = bank.begins, bank.bins, bank.weights
+    n_bands = len(begins) - 2
     zero = spread(np.float32(0.0))
     rise = zero
     k = begins[0]
-    for m in range(n_mels + 1):
+    for m in range(n_bands + 1):
         last = begins[m + 1]
         even_rise = even_fall = odd_rise = odd_fall = zero
         while k + 1 < last:
-            even, odd = load(power, k), load(power, k + 1)
+            even, odd = load(power, bins[k]), load(power, bins[k + 1])
             even_rise = even_rise + even * spread(weights[k, 0])
             even_fall = even_fall + even * spread(weights[k, 1])
             odd_rise = odd_rise + odd * spread(weights[k + 1, 0])
             odd_fall = odd_fall + odd * spread(weights[k + 1, 1])
             k += 2
         if k < last:
-            even = load(power, k)
+            even = load(power, bins[k])
             even_rise = even_rise + even * spread(weights[k, 0])
             even_fall = even_fall + even * spread(weights[k, 1])
             k += 1
@@ -137,7 +137,7 @@ def mel_bands(power: Any, bank: MelBank, decibels: bool, bands: Any) -> None:
             store(bands, m - 1, rise + (even_fall + odd_fall))
         rise = even_rise + odd_rise
     if decibels:
-        for m in range(n_mels):
+        for m in range(n_bands):
             store(bands, m, _decibel(load(bands, m)))
 
 
@@ -167,9 +167,9 @@ _tables = lru_cache(maxsize=16)(fft_tables)
 _thread = threading.local()
 
 
-def _work(n_fft: int, n_mels: int = 0) -> FloatArray:
+def _work(n_fft: int, n_bands: int = 0) -> FloatArray:
     """Work space of this thread [float32, ``[rows, LANES]``], each row within one cache line."""
-    rows = WORK_ROWS + n_fft + n_fft // 2 + n_mels + LANES
+    rows = WORK_ROWS + n_fft + n_fft // 2 + n_bands + LANES
     work: FloatArray | None = getattr(_thread, "work", None)
     if work is None or len(work) < rows:
         width = 4 * LANES

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-Norm = Literal["slaney"] | None
+from asdkit.kernels.filter_bank import FilterBank
 
-POWER_FLOOR = np.float32(1e-10)
-"""Smaller powers count as this one, -100 dB (librosa's ``amin``)."""
+Norm = Literal["slaney"] | None
 
 _HZ_PER_MEL = 200.0 / 3  # below 1 kHz, on Slaney's scale
 _BREAK_HZ = 1000.0
@@ -101,25 +100,9 @@ def mel_to_hz(mel: npt.ArrayLike, *, htk: bool = False) -> npt.NDArray[np.float6
     return np.where(mel < _BREAK_MEL, mel * _HZ_PER_MEL, above)
 
 
-class MelBank(NamedTuple):
-    """Mel filters in the form that kernels use: each bin rises in one filter and falls in the previous one.
-
-    Attributes
-    ----------
-    begins
-        [int64, ``[n_mels + 2]``] First bin at or above each edge.
-    weights
-        [float32, ``[1 + n_fft // 2, 2]``] For a bin between edges m and m + 1: its weight in filter m, which rises
-        there, and in filter m - 1, which falls there.
-    """
-
-    begins: npt.NDArray[np.int64]
-    weights: npt.NDArray[np.float32]
-
-
 def mel_bank(
     filters: npt.NDArray[np.float64], n_mels: int, spacing: float, fmin: float, fmax: float, htk: bool
-) -> MelBank:
+) -> FilterBank:
     """Convert the matrix of `mel_filters`, over bins `spacing` Hz apart."""
     bins = filters.shape[1]
     begins = np.searchsorted(np.arange(bins) * spacing, mel_edges(n_mels, fmin, fmax, htk))
@@ -130,4 +113,4 @@ def mel_bank(
             weights[between, 0] = filters[m, between]
         if m > 0:
             weights[between, 1] = filters[m - 1, between]
-    return MelBank(begins, weights)
+    return FilterBank(begins, np.arange(bins), weights)

@@ -1,4 +1,4 @@
-"""Log-mel spectrograms of a clip in memory, and what the first one in a process costs."""
+"""Log-mel and long spectra of a clip in memory, and what the first one in a process costs."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ def measure(quick: bool) -> Iterator[Result]:
     samples = 10 if quick else 60
     for n_fft, seconds in ((1024, 10.0), (512, 10.0), (2048, 10.0), (1024, 2.0), (1024, 60.0)):
         yield from _single(n_fft, seconds, samples)
+    for n_fft, seconds in ((8192, 10.0), (8192, 60.0), (65536, 60.0)):
+        yield from _spectrum(n_fft, seconds, samples)
     yield from _threaded(samples // 5)
     yield from _start(1 if quick else 5)
 
@@ -51,6 +53,25 @@ def _front_ends(n_fft: int) -> dict[str, Callable[[Any], Any]]:
     as_int16: dict[int, Any] = {}
     others = {name: factory(n_fft) for name, factory in peers.FRONT_ENDS.items()}
     return {OURS: ours, "asdkit, int16": from_int16, **others}
+
+
+def _spectrum(n_fft: int, seconds: float, samples: int) -> Iterator[Result]:
+    """Long spectra in log-spaced bands beside Welch's method, which does not add up bands."""
+    import numpy as np
+    from scipy.signal import welch
+
+    from asdkit.kernels import band_spectrum
+
+    wave = peers.clip(seconds)
+    as_int16 = (wave * 32768).astype(np.int16)
+    ours = partial(band_spectrum, sample_rate=peers.RATE, n_fft=n_fft)
+    contenders = {
+        OURS: partial(ours, wave),
+        "asdkit, int16": partial(ours, as_int16),
+        "scipy.signal.welch": partial(welch, wave, peers.RATE, nperseg=n_fft, detrend=False),
+    }
+    parameters: dict[str, float | int | str] = {"threads": 1, "n_fft": n_fft, "clip_s": seconds}
+    yield from run(Case(SUITE, "spectrum", parameters, contenders, peers.same_density, samples=samples))
 
 
 def _threaded(samples: int) -> Iterator[Result]:

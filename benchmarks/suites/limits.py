@@ -11,7 +11,7 @@ from numba import njit
 
 from asdkit.kernels import fft
 from asdkit.kernels.framing import frame_weights
-from asdkit.kernels.log_mel_simd import _work, mel_bands
+from asdkit.kernels.log_mel_simd import _work, filter_bands
 from asdkit.kernels.mel import mel_bank, mel_filters
 from asdkit.kernels.simd import LANES, TILE, load, load_tile, spread, store
 from benchmarks.harness import OURS, Result, confined, summary
@@ -104,7 +104,7 @@ def _others(work: Any, tables: Any, power: Any, turns: int) -> None:
 @njit(nogil=True, fastmath=False)
 def _mel(power: Any, bank: Any, decibels: bool, bands: Any, turns: int) -> None:
     for _ in range(turns):
-        mel_bands(power, bank, decibels, bands)
+        filter_bands(power, bank, decibels, bands)
 
 
 @njit(nogil=True, fastmath=False)

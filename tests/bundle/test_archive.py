@@ -186,13 +186,14 @@ FORGERIES = {
     "an import path": ("bundle.json", with_member(use="os:system"), "no plugin provides the detector 'os:system'"),
     "an unknown plugin with a known package": (
         "bundle.json",
-        with_member(use="spectrum", distribution="asdkit-spectrum"),
-        "no plugin provides the detector 'spectrum'; it names the package asdkit-spectrum as its source: install that",
+        with_member(use="mean-spectrum", distribution="asdkit-mean-spectrum"),
+        "no plugin provides the detector 'mean-spectrum'; it names the package asdkit-mean-spectrum as its source: "
+        "install that",
     ),
     "an invalid package name": (
         "bundle.json",
-        with_member(use="spectrum", distribution="x; rm -rf /"),
-        "no plugin provides the detector 'spectrum'; `asdkit plugins` lists the installed ones",
+        with_member(use="mean-spectrum", distribution="x; rm -rf /"),
+        "no plugin provides the detector 'mean-spectrum'; `asdkit plugins` lists the installed ones",
     ),
     "a newer format": ("bundle.json", described(format=2), "its format is 2; this asdkit reads 1: update asdkit"),
     "a truth value for the format": ("bundle.json", described(format=True), "format: true is a truth value; expected"),

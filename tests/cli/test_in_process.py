@@ -69,7 +69,7 @@ def test_state_of_the_process_is_restored(spec, asdkit):
             [signal.getsignal(getattr(signal, name)) for name in names],
             (warnings.filters[:], warnings.showwarning),
             [(logger.level, logger.handlers[:]) for logger in loggers],
-            {name for name in sys.modules if name.startswith("asdkit_spectrum")},
+            {name for name in sys.modules if name.startswith("asdkit_mean_spectrum")},
         )
 
     before = state()

@@ -288,11 +288,16 @@ def test_plugins_says_why_none_is_loaded(asdkit, value):
 
 
 def test_the_schema_has_options_of_installed_plugins(asdkit, tmp_path):
-    source = (TREE / "examples" / "asdkit-spectrum" / "asdkit_spectrum.py").read_text()
-    install(tmp_path / "site", "asdkit-spectrum", {"asdkit_spectrum.py": source}, {"spectrum": "asdkit_spectrum"})
+    source = (TREE / "examples" / "asdkit-mean-spectrum" / "asdkit_mean_spectrum.py").read_text()
+    install(
+        tmp_path / "site",
+        "asdkit-mean-spectrum",
+        {"asdkit_mean_spectrum.py": source},
+        {"mean-spectrum": "asdkit_mean_spectrum"},
+    )
     schema = json.loads(asdkit("schema").stdout)
     tables = schema["properties"]["detectors"]["additionalProperties"]["anyOf"]
-    (own,) = [table for table in tables if table["properties"]["use"] and table["title"] == "detector spectrum"]
+    (own,) = [table for table in tables if table["properties"]["use"] and table["title"] == "detector mean-spectrum"]
     assert own["properties"]["order"]["description"] == "exponent of the distance in each band"
     assert own["properties"]["order"]["maximum"] == 8
     assert own["properties"]["frames"]["default"] == 5
@@ -306,7 +311,7 @@ def test_pyproject_of_an_example_has_at_most_15_lines(example):
 
 
 def test_the_example_detector_has_at_most_40_lines():
-    assert len((TREE / "examples" / "asdkit-spectrum" / "asdkit_spectrum.py").read_text().splitlines()) <= 40
+    assert len((TREE / "examples" / "asdkit-mean-spectrum" / "asdkit_mean_spectrum.py").read_text().splitlines()) <= 40
 
 
 MISBEHAVING = """

@@ -28,11 +28,11 @@ def break_simd(failure: Failure, monkeypatch: pytest.MonkeyPatch) -> None:
     if failure == "compile":
         from asdkit.kernels.jit import inline
 
-        for name in ("_spectra", "_mel_rows", "_decibels"):
+        for name in ("_spectra", "_band_rows", "_decibels"):
             monkeypatch.setattr(log_mel_simd, name, inline(_not_compilable))
     else:
         power_to_db = log_mel_simd.power_to_db
-        for name in ("spectra", "mel_rows"):
+        for name in ("spectra", "band_rows"):
             monkeypatch.setattr(log_mel_simd, name, _wrong(getattr(log_mel_simd, name)))
         monkeypatch.setattr(log_mel_simd, "power_to_db", lambda power: power_to_db(power) + 1)
 

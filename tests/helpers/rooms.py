@@ -10,7 +10,7 @@ import soundfile
 
 from tests.helpers.packages import install
 
-SPECTRUM = (Path(__file__).parents[2] / "examples" / "asdkit-spectrum" / "asdkit_spectrum.py").read_text()
+SPECTRUM = (Path(__file__).parents[2] / "examples" / "asdkit-mean-spectrum" / "asdkit_mean_spectrum.py").read_text()
 
 
 RATE = 8000
@@ -58,7 +58,7 @@ hop_length = 128
 n_mels = 32
 
 [detectors.S]
-use = "spectrum"
+use = "mean-spectrum"
 
 [detectors.S4]
 extends = "S"
@@ -80,7 +80,12 @@ fuser = { use = "z-score", combine = "mean" }
 
 def make_spec(folder: Path) -> Path:
     """Write the spec, and install the plugin."""
-    install(folder / "site", "asdkit-spectrum", {"asdkit_spectrum.py": SPECTRUM}, {"spectrum": "asdkit_spectrum"})
+    install(
+        folder / "site",
+        "asdkit-mean-spectrum",
+        {"asdkit_mean_spectrum.py": SPECTRUM},
+        {"mean-spectrum": "asdkit_mean_spectrum"},
+    )
     path = folder / "spec.toml"
     path.write_text(SPEC)
     return path
@@ -89,7 +94,7 @@ def make_spec(folder: Path) -> Path:
 FAULTY = """
 import os, time
 from asdkit.api import DetectorConfig, Entry, hookimpl
-from asdkit_spectrum import Spectrum, SpectrumConfig
+from asdkit_mean_spectrum import Spectrum, SpectrumConfig
 
 class Config(SpectrumConfig):
     how: str = "raise"

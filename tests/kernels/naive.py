@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -65,6 +67,21 @@ def mel_filter(edges, frequency, norm):
 
 def decibel(power):
     return 10 * np.log10(np.maximum(power, 1e-10))
+
+
+def band_spectrum(wave, *, sample_rate, n_fft, n_bands, fmin, fmax):
+    """One-sided power spectral density in log-spaced bands, dB; |X|^2 counts as at least 1e-10."""
+    spectra = stft(wave, n_fft=n_fft, hop_length=n_fft // 2, center=False)
+    frequencies = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
+    sides = np.where((frequencies == 0) | (frequencies == sample_rate / 2), 1, 2)
+    edges = np.geomspace(fmin, fmax, n_bands + 1)
+    bands = []
+    for low, high in pairwise(edges):
+        inside = (frequencies >= low) & (frequencies < high)
+        if not inside.any():
+            inside[np.abs(frequencies - np.sqrt(low * high)).argmin()] = True
+        bands.append((spectra * sides)[:, inside].mean(axis=1))
+    return decibel(np.array(bands).T) - 10 * np.log10(sample_rate * (hann(n_fft) ** 2).sum())
 
 
 def gather(frames, starts, length, mean=None, scale=None, groups=None):

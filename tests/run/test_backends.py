@@ -67,7 +67,7 @@ def test_merged_shards_give_the_same_scores(asdkit, scores, spec, tmp_path):
 @pytest.fixture
 def knn_spec(spec):
     """The spec with a built-in detector, and the installed plugins."""
-    spec.write_text(spec.read_text().replace('"spectrum"', '"knn"').replace("order = 4.0", "neighbours = 2"))
+    spec.write_text(spec.read_text().replace('"mean-spectrum"', '"knn"').replace("order = 4.0", "neighbours = 2"))
     return spec, discover()
 
 

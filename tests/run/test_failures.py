@@ -70,7 +70,7 @@ import os, sys
 from asdkit.api import Entry, hookimpl
 if "loky" in " ".join(sys.orig_argv):
     os._exit(1)
-from asdkit_spectrum import Spectrum, SpectrumConfig
+from asdkit_mean_spectrum import Spectrum, SpectrumConfig
 
 class Config(SpectrumConfig):
     pass

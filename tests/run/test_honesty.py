@@ -148,6 +148,6 @@ def test_results_have_digests_of_data_settings_and_code(asdkit, finished, tmp_pa
     assert (changed["settings"], changed["code"]) == (first["settings"], first["code"])
     finished.write_text(finished.read_text().replace("order = 4.0", "order = 3.0"))
     assert digests()["settings"] != first["settings"]
-    source = tmp_path / "site" / "asdkit_spectrum.py"
+    source = tmp_path / "site" / "asdkit_mean_spectrum.py"
     source.write_text(source.read_text() + "\n# edited\n")
     assert digests()["code"] != first["code"]

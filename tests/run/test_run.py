@@ -106,7 +106,7 @@ def test_changed_detector_runs_alone_new_system_runs_none(asdkit, finished, tmp_
 
 
 def test_edited_plugin_source_leaves_its_jobs_to_do(asdkit, finished, tmp_path):
-    source = tmp_path / "site" / "asdkit_spectrum.py"
+    source = tmp_path / "site" / "asdkit_mean_spectrum.py"
     source.write_text(source.read_text() + "\n# edited\n")
     assert "6 jobs, 0 done, 6 left" in asdkit("check", finished).stderr
 
@@ -114,12 +114,12 @@ def test_edited_plugin_source_leaves_its_jobs_to_do(asdkit, finished, tmp_path):
 def test_edited_package_of_plugin_class_leaves_jobs_to_do(asdkit, spec, tmp_path):
     hooks = """
 from asdkit.api import Entry, hookimpl
-from asdkit_spectrum import SpectrumConfig
+from asdkit_mean_spectrum import SpectrumConfig
 @hookimpl
 def asdkit_detectors():
     return [Entry("far", SpectrumConfig, "far_away:Far", defaults={"frames": 5})]
 """
-    far = "from asdkit_spectrum import Spectrum\nclass Far(Spectrum):\n    pass\n"
+    far = "from asdkit_mean_spectrum import Spectrum\nclass Far(Spectrum):\n    pass\n"
     install(tmp_path / "site", "asdkit-far", {"asdkit_far.py": hooks, "far_away.py": far}, {"far": "asdkit_far"})
     spec.write_text(spec.read_text().replace("[systems.one]", '[detectors.F]\nuse = "far"\n\n[systems.one]'))
     assert asdkit("run", spec, "--machine", "fan").returncode == 0

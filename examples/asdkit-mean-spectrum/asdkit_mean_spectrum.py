@@ -27,7 +27,7 @@ class Spectrum:
 
     def state(self):
         if self.mean is None:
-            raise NotFitted("spectrum must be fitted or loaded first")
+            raise NotFitted("mean-spectrum must be fitted or loaded first")
         return {"mean": self.mean}
 
     def load(self, state):
@@ -36,4 +36,4 @@ class Spectrum:
 
 @hookimpl
 def asdkit_detectors():
-    return [Entry("spectrum", SpectrumConfig, Spectrum, "Distance to the mean spectrum.", {"frames": 5})]
+    return [Entry("mean-spectrum", SpectrumConfig, Spectrum, "Distance to the mean spectrum.", {"frames": 5})]
