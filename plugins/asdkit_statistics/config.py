@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import model_validator
 
 from asdkit.api import Cost, DetectorConfig, Field, JobSize
 
@@ -12,18 +14,28 @@ _SUMMARY = 150  # operations in the time that a number of a window takes in its 
 _DISTANCE = 10  # operations in the time that a difference takes in a search for neighbours
 _AT_ONCE = 4_000_000  # numbers gathered at a time
 
-Statistic = Literal["mean", "power", "deviation", "change", "median-change"]
+Statistic = Literal["mean", "power", "deviation", "change", "median-change", "shape", "fine", "ranked", "modulation"]
+Side = Literal["both", "above", "below"]
+Normalisation = Literal["none", "ldn-ratio", "ldn-difference", "varmin", "ced"]
+
+_SIDE: Any = Field(
+    "both",
+    description="differences from the training windows that count: all, only numbers above theirs, or only those below",
+)
 
 
 class StatisticsConfig(DetectorConfig):
-    """What a clip or window is summarised by."""
+    """Statistics that summarise a clip or window."""
 
     statistics: list[Statistic] = Field(
         ["power", "change", "median-change"],
         min_length=1,
-        description="of each band: mean; mean power, on the scale of the features; standard deviation; of the steps "
-        "from frame to frame, their standard deviation, and the median of their sizes",
+        description="of each band: mean; power, the mean power in dB; standard deviation; of the steps from frame to "
+        "frame, their standard deviation (change) and the median of their sizes; shape, the power less its mean over "
+        "bands; fine, the power less its running mean over 9 bands; ranked, the mean over frames sorted downwards with "
+        "weights rank_decay**n; and modulation, the power of envelopes in modulation bands (docs/classical.md)",
     )
+    rank_decay: float = Field(0.9, ge=0, le=1, description="of ranked: 1 gives the mean over frames, 0 the maximum")
 
     def cost(self, size: JobSize) -> Cost:
         """Summaries of all windows, kept a few times, and the model of them."""
@@ -42,9 +54,26 @@ class StatisticsConfig(DetectorConfig):
 
 
 class KnnConfig(StatisticsConfig):
-    """Nearest neighbours."""
+    """Nearest neighbours, and local score normalisation (docs/classical.md)."""
 
     neighbours: int = Field(1, ge=1, description="how many nearest training windows of each statistic")
+    metric: Literal["euclidean", "cosine"] = Field("euclidean", description="distance between standardised statistics")
+    side: Side = _SIDE
+    normalise: Normalisation = Field(
+        "none", description="how a distance is related to those around the training window; for mixed domains"
+    )
+    local_neighbours: int = Field(
+        16, ge=1, description="of ldn and ced: training windows around each; varmin takes 4, as published"
+    )
+    local_decay: float = Field(
+        1.0, ge=0, le=1, description="of ldn and ced: weights local_decay**n of the distances to these, nearest first"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> KnnConfig:
+        if self.metric == "cosine" and self.side != "both":
+            raise ValueError(f'side = "{self.side}" needs metric = "euclidean": an angle has no side')
+        return self
 
     def _model_cost(self, size: JobSize, numbers: int) -> tuple[dict[str, float], float]:
         """Distances of all windows from all training windows; the nearest are kept."""
@@ -54,7 +83,22 @@ class KnnConfig(StatisticsConfig):
 
 
 class MahalanobisConfig(StatisticsConfig):
-    """Mahalanobis distance; it has no option of its own."""
+    """Mahalanobis distance."""
+
+    side: Side = _SIDE
+
+
+class PcaConfig(StatisticsConfig):
+    """Residual of principal components."""
+
+    side: Side = _SIDE
+    share: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="leading components that are projected out of each statistic, as a share of its training windows "
+        "or numbers, whichever are fewer",
+    )
 
     def _model_cost(self, size: JobSize, numbers: int) -> tuple[dict[str, float], float]:
         """A covariance of each statistic, its root and the inverse of that."""

@@ -7,27 +7,64 @@ import numpy.typing as npt
 
 from asdkit.api import FloatArray, State
 from asdkit_statistics.config import KnnConfig
-from asdkit_statistics.detector import StatisticsDetector, array, pooled_logs
+from asdkit_statistics.detector import Blocks, StatisticsDetector, array, pooled_logs, split
+from asdkit_statistics.neighbours import nearest, usual_square
+from asdkit_statistics.normalisation import local_scale, neighbours_needed, normalised
+
+_AT_ONCE = 4_000_000  # distances normalised at a time
 
 
 class Knn(StatisticsDetector):
-    """Detector ``knn``: mean Euclidean distance to the nearest training windows.
+    """Detector ``knn``: mean distance to the nearest training windows.
 
-    Each statistic has nearest windows of its own; `pooled_logs` of their distances is the score.
+    Each statistic has nearest windows of its own; `pooled_logs` of their distances is the score. With `normalise`,
+    those are nearest whose distance is smallest after local score normalisation (`asdkit_statistics.normalisation`).
     """
 
     config: KnnConfig
+    scoring_options = (*StatisticsDetector.scoring_options, "metric", "side", "normalise")
 
-    def learn(self, summaries: FloatArray, seed: int) -> State:
-        """Keep the summaries."""
-        return {"neighbours": summaries}
+    def fit_model(self, blocks: Blocks, seed: int) -> State:
+        """Keep the summaries, and the scale around each ``[statistics, windows]`` if distances are normalised."""
+        model: State = {"neighbours": np.concatenate(blocks, axis=1)}
+        if self.config.normalise != "none":
+            model["local"] = np.array([self._local_scale(block) for block in blocks], np.float32)
+        return model
 
-    def judge(self, summaries: FloatArray, model: State) -> npt.NDArray[np.floating]:
-        """Mean distances to the nearest neighbours."""
-        from sklearn.neighbors import NearestNeighbors
+    def score_blocks(self, blocks: Blocks, model: State) -> npt.NDArray[np.floating]:
+        """Pool the mean distances to the nearest neighbours."""
+        known = split(array(model, "neighbours"), array(model, "widths"))
+        metric, side, normalise = self.config.metric, self.config.side, self.config.normalise
+        squares = [usual_square(block.shape[1], metric) for block in blocks]
+        if normalise == "none":
+            count = min(self.config.neighbours, len(known[0]))
+            pairs = zip(known, blocks, strict=True)
+            return pooled_logs([nearest(own, new, count, metric, side)[0].mean(axis=1) for own, new in pairs], squares)
+        triples = zip(known, blocks, array(model, "local"), strict=True)
+        distances = [self._normalised(own, new, scale) for own, new, scale in triples]
+        ratio = normalise in ("ldn-ratio", "ced")  # of a usual 1
+        return pooled_logs(distances, [1.0] * len(squares) if ratio else squares)
 
-        kept = array(model, "neighbours")
-        search = NearestNeighbors(n_neighbors=min(self.config.neighbours, len(kept)))
-        near, far = self.blocks(kept), self.blocks(summaries)
-        distances = [search.fit(own).kneighbors(new)[0].mean(axis=1) for own, new in zip(near, far, strict=True)]
-        return pooled_logs(np.array(distances), near.shape[2])
+    def _local_scale(self, block: FloatArray) -> npt.NDArray[np.floating]:
+        """Scale around each training window of one statistic."""
+        config = self.config
+        count = min(neighbours_needed(config.normalise, config.local_neighbours), len(block) - 1)
+        if not count:
+            return np.ones(1)  # the only training window: a constant
+        distances, indices = nearest(block, block, count + 1, config.metric, config.side)
+        return local_scale(distances[:, 1:], indices[:, 1], config.normalise, config.local_decay)  # the first is itself
+
+    def _normalised(
+        self, known: FloatArray, new: FloatArray, scale: npt.NDArray[np.floating]
+    ) -> npt.NDArray[np.floating]:
+        """Mean of the smallest normalised distances of each new window [``[windows]``]."""
+        config = self.config
+        count = min(config.neighbours, len(known))
+        means = np.empty(len(new))
+        at_once = max(1, _AT_ONCE // len(known))
+        for first in range(0, len(new), at_once):
+            rows = slice(first, first + at_once)
+            distances, indices = nearest(known, new[rows], len(known), config.metric, config.side)
+            smallest = np.sort(normalised(distances, scale[indices], config.normalise), axis=1)[:, :count]
+            means[rows] = smallest.mean(axis=1)
+        return means

@@ -1,32 +1,36 @@
-"""Statistics of windows over their frames."""
+"""Summaries of windows: all statistics of each, side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
-import numpy.typing as npt
 
-from asdkit.api import Context, Features, FloatArray, Stopped, Windows, gather
-from asdkit_statistics.config import Statistic
+from asdkit.api import Context, Features, FloatArray, IntArray, Stopped, Windows, gather
+from asdkit_statistics.config import Statistic, StatisticsConfig
+from asdkit_statistics.statistics import band_blocks, compute, compute_block, finish, width
 
 _AT_ONCE = 4_000_000  # numbers gathered at a time
 
 
-def summarise(features: Features, windows: Windows, statistics: Sequence[Statistic], ctx: Context) -> FloatArray:
-    """Summarise each window by statistics of each band [float32, ``[windows, statistics x bands]``].
+def distinct(config: StatisticsConfig) -> list[Statistic]:
+    """Statistics of the options, each once."""
+    return list(dict.fromkeys(config.statistics))
+
+
+def widths(config: StatisticsConfig, bands: int) -> IntArray:
+    """How many numbers of a summary each statistic has [int64, ``[statistics]``]."""
+    return np.array([width(statistic, bands) for statistic in distinct(config)], np.int64)
+
+
+def summarise(features: Features, windows: Windows, config: StatisticsConfig, ctx: Context) -> FloatArray:
+    """Summarise each window by its statistics [float32, ``[windows, sum of widths]``].
 
     A window's summary is the same, bit for bit, whatever other windows there are.
     """
-    wanted = list(dict.fromkeys(statistics))
-    made = np.empty((len(windows), len(wanted), features.bands), np.float32)
+    summaries = np.empty((len(windows), widths(config, features.bands).sum()), np.float32)
     if windows.frames == "clip":
         for clip in range(features.clips):
-            rows = len(features.clip(clip))
-            for bands in _band_blocks(features.bands, max(2, _AT_ONCE // (4 * max(1, rows)))):
-                _check(ctx)
-                columns = features.columns(clip, bands.start, bands.stop)
-                made[clip, :, bands] = _of_frames(columns[None], wanted, features.scale)[0]
+            _check(ctx)
+            summaries[clip] = _of_clip(features, clip, config, ctx)
     else:
         at_once = max(1, _AT_ONCE // (windows.frames * features.bands))
         buffer = np.empty((min(at_once, len(windows)), windows.frames, features.bands), np.float32)
@@ -34,45 +38,23 @@ def summarise(features: Features, windows: Windows, statistics: Sequence[Statist
             _check(ctx)
             starts = windows.starts[first : first + at_once]
             frames = gather(features.frames, starts, windows.frames, buffer)
-            made[first : first + at_once] = _of_frames(frames, wanted, features.scale)
-    return made.reshape(len(windows), -1)
+            parts = [compute(frames, statistic, features.scale, config.rank_decay) for statistic in distinct(config)]
+            summaries[first : first + at_once] = np.concatenate(parts, axis=1)
+    return summaries
 
 
-def _band_blocks(bands: int, size: int) -> Iterator[slice]:
-    """Yield slices of so many bands; none of one band, over which NumPy would sum in another order."""
-    for first in range(0, bands, size):
-        last = min(first + size, bands)
-        yield slice(max(0, min(first, last - 2)), last)
-
-
-def _of_frames(frames: FloatArray, statistics: Sequence[Statistic], scale: str) -> FloatArray:
-    """Statistics [float32, ``[windows, statistics, bands]``] of [float32, ``[windows, frames, bands]``]."""
-    made = np.empty((len(frames), len(statistics), frames.shape[2]), np.float32)
-    for place, statistic in enumerate(statistics):
-        made[:, place] = _of_bands(frames, statistic, scale)
-    return made
-
-
-def _of_bands(frames: FloatArray, statistic: Statistic, scale: str) -> npt.NDArray[np.floating]:
-    """One statistic [float, ``[windows, bands]``] of [float32, ``[windows, frames, bands]``]."""
-    made: npt.NDArray[np.floating]
-    if statistic == "deviation":
-        made = frames.std(axis=1, dtype=np.float64)
-    elif statistic in ("change", "median-change"):
-        steps = np.diff(frames, axis=1)
-        if not steps.shape[1]:
-            made = np.zeros(frames.shape[::2])
-        elif statistic == "change":
-            made = steps.std(axis=1, dtype=np.float64)
-        else:
-            made = np.median(np.abs(steps), axis=1)
-    elif statistic == "power" and scale == "db":
-        loudest = frames.max(axis=1)
-        powers = np.power(10, (frames - loudest[:, None]) / 10)
-        made = loudest + 10 * np.log10(powers.mean(axis=1, dtype=np.float64))
-    else:
-        made = frames.mean(axis=1, dtype=np.float64)
-    return made
+def _of_clip(features: Features, clip: int, config: StatisticsConfig, ctx: Context) -> FloatArray:
+    """All statistics of one clip [float32, ``[sum of widths]``]; of a long one, a few bands are in memory at a time."""
+    at_once = max(2, _AT_ONCE // (4 * max(1, len(features.clip(clip)))))
+    parts = []
+    for statistic in distinct(config):
+        blocks = []
+        for bands in band_blocks(statistic, features.bands, at_once):
+            _check(ctx)
+            columns = features.columns(clip, bands.start, bands.stop)
+            blocks.append((bands, compute_block(columns[None], statistic, features.scale, config.rank_decay)))
+        parts.append(finish(blocks, statistic, features.bands)[0])
+    return np.concatenate(parts).astype(np.float32)
 
 
 def _check(ctx: Context) -> None:

@@ -55,6 +55,15 @@ CASES = [
     Case("knn", "knn", frames="clip", network=False),
     Case("knn-windows", "knn", {"neighbours": 2}, frames=8, network=False),
     Case("mahalanobis", "mahalanobis", frames="clip", network=False),
+    Case("knn-ldn", "knn", {"normalise": "ldn-ratio", "metric": "cosine"}, frames="clip", network=False),
+    Case(
+        "mahalanobis-above",
+        "mahalanobis",
+        {"statistics": ["ranked", "modulation"], "side": "above"},
+        frames="clip",
+        network=False,
+    ),
+    Case("pca", "pca", frames="clip", network=False),
     Case("gmm", "gmm", frames="clip", network=False),
 ]
 NETWORKS = [case for case in CASES if case.network]
