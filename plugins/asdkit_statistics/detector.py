@@ -51,6 +51,11 @@ class StatisticsDetector(ABC):
         self.config = config
         self._fitted: State | None = None
 
+    @property
+    def centred(self) -> bool:
+        """Whether summaries are differences from their id's mean; otherwise the mean of all ids is added to these."""
+        return True
+
     @abstractmethod
     def fit_model(self, blocks: Blocks, seed: int) -> State:
         """Fit a model to standardised summaries: its arrays."""
@@ -97,7 +102,7 @@ class StatisticsDetector(ABC):
             "standard.means": means.astype(np.float32),
             "standard.scale": (1 / deviation).astype(np.float32),
         }
-        return state | self.fit_model(_standardised(summaries, id_of, state), ctx.seed_for("model") % 2**32)
+        return state | self.fit_model(self._standardised(summaries, id_of, state), ctx.seed_for("model") % 2**32)
 
     def _cross_fit(
         self, summaries: FloatArray, sizes: IntArray, clips: IntArray, id_of: IntArray, ctx: Context
@@ -117,7 +122,15 @@ class StatisticsDetector(ABC):
         return scores
 
     def _score(self, summaries: FloatArray, id_of: IntArray, model: State) -> FloatArray:
-        return self.score_blocks(_standardised(summaries, id_of, model), model).astype(np.float32)
+        return self.score_blocks(self._standardised(summaries, id_of, model), model).astype(np.float32)
+
+    def _standardised(self, summaries: FloatArray, id_of: IntArray, model: State) -> Blocks:
+        """Differences from the means of the ids, divided by the deviations; an array for each statistic."""
+        means = array(model, "standard.means")
+        differences = summaries - means[id_of]
+        if not self.centred:
+            differences += means.mean(axis=0)
+        return split(differences * array(model, "standard.scale"), array(model, "widths"))
 
     def score(self, features: Features, windows: Windows, ids: Sequence[str], ctx: Context) -> FloatArray:
         """Score windows under their clips' ids; see `asdkit.api.Detector`."""
@@ -194,12 +207,6 @@ def array(state: State, name: str) -> npt.NDArray[Any]:
 def split(summaries: FloatArray, sizes: IntArray) -> Blocks:
     """Columns of each statistic [float32, ``[windows, size]``]."""
     return [np.ascontiguousarray(block) for block in np.split(summaries, np.cumsum(sizes)[:-1], axis=1)]
-
-
-def _standardised(summaries: FloatArray, id_of: IntArray, model: State) -> Blocks:
-    """Differences from the means of the ids, divided by the deviations; an array for each statistic."""
-    standardised = (summaries - array(model, "standard.means")[id_of]) * array(model, "standard.scale")
-    return split(standardised, array(model, "widths"))
 
 
 def _folds(clips: IntArray, id_of: IntArray, rng: np.random.Generator) -> IntArray:

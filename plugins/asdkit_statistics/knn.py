@@ -8,7 +8,7 @@ import numpy.typing as npt
 from asdkit.api import FloatArray, State
 from asdkit_statistics.config import KnnConfig
 from asdkit_statistics.detector import Blocks, StatisticsDetector, array, pooled_logs, split
-from asdkit_statistics.neighbours import nearest, usual_square
+from asdkit_statistics.neighbours import nearest
 from asdkit_statistics.normalisation import local_scale, neighbours_needed, normalised
 
 _AT_ONCE = 4_000_000  # distances normalised at a time
@@ -35,7 +35,7 @@ class Knn(StatisticsDetector):
         """Pool the mean distances to the nearest neighbours."""
         known = split(array(model, "neighbours"), array(model, "widths"))
         metric, side, normalise = self.config.metric, self.config.side, self.config.normalise
-        squares = [usual_square(block.shape[1], metric) for block in blocks]
+        squares = self._usual_squares(model)
         if normalise == "none":
             count = min(self.config.neighbours, len(known[0]))
             pairs = zip(known, blocks, strict=True)
@@ -44,6 +44,24 @@ class Knn(StatisticsDetector):
         distances = [self._normalised(own, new, scale) for own, new, scale in triples]
         ratio = normalise in ("ldn-ratio", "ced")  # of a usual 1
         return pooled_logs(distances, [1.0] * len(squares) if ratio else squares)
+
+    @property
+    def centred(self) -> bool:
+        """Angles are seen from the origin: about the mean, healthy summaries lie in all directions."""
+        return self.config.metric == "euclidean"
+
+    def _usual_squares(self, model: State) -> list[float]:
+        """Squared distance in each statistic that counts as usual.
+
+        In standard units that is the number of numbers n. Across the mean summary o, a Euclidean distance d is a cosine
+        distance of about ``d**2 / (4 |o|**2)``; 1/2 is a right angle.
+        """
+        sizes = array(model, "widths")
+        if self.config.metric == "euclidean":
+            return [float(size) for size in sizes]
+        mean = array(model, "standard.means").mean(axis=0) * array(model, "standard.scale")
+        lengths = [float(np.square(part, dtype=np.float64).sum()) for part in split(mean[None], sizes)]
+        return [min(0.5, size / (4 * max(length, 1e-12))) ** 2 for size, length in zip(sizes, lengths, strict=True)]
 
     def _local_scale(self, block: FloatArray) -> npt.NDArray[np.floating]:
         """Scale around each training window of one statistic."""

@@ -24,7 +24,7 @@ def nearest(known: FloatArray, new: FloatArray, count: int, metric: Metric, side
     Parameters
     ----------
     known, new
-        [float32, ``[windows, numbers]``] Standardised differences of one statistic.
+        [float32, ``[windows, numbers]``] Standardised summaries by one statistic.
     count
         How many neighbours to find.
     metric, side
@@ -39,14 +39,12 @@ def nearest(known: FloatArray, new: FloatArray, count: int, metric: Metric, side
         return _nearest_on_a_side(known, new, count, side)
     from sklearn.neighbors import NearestNeighbors
 
-    search = NearestNeighbors(n_neighbors=count, metric="minkowski" if metric == "euclidean" else "cosine")
-    distances, indices = search.fit(known).kneighbors(new)
-    return (distances / 2 if metric == "cosine" else distances), indices
-
-
-def usual_square(numbers: int, metric: Metric) -> float:
-    """Squared distance that is usual for windows without a relation; see `asdkit_statistics.detector.pooled_logs`."""
-    return numbers if metric == "euclidean" else 0.25
+    if metric == "cosine":  # in float64, because 1 - cos is small
+        search = NearestNeighbors(n_neighbors=count, metric="cosine").fit(known.astype(np.float64))
+        distances, indices = search.kneighbors(new.astype(np.float64))
+        return distances / 2, indices
+    distances, indices = NearestNeighbors(n_neighbors=count).fit(known).kneighbors(new)
+    return distances, indices
 
 
 def _nearest_on_a_side(known: FloatArray, new: FloatArray, count: int, side: Side) -> tuple[Array, Indices]:

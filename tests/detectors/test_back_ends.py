@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from sklearn.covariance import ledoit_wolf
 
 from asdkit.api import Context, Features, cut_windows
+from tests.detectors import naive
 from tests.helpers.detector_rooms import BANDS, clips, training
 
 IDS = ["id_00"] * 30
@@ -38,7 +39,7 @@ def standardised(features):
     """Mean power of each clip, standardised as the training clips are."""
 
     def power(of):
-        return np.array([10 * np.log10((10 ** (of.clip(i) / 10)).mean(0)) for i in range(of.clips)], np.float64)
+        return np.array([naive.power(of.clip(i).astype(np.float64)) for i in range(of.clips)])
 
     train = power(clips(IDS))
     return (power(features) - train.mean(0)) / train.std(0), (train - train.mean(0)) / train.std(0)
@@ -89,6 +90,22 @@ def test_cosine_distance_ignores_the_size_of_a_difference():
     np.testing.assert_allclose(nearest(train, 5 * new, 3, "cosine", "both")[0], distances, atol=1e-5)
     with pytest.raises(ValidationError, match="an angle has no side"):
         KnnConfig(metric="cosine", side="above")
+
+
+def test_cosine_scores_are_angles_in_standard_units():
+    features = clips(["id_00"] * 12, seed=9)
+    new, train = standardised(features)
+    mean = np.mean([naive.power(clips(IDS).clip(i).astype(np.float64)) for i in range(len(IDS))], axis=0)
+    deviation = np.std([naive.power(clips(IDS).clip(i).astype(np.float64)) for i in range(len(IDS))], axis=0)
+    origin = mean / deviation
+    unit_new, unit_train = (
+        (rows + origin) / np.linalg.norm(rows + origin, axis=1, keepdims=True) for rows in (new, train)
+    )
+    distance = (1 - (unit_new @ unit_train.T).max(axis=1)) / 2
+    expected = np.log1p((4 * (origin**2).sum() * distance / BANDS) ** 2)
+    np.testing.assert_allclose(
+        score(fitted(Knn(KnnConfig(metric="cosine", **POWER))), features), expected, rtol=0.02, atol=1e-3
+    )
 
 
 def naive_normalised(normalise, distances, between, neighbours, decay):
