@@ -1,4 +1,4 @@
-"""The fuser ``z-score``."""
+"""The fusers ``z-score`` and ``mean``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import warnings
 
 import numpy as np
 import pytest
-from asdkit_fusion.config import ZScoreConfig
+from asdkit_fusion.config import MeanConfig, ZScoreConfig
+from asdkit_fusion.mean import Mean
 from asdkit_fusion.z_score import ZScore, _lead
 from hypothesis import given
 from hypothesis import strategies as st
@@ -167,3 +168,14 @@ def test_fuse_some_equals_a_system_of_these_members(combine) -> None:
     alone.fit(members[:, [0, 2]], IDS)
     fused = whole.fuse_some(members[:, [0, 2]], IDS, [0, 2])
     np.testing.assert_array_equal(fused, alone.fuse(members[:, [0, 2]], IDS))
+
+
+def test_the_mean_takes_scores_as_they_are() -> None:
+    fuser = Mean(MeanConfig())
+    fuser.fit(TRAIN, IDS)
+    scores = np.array([[1.0, 2.0, 6.0], [0.0, 3.0, 0.0]])
+    np.testing.assert_array_equal(fuser.fuse(scores, ["id_00", "new"]), [3, 1])
+    np.testing.assert_array_equal(fuser.fuse_some(scores[:, :2], ["id_00", "new"], [0, 1]), [1.5, 1.5])
+    other = Mean(MeanConfig())
+    other.load(fuser.state())
+    np.testing.assert_array_equal(other.fuse(scores, IDS[:2]), fuser.fuse(scores, IDS[:2]))

@@ -1,17 +1,23 @@
 """Fusion of several detectors' clip scores."""
 
 from asdkit.api import Entry, hookimpl
-from asdkit_fusion.config import ZScoreConfig
+from asdkit_fusion.config import MeanConfig, ZScoreConfig
 
 
 @hookimpl
 def asdkit_fusers() -> list[Entry]:
-    """Register the fuser ``z-score``."""
+    """Register the fusers ``z-score`` and ``mean``."""
     return [
         Entry(
             "z-score",
             ZScoreConfig,
             "asdkit_fusion.z_score:ZScore",
             summary="Scores standardised for each id over its training clips: mean, maximum, or one that leads.",
-        )
+        ),
+        Entry(
+            "mean",
+            MeanConfig,
+            "asdkit_fusion.mean:Mean",
+            summary="Mean of the members' scores as they are, for members whose scores have the same scale.",
+        ),
     ]

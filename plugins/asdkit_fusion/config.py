@@ -1,4 +1,4 @@
-"""Options of ``z-score``."""
+"""Options of ``z-score`` and ``mean``."""
 
 from typing import Literal
 
@@ -13,3 +13,7 @@ class ZScoreConfig(Config):
         description="how the members' z-scores become one: mean and max are the report's; with lead the first member "
         "decides, and where all others are above it, or all below, the score is half way to the nearest of them",
     )
+
+
+class MeanConfig(Config):
+    """Mean of scores; it has no option."""
