@@ -16,9 +16,9 @@ DoubleArray = npt.NDArray[np.float64]
 class Mean:
     """Fuser ``mean``: the mean of the members' clip scores, as they are.
 
-    For members whose scores have the same scale, such as `knn`, `mahalanobis` and `pca` of any features and statistics:
-    all are logs of distances in standard units. With few training clips, the means and deviations of the fuser
-    ``z-score`` are themselves uncertain. Nothing is fitted.
+    For members whose scores have the same scale, such as several of the detector `mahalanobis` over different features
+    and statistics: all are logs of distances in standard units. With few training clips, the means and deviations of
+    the fuser ``z-score`` are themselves uncertain. Nothing is fitted.
     """
 
     def __init__(self, config: MeanConfig) -> None:
