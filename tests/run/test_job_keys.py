@@ -27,7 +27,7 @@ root = "recordings"
 [featurizers.logmel]
 use = "log-mel"
 [detectors.K]
-use = "knn"
+use = "autoencoder"
 featurizer = "logmel"
 frames = 5
 hop = 5
@@ -57,7 +57,7 @@ def spec(tmp_path):
 def test_keys_without_files_are_as_before(spec, tmp_path, monkeypatch):
     monkeypatch.setattr(jobs, "source_digest", lambda _: "0" * 64)
     (tmp_path / "mean").write_bytes(b"no model")
-    assert [job.key for job in jobs.make_jobs(spec, CLIPS, discover())] == ["b6076368a2f72b4226e8"]
+    assert [job.key for job in jobs.make_jobs(spec, CLIPS, discover())] == ["afee8fc5c1962119cc1d"]
 
 
 def test_files_of_a_fuser_count_for_the_settings_and_for_merging(spec, tmp_path):
