@@ -30,6 +30,7 @@ _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # H
 
 _OCTAVES = 1000.0 * 2.0 ** np.arange(-10, 10)  # Hz
 _TICK_GAP = 0.11  # least share of the axis between two ticks
+_LEAST_IN_KHZ = 100.0  # Hz, of the lowest tick: in kHz, lower ones would be too long for their margin
 _EVEN_TICKS = 5  # ticks if fewer than two octaves are within the bands
 
 _COLOURS = 40  # of a spectrogram: fewer make a smaller file
@@ -146,8 +147,9 @@ def band_axis(frequencies: DoubleArray | None) -> BandAxis | None:
     if len(chosen) < 2:
         positions = np.linspace(0.5, bands - 0.5, min(_EVEN_TICKS, bands)).tolist()
         chosen = [float(np.interp(position, middles, frequencies)) for position in positions]
-    unit, name = (1000.0, "kHz") if frequencies[-1] >= 1000 else (1.0, "Hz")
-    return BandAxis(f"frequency, {name}", positions, [f"{frequency / unit:.3g}" for frequency in chosen])
+    in_khz = frequencies[-1] >= 1000 and min(chosen) >= _LEAST_IN_KHZ
+    unit, name = (1000.0, "kHz") if in_khz else (1.0, "Hz")
+    return BandAxis(f"frequency, {name}", positions, [f"{float(f'{tick / unit:.3g}'):g}" for tick in chosen])
 
 
 def draw_clip(clip: ExplainedClip) -> Drawing:

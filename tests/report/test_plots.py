@@ -79,6 +79,7 @@ def test_tick_is_at_the_band_of_its_frequency():
         ([3100.0, 3200.0, 3300.0], "frequency, kHz", ["3.1", "3.2", "3.3"]),  # no octave of 1 kHz among them
         ([440.0], "frequency, Hz", ["440"]),
         ([100.0, 200.0, 300.0, 400.0, 500.0], "frequency, Hz", ["500", "250", "125"]),
+        (np.geomspace(10, 7920, 96), "frequency, Hz", ["4000", "1000", "250", "62.5", "15.6"]),
     ],
 )
 def test_bands_of_every_kind_have_ticks(frequencies, label, ticks):
