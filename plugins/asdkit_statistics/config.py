@@ -87,6 +87,12 @@ class MahalanobisConfig(StatisticsConfig):
 
     side: Side = _SIDE
 
+    def _model_cost(self, size: JobSize, numbers: int) -> tuple[dict[str, float], float]:
+        """A covariance of each statistic, its root and the inverse of that."""
+        covariances = numbers * size.bands
+        fit = covariances * (6 * size.windows + 4 * size.bands)
+        return {"statistics": 32.0 * covariances}, _FITS * fit + 2.0 * covariances * (size.windows + size.scored)
+
 
 class PcaConfig(StatisticsConfig):
     """Residual of principal components."""
@@ -101,10 +107,10 @@ class PcaConfig(StatisticsConfig):
     )
 
     def _model_cost(self, size: JobSize, numbers: int) -> tuple[dict[str, float], float]:
-        """A covariance of each statistic, its root and the inverse of that."""
-        covariances = numbers * size.bands
-        fit = covariances * (6 * size.windows + 4 * size.bands)
-        return {"statistics": 32.0 * covariances}, _FITS * fit + 2.0 * covariances * (size.windows + size.scored)
+        """A singular value decomposition of the training windows of each statistic."""
+        components = min(size.windows, size.bands)
+        fit = 4.0 * _FITS * size.windows * numbers * components
+        return {"statistics": 24.0 * size.windows * numbers}, fit + 4.0 * numbers * components * size.scored
 
 
 class GmmConfig(StatisticsConfig):

@@ -77,8 +77,10 @@ def finish(blocks: list[tuple[slice, Array]], statistic: Statistic, bands: int) 
     for part, block in blocks:
         joined[:, part] = block
     if statistic == "shape":
-        return joined - joined.mean(axis=1, keepdims=True)
-    return joined - _running_mean(joined) if statistic == "fine" else joined
+        joined -= joined.mean(axis=1, keepdims=True)
+    elif statistic == "fine":
+        joined -= _running_mean(joined)
+    return joined
 
 
 def _mean(frames: FloatArray) -> Array:
