@@ -11,6 +11,7 @@ from asdkit_fusion.mean import Mean
 from asdkit_fusion.z_score import ZScore, _lead
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from asdkit.api import AsdkitWarning, NotFitted
 
@@ -158,6 +159,48 @@ def test_an_unfitted_fuser_raises_not_fitted() -> None:
         ZScore(ZScoreConfig()).state()
     with pytest.raises(ValueError, match="need training clips"):
         ZScore(ZScoreConfig()).fit(np.empty((0, 2)), [])
+
+
+def test_the_least_deviation_is_added_in_quadrature_and_stored() -> None:
+    fuser = ZScore(ZScoreConfig(least_deviation=3.0))
+    fuser.fit(TRAIN[:, :1], IDS)  # id_00: mean 2, deviation 1; id_02: mean 102, deviation 2; all: their own
+    with pytest.warns(AsdkitWarning, match="no training clips of 'new'"):
+        fused = fuser.fuse(np.full((3, 1), 200.0), ["id_00", "id_02", "new"])
+    everything = TRAIN[:, 0]
+    expected = [198 / np.sqrt(1 + 9), 98 / np.sqrt(4 + 9), (200 - everything.mean()) / np.sqrt(everything.var() + 9)]
+    np.testing.assert_allclose(fused, expected)
+    other = ZScore(ZScoreConfig())  # what is stored counts
+    other.load(fuser.state())
+    np.testing.assert_array_equal(other.fuse(TRAIN[:, :1], IDS), fuser.fuse(TRAIN[:, :1], IDS))
+
+
+def test_a_least_deviation_keeps_a_member_of_little_variation_from_outweighing_the_others() -> None:
+    train = np.array([[0.0, 0.0], [1e-3, 1.0]] * 4)
+    scores = np.array([[0.1, 0.5], [0.0005, 3.0]])  # the first member's 0.1 is 200 of its deviations
+    ids = ["a"] * 8
+    plain, floored = ZScore(ZScoreConfig()), ZScore(ZScoreConfig(least_deviation=0.5))
+    plain.fit(train, ids)
+    floored.fit(train, ids)
+    assert plain.fuse(scores, ids[:2]).argmax() == 0
+    assert floored.fuse(scores, ids[:2]).argmax() == 1
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=8, max_size=12, unique=True))
+def test_without_a_least_deviation_the_deviation_is_the_scores_own_to_the_last_bit(scores) -> None:
+    column = np.array(scores)[:, None]
+    fuser = ZScore(ZScoreConfig())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AsdkitWarning)
+        fuser.fit(column, ["a"] * len(scores))
+    own = column.std(axis=0)
+    if own > 1e-9 * abs(column.mean()):  # else all the same, to rounding
+        assert np.asarray(fuser.state()["deviation"])[0] == own
+
+
+@pytest.mark.parametrize("value", [-0.1, float("inf"), float("nan")])
+def test_a_negative_or_infinite_least_deviation_is_refused(value) -> None:
+    with pytest.raises(ValidationError, match="least_deviation"):
+        ZScoreConfig(least_deviation=value)
 
 
 @pytest.mark.parametrize("combine", ["mean", "max", "lead"])

@@ -13,6 +13,14 @@ class ZScoreConfig(Config):
         description="how the members' z-scores become one: mean and max are the report's; with lead the first member "
         "decides, and where all others are above it, or all below, the score is half way to the nearest of them",
     )
+    least_deviation: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="added to each deviation in quadrature, sqrt(deviation**2 + least_deviation**2), so that a member "
+        "whose few training scores hardly vary by chance does not outweigh the others; in the units of the members' "
+        "scores, so for members whose scores have one scale",
+    )
 
 
 class MeanConfig(Config):

@@ -35,7 +35,8 @@ class ZScore:
     one would outweigh all others: an id with fewer than 8 training clips gets the deviation of all ids together, each
     about its own mean. So does an id whose scores by a member are all the same (to rounding). Where those of each id
     are, or each has one clip, it is the deviation of all clips about their common mean, and 1 where that is zero too.
-    An id that had no training clips gets mean and deviation of all training clips together.
+    An id that had no training clips gets mean and deviation of all training clips together. At the end, each deviation
+    becomes ``sqrt(deviation**2 + least_deviation**2)``.
     """
 
     def __init__(self, config: ZScoreConfig) -> None:
@@ -65,6 +66,8 @@ class ZScore:
         self._mean = np.vstack([mean, everything])
         stand_in = np.where(within > 0, within, spread)
         self._deviation = np.vstack([np.where(flat | few, stand_in, deviation), spread])
+        if self.config.least_deviation:  # hypot of a deviation and 0 could differ from it in the last bit
+            self._deviation = np.hypot(self._deviation, self.config.least_deviation)
 
     def fuse(self, scores: DoubleArray, ids: Sequence[str]) -> DoubleArray:
         """Combine the members' z-scores of each clip; see `asdkit.api.Fuser`."""
