@@ -202,6 +202,13 @@ def matrix(session: nox.Session) -> None:
 
 
 @nox.session
+def regret(session: nox.Session) -> None:
+    """Tabulate a spec's regret over sets and conditions: ``nox -s regret -- SPEC --data NAME=ROOT ... --out DIR``."""
+    install(session)
+    session.run("python", "-m", "benchmarks.regret", *session.posargs)
+
+
+@nox.session
 def robustness(session: nox.Session) -> None:
     """Provoke failures many times and print figures: ``nox -s robustness -- kills --times 50`` (docs/scaling.md).
 
