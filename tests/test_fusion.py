@@ -32,6 +32,16 @@ def test_scores_are_standardised_per_id_and_combined() -> None:
 
 
 @pytest.mark.parametrize(
+    ("members", "expected"),
+    [([3.0], 3.0), ([1.0, 3.0], 3.0), ([1.0, -1e9, 3.0], 2.0), ([1.0, 5.0, -1e9, 3.0], 4.0)],
+)
+def test_the_upper_half_of_the_members_decides(members, expected) -> None:
+    fuser = ZScore(ZScoreConfig(combine="upper"))
+    fuser.fit(TRAIN[:, :1].repeat(len(members), axis=1), IDS)  # id_00: mean 2, deviation 1
+    assert fuser.fuse(2 + np.array([members]), ["id_00"]) == pytest.approx([expected])
+
+
+@pytest.mark.parametrize(
     ("lead", "others", "expected"),
     [
         (1.0, [-1e9, 1e9], 1.0),  # they disagree: the lead decides
@@ -203,7 +213,7 @@ def test_a_negative_or_infinite_least_deviation_is_refused(value) -> None:
         ZScoreConfig(least_deviation=value)
 
 
-@pytest.mark.parametrize("combine", ["mean", "max", "lead"])
+@pytest.mark.parametrize("combine", ["mean", "max", "upper", "lead"])
 def test_fuse_some_equals_a_system_of_these_members(combine) -> None:
     members = np.column_stack([TRAIN, TRAIN[:, 0] ** 2])
     whole, alone = ZScore(ZScoreConfig(combine=combine)), ZScore(ZScoreConfig(combine=combine))

@@ -22,16 +22,15 @@ from asdkit.text import plural, printable
 FALSE_ALARM_RATES: Final = (0.01, 0.05, 0.1)
 """Rates to choose from, if enough clips can be held out."""
 
-MIN_NETWORK_CLIPS: Final = 20
-"""Least number of an id's training clips, without those held out, for which a network is proposed."""
-
-CLASSIFIER_FRAMES: Final = 32
-"""Frames of a window of the proposed classifier: its plugin's default."""
+FEW_CLIPS: Final = 20
+"""Number of an id's training clips, without those held out, below which `asdkit init` prints a note."""
 
 _MIN_HELD_OUT = 0.2  # so that the fuser is fitted on several clips, too
 _ROUNDING = 1e-9
 _SAMPLE_RATE = 16_000  # [Hz] of the DCASE challenge, whose settings are the defaults
-_FRAME_SECONDS = 0.064  # of the challenge's baseline
+_FRAME_SECONDS, _LONG_FRAME_SECONDS = 0.064, 0.512  # of the challenge's baseline; of the featurizer spectrum at 16 kHz
+_LONG_FRAMES = 1024, 65536  # samples: what the featurizer spectrum takes
+_MOMENT_FRAMES = 32  # of the windows of the detector moments: about a second
 _DATA_HINT = "Run asdkit data FOLDER to see what it contains."
 
 
@@ -76,12 +75,10 @@ def propose_spec(inventory: Inventory, root: Path, folder: Path) -> ProposedSpec
     """
     summary = RecordingSummary.from_inventory(inventory, root)
     calibration = choose_calibration(summary.fewest)
-    training_clips = summary.fewest - calibration.clips
     rate = max(1000, min(_SAMPLE_RATE, summary.rates[0]))
     n_fft = 2 ** round(math.log2(_FRAME_SECONDS * rate))
     rows = summary.shortest * rate // (n_fft // 2)
-    density = training_clips >= MIN_NETWORK_CLIPS
-    classifier = density and summary.most_ids > 1 and rows >= CLASSIFIER_FRAMES
+    frames = max(1, min(_MOMENT_FRAMES, rows))
     template = (files("asdkit.spec") / "templates" / "own_machine.toml").read_text(encoding="utf-8")
     environment = Environment(  # noqa: S701  no HTML
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
@@ -103,12 +100,9 @@ def propose_spec(inventory: Inventory, root: Path, folder: Path) -> ProposedSpec
         false_alarm_rate=calibration.false_alarm_rate,
         n_fft=n_fft,
         n_mels=128 if n_fft >= 1024 else 64 if n_fft >= 256 else 32,
-        density=density,
-        classifier=classifier,
-        training_clips=training_clips,
-        min_network_clips=MIN_NETWORK_CLIPS,
-        ids=summary.most_ids,
-        members=json.dumps(["L", "K", *(["G"] if density else []), *(["M"] if classifier else [])]),
+        n_long=_long_frame(rate, summary.shortest),
+        frames=frames,
+        hop=max(1, frames // 2),
     )
     return ProposedSpec(name, text, summary.machines, _notes(inventory, summary, calibration))
 
@@ -262,16 +256,25 @@ def _notes(inventory: Inventory, summary: RecordingSummary, calibration: Calibra
             f"none below 1 in {held + 1}; {clips_needed(rate)} clips of each id would support it"
         )
         notes.append("clips that score above all held-out ones are reported as undecided, not anomalous")
-    if n - held < MIN_NETWORK_CLIPS:
+    if n - held < FEW_CLIPS:
         notes.append(
-            f"{plural(n - held, 'clip')} of an id to train on: only classical detectors; so few clips hardly cover how "
-            "healthy recordings differ between days, loads and places"
+            f"{plural(n - held, 'clip')} of an id to train on: so few hardly cover how healthy recordings differ "
+            "between days, loads and places"
         )
     if not (summary.test[0] and summary.test[1]):
         notes.append("no test clips of both classes: there is no AUC")
     if len(summary.rates) > 1:
         notes.append(f"several sample rates ({', '.join(map(str, summary.rates))} Hz): all are resampled to one")
     return notes
+
+
+def _long_frame(rate: int, seconds: int) -> int:
+    """Return the samples of a long frame: a power of two, of which the shortest clip holds two, as far as possible."""
+    least, most = _LONG_FRAMES
+    n_fft: int = 2 ** round(math.log2(_LONG_FRAME_SECONDS * rate))
+    while n_fft > least and 2 * n_fft > seconds * rate:
+        n_fft //= 2
+    return max(least, min(n_fft, most))
 
 
 def _rate_comments(summary: RecordingSummary, rate: int) -> list[str]:

@@ -8,10 +8,11 @@ from asdkit.api import Config, Field
 class ZScoreConfig(Config):
     """Fusion of Giri et al. 2020, section 2.3."""
 
-    combine: Literal["mean", "max", "lead"] = Field(
+    combine: Literal["mean", "max", "upper", "lead"] = Field(
         "mean",
-        description="how the members' z-scores become one: mean and max are the report's; with lead the first member "
-        "decides, and where all others are above it, or all below, the score is half way to the nearest of them",
+        description="how the members' z-scores become one: mean and max are the report's; upper is the mean of the "
+        "higher half of them, for members of which each detects other faults; with lead the first member decides, and "
+        "where all others are above it, or all below, the score is half way to the nearest of them",
     )
     least_deviation: float = Field(
         0.0,
