@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -171,3 +173,18 @@ def test_eight_clips_give_p_values_and_state_limits(asdkit, shared_data, tmp_pat
     assert "3 held-out clips of id 00 support no rate below 1 in 4" in output
     assert "healthy recordings with the highest scores of all" in output
     assert seconds < 300
+
+
+def test_the_demo_and_the_benchmark_have_the_proposed_system(tmp_path):
+    for number in range(4):
+        wave = np.random.default_rng(number).normal(0, 0.1, 48_000)
+        soundfile.write(tmp_path / f"{number}.wav", wave, 16_000)
+    (tmp_path / "spec.toml").write_text(propose_spec(take_inventory(tmp_path), tmp_path, tmp_path).text)
+    proposed = load_spec(tmp_path / "spec.toml")
+    for path in ("asdkit/cli/demo.toml", "specs/views.toml"):
+        spec = load_spec(Path(__file__).parents[1] / path)
+        assert spec.systems["all"] == proposed.systems["all"]
+        for name in proposed.systems["all"].members:
+            own, theirs = proposed.detectors[name], spec.detectors[name]
+            assert theirs.featurizer.canonical() == own.featurizer.canonical()
+            assert replace(theirs, featurizer=own.featurizer) == own

@@ -15,8 +15,9 @@ def test_the_demo_is_neither_perfect_nor_chance(asdkit, tmp_path):
     machines = {r["machine"] for r in results["results"]}
     assert machines == {"fan", "pump", "slider", "valve"}
     names = {(r["name"], r["kind"]) for r in results["results"]}
-    assert names == {(n, "member") for n in ("AE", "G", "M", "L", "K")} | {
-        (n, "system") for n in ("baseline", "MGL-mean", "MGL-max", "LMGK-lead")
+    views = ("spectrum", "added", "loud", "missing", "change", "unsteady", "rough", "moments")
+    assert names == {(n, "member") for n in ("AE", "G", "M", *views)} | {
+        (n, "system") for n in ("baseline", "MG-mean", "MG-max", "all")
     }
     areas = [r["auc"] for r in results["results"]]
     assert min(areas) < 0.8  # some faults are hardly audible
