@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable
-from difflib import get_close_matches
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher, get_close_matches
 
 _DAY = 24 * 3600  # s
 YEAR = 365 * _DAY
@@ -14,7 +14,18 @@ YEAR = 365 * _DAY
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_NEGATIONS = ("ab", "anti", "de", "dis", "il", "im", "in", "ir", "no", "non", "not", "un")
+# What turns a meaning round at the begin of a word, at its end, and as a word of its own.
+_NEGATIONS = ("a", "ab", "anti", "de", "dis", "il", "im", "in", "ir", "mis", "no", "non", "not", "para", "sub", "un")
+_WITHOUT = ("free", "less")
+_NEGATING_WORDS = {*_NEGATIONS[1:], *_WITHOUT, "never", "o", "without", "wo"}  # o: w/o
+_OPPOSITES = (
+    ("above", "below"), ("after", "before"), ("anomaly", "normal"), ("asc", "desc"), ("begin", "end"),
+    ("decrease", "increase"), ("disable", "enable"), ("exclude", "include"), ("external", "internal"),
+    ("fall", "rise"), ("first", "last"), ("high", "low"), ("input", "output"), ("largest", "smallest"),
+    ("left", "right"), ("longest", "shortest"), ("lower", "upper"), ("max", "min"), ("negative", "positive"),
+    ("off", "on"), ("over", "under"), ("source", "target"), ("test", "train"), ("with", "without"),
+)  # fmt: skip
+_ALIKE = 0.75  # ratio of difflib above which the rest behind a negation counts as the other name
 _LIKE_FORMULA = re.compile("'*[=+@-]")
 _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4}))")
 _LIKE_ESCAPE = re.compile(r"\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})")
@@ -22,16 +33,39 @@ _LIKE_ESCAPE = re.compile(r"\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})")
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return ``'; did you mean "x"?'`` if a name in `known` is similar to `name`, else an empty string."""
-    similar = [known_name for known_name in known if not _opposite(name, known_name)]
+    similar = [known_name for known_name in known if not opposite(name, known_name)]
     match = get_close_matches(name, similar, n=1, cutoff=0.6)
     return f'; did you mean "{match[0]}"?' if match else ""
 
 
-def _opposite(one: str, other: str) -> bool:
-    """Whether one of two names is the other with a negating prefix, such as ``abnormal`` and ``normal``."""
-    short, long = sorted((one.casefold(), other.casefold()), key=len)
-    prefix = long.removesuffix(short) if short and long.endswith(short) else ""
-    return prefix.strip(" _-") in _NEGATIONS
+def opposite(one: str, other: str) -> bool:
+    """Return whether two names that look alike mean the contrary: ``anormal``, ``no-latch``, ``min_rate``, ...
+
+    Examples
+    --------
+    >>> opposite("abnormal_clips", "normal"), opposite("min_rate", "max_rate"), opposite("nomral", "normal")
+    (True, True, False)
+    """
+    names = one.casefold(), other.casefold()
+    words = [re.findall(r"[^\W_]+", name) for name in names]
+    if bool(_NEGATING_WORDS & set(words[0])) != bool(_NEGATING_WORDS & set(words[1])):
+        return True
+    if any(_has(words[0], a) and _has(words[1], b) for pair in _OPPOSITES for a, b in (pair, pair[::-1])):
+        return True
+    joined = ["".join(parts) for parts in words]
+    return _negates(*joined) or _negates(*joined[::-1])
+
+
+def _has(words: Sequence[str], part: str) -> bool:
+    """Whether a part is one of the words, or begins or ends one and is longer than two letters."""
+    return any(w == part or (2 < len(part) < 6 and (w.startswith(part) or w.endswith(part))) for w in words)
+
+
+def _negates(long: str, short: str) -> bool:
+    """Whether a name is about another one with a negation before or behind it, which that one has not."""
+    rests = [long.removeprefix(n) for n in _NEGATIONS if long.startswith(n) and not short.startswith(n)]
+    rests += [long.removesuffix(n) for n in _WITHOUT if long.endswith(n) and not short.endswith(n)]
+    return any(rest in short or SequenceMatcher(None, rest, short).ratio() >= _ALIKE for rest in rests if len(rest) > 2)
 
 
 def suggestion_or_choices(name: str, known: Iterable[str]) -> str:

@@ -12,8 +12,10 @@ from asdkit.text import (
     error_line,
     error_message,
     from_spreadsheet_cell,
+    opposite,
     size_text,
     spreadsheet_cell,
+    suggestion,
 )
 
 
@@ -60,3 +62,38 @@ def test_sizes_have_one_unit(size: float, text: str) -> None:
 )
 def test_times_have_one_unit(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        *((word, "normal") for word in ("abnormals", "abnormal_clips", "anormal", "subnormal", "normal_not", "abnorm")),
+        *((word, "anomaly") for word in ("no_anomalies", "anomaly free", "anomalyfree", "w/o anomaly", "notanomaly")),
+        ("min_frequency", "max_frequency"),
+        ("maximum", "minimum"),
+        ("first_frame", "last_frame"),
+        ("without_threads", "with_threads"),
+        ("misaligned", "aligned"),
+        ("asymmetric", "symmetric"),
+        ("fail-on-normal", "fail-on-anomaly"),
+        ("overfit", "underfit"),
+    ],
+)
+def test_a_suggestion_is_not_the_contrary(name: str, known: str) -> None:
+    assert opposite(name, known)
+    assert opposite(known, name)
+    assert suggestion(name, [known]) == suggestion(known, [name]) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("nomral", "normal"),
+        ("normals", "normal"),
+        ("anomalies", "anomaly"),
+        ("sampel_rate", "sample_rate"),
+        ("epoch", "epochs"),
+    ],
+)
+def test_a_misspelt_name_gets_a_suggestion(name: str, known: str) -> None:
+    assert suggestion(name, [known]) == f'; did you mean "{known}"?'

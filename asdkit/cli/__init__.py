@@ -11,9 +11,10 @@ import os
 import sys
 import warnings
 from contextlib import suppress
-from typing import NoReturn, TextIO, cast
+from typing import Any, NoReturn, TextIO, cast
 
 import typer
+from typer.core import TyperCommand
 
 from asdkit.cli import (
     check,
@@ -41,7 +42,7 @@ from asdkit.errors import AsdkitError, ExitCode
 from asdkit.plugin_calls import os_exit_raises
 from asdkit.process_state import end_left_processes, left_threads
 from asdkit.stop_signals import recorded_interrupts
-from asdkit.text import printable
+from asdkit.text import opposite, printable
 from asdkit.version import __version__
 
 # Errors of the operating system when the output cannot be written.
@@ -77,24 +78,40 @@ def _options(
     """Anomalous sound detection: train on recordings of healthy machines, score new ones."""
 
 
-app.command()(init.init)
-app.command()(run.run)
-app.command()(merge.merge)
-app.command()(export.export)
-app.command()(score.score)
-app.command()(watch.watch)
-app.command()(listen.listen)
-app.command()(report.report)
-app.command()(compare.compare)
-app.command()(check.check)
-app.command()(plugins.plugins)
-app.command()(new_plugin.new_plugin)
-app.command()(check_plugin.check_plugin)
-app.command()(schema.schema)
-app.command()(demo.demo)
-app.command()(data.data)
-app.command()(download.download)
-app.command()(evaluate.evaluate)
+class _Command(TyperCommand):
+    """A command that does not suggest an option that means the contrary of an unknown one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if possible := getattr(error, "possibilities", None):  # of a NoSuchOption, which typer does not export
+                given = getattr(error, "option_name", "")
+                error.possibilities = [name for name in possible if not opposite(given, name)]  # type: ignore[attr-defined]
+            raise
+
+
+for _function in (
+    init.init,
+    run.run,
+    merge.merge,
+    export.export,
+    score.score,
+    watch.watch,
+    listen.listen,
+    report.report,
+    compare.compare,
+    check.check,
+    plugins.plugins,
+    new_plugin.new_plugin,
+    check_plugin.check_plugin,
+    schema.schema,
+    demo.demo,
+    data.data,
+    download.download,
+    evaluate.evaluate,
+):
+    app.command(cls=_Command)(_function)
 
 
 def main() -> None:

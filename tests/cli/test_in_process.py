@@ -98,3 +98,22 @@ def test_output_of_workers_is_captured_and_they_end(spec, asdkit, capfd):
 def test_standard_input_reaches_the_command(spec, asdkit, asdkit_command):
     ran = asdkit("score", "nothing.asdkit", "-", stdin="a.wav\n")
     assert ran.returncode == asdkit_command("score", "nothing.asdkit", "-").returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "hint"),
+    [
+        (("listen", "b"), "--no-latch", ""),
+        (("evaluate", "x"), "--unpooled", ""),
+        (("score", "b", "x"), "--fail-on-normal", ""),
+        (("score", "b", "x"), "--fail-on-anomly", "--fail-on-anomaly"),
+    ],
+)
+def test_an_unknown_option_does_not_get_its_contrary_as_a_hint(command, given, hint, asdkit):
+    result = asdkit(*command, given)
+    assert result.returncode == 2
+    assert f"No such option: {given}" in result.stderr
+    assert hint in result.stderr
+    assert ("ossible option" in result.stderr or "Did you mean" in result.stderr) == bool(
+        hint
+    )

@@ -343,6 +343,20 @@ def test_words_for_anomaly_are_labels(word: str, tmp_path: Path) -> None:
     assert [clip.label for clip in find_clips("folder", tmp_path)] == [0, 1, 0]
 
 
+@pytest.mark.parametrize("word", ["abnormal", "Anomaly", "NG", "faulty", "Defective"])
+@pytest.mark.parametrize("place", ["{word}/b.wav", "fan/train/{word}/b.wav", "fan/train/normal/{word}/b.wav"])
+def test_recordings_in_a_folder_named_faulty_are_not_trained_on(word: str, place: str, tmp_path: Path) -> None:
+    path = place.format(word=word)
+    touch(tmp_path, "normal/a.wav" if path.startswith(word) else "fan/train/a.wav", path)
+    with pytest.raises(DataError, match=rf"/{word}: .*(faulty|anomaly)"):
+        find_clips("folder", tmp_path)
+
+
+def test_a_machine_folder_may_be_called_normal(tmp_path: Path) -> None:
+    (clip,) = find_clips("folder", touch(tmp_path, "normal/a.wav"))
+    assert (clip.machine, clip.label) == ("normal", 0)
+
+
 @pytest.mark.parametrize(("name", "known"), [("abnormal", "normal"), ("normal", "abnormal"), ("un-known", "known")])
 def test_a_suggestion_never_inverts_the_meaning(name: str, known: str) -> None:
     assert suggestion(name, [known]) == ""

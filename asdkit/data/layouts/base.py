@@ -16,6 +16,9 @@ from asdkit.text import printable
 SPLITS: tuple[Split, ...] = ("train", "test")
 LABELS = {"normal": 0, "anomaly": 1}
 _SYNONYMS = {"abnormal": "anomaly", "anomalous": "anomaly"}  # abnormal: the word of MIMII
+_FAULTY = frozenset(
+    ("bad", "broken", "damaged", "defect", "defective", "failure", "fault", "faulty", "ng", "nok", "worn")
+)
 ONLY_ID = "00"  # for recordings whose path has no id
 
 Folders = dict[str, tuple[str, ...]]
@@ -47,6 +50,11 @@ def label_of(word: str) -> int | None:
     """Return the label of a word such as ``normal``, ``anomaly`` or ``Abnormal``; None if it is not one."""
     word = word.casefold()
     return LABELS.get(_SYNONYMS.get(word, word))
+
+
+def names_faulty(word: str) -> bool:
+    """Return whether a folder of this name holds recordings of faulty machines, such as ``abnormal`` or ``NG``."""
+    return label_of(word) == LABELS["anomaly"] or word.casefold() in _FAULTY
 
 
 def is_recording(name: str, endings: tuple[str, ...] = WAV_OR_FLAC) -> bool:

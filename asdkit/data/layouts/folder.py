@@ -6,7 +6,17 @@ import os
 from collections.abc import Iterator
 
 from asdkit.data.clip import Clip, Split
-from asdkit.data.layouts.base import LABELS, ONLY_ID, SPLITS, Folders, FolderScan, Layout, is_folder, label_of
+from asdkit.data.layouts.base import (
+    LABELS,
+    ONLY_ID,
+    SPLITS,
+    Folders,
+    FolderScan,
+    Layout,
+    is_folder,
+    label_of,
+    names_faulty,
+)
 from asdkit.text import printable, suggestion_or_choices
 
 
@@ -39,6 +49,7 @@ class FolderLayout(Layout):
     def clips(self, scan: FolderScan, machine: str, folder: str) -> Iterator[Clip]:
         """Yield recordings in ``train`` and ``test``, or, if there are neither, in the folder itself."""
         if not _has_splits(folder):
+            self._require_healthy(scan, folder)
             yield from self._collect(scan, (machine, "train"), folder, label=0, machine_id=ONLY_ID)
             return
         train = list(self._collect(scan, (machine, "train"), os.path.join(folder, "train"), label=0))
@@ -53,6 +64,12 @@ class FolderLayout(Layout):
             choices = suggestion_or_choices(name, [*LABELS, *known])
             what = f'expected "normal", "anomaly" or an id of the training clips{choices}'
             scan.faults.append(f"{printable(os.path.join(folder, 'test', name))}: {what}")
+
+    def _require_healthy(self, scan: FolderScan, folder: str) -> None:
+        """Note an error if the name of a folder of training recordings says that they are of a faulty machine."""
+        if names_faulty(os.path.basename(os.path.abspath(folder))):
+            what = "recordings to train on, in a folder whose name says that the machine is faulty"
+            scan.faults.append(f"{printable(folder)}: {what}; put them into <machine>/test/anomaly, or rename it")
 
     def _collect(
         self,
@@ -73,6 +90,8 @@ class FolderLayout(Layout):
             elif not labelled and label_of(entry.name) is not None:
                 yield from self._collect(scan, machine_split, entry.path, label=label_of(entry.name), labelled=True)
             else:
+                if machine_split[1] == "train":
+                    self._require_healthy(scan, entry.path)
                 yield from self._collect(scan, machine_split, entry.path, label=label, machine_id=entry.name)
 
 
