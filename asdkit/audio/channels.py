@@ -34,6 +34,7 @@ class Mixdown:
     def __init__(self, channels: int, channel: Channel) -> None:
         self._channel: Channel = 0 if channels == 1 else channel
         self._blocks = self._count = 0
+        self._lowest, self._highest = np.inf, -np.inf  # of the mixed samples, full scale 1
         self._offsets: npt.NDArray[np.float32] | None = None  # first sample: where offsets are large, sums stay exact
         # Sum and sum of squares of each channel, and, last, of the sum of all channels.
         self._sums, self._squares = np.zeros(channels + 1), np.zeros(channels + 1)
@@ -51,15 +52,17 @@ class Mixdown:
         wave
             [``[samples]``] Of the type of the block for one channel; float32, full scale 1, for the mean.
         """
-        if self._channel != "mean":
-            channel: Wave = np.ascontiguousarray(frames[:, self._channel])
-            return channel
-        out = np.empty(len(frames), np.float32)
-        rows = min(_ROWS, max(1, _BLOCK // frames.shape[1]))
-        with np.errstate(invalid="ignore", over="ignore"):  # NaN and Inf are reported by the caller
-            for begin in range(0, len(frames), rows):
-                self._mix_mean(frames[begin : begin + rows], out[begin : begin + rows])
-        return out
+        wave: Wave = self._mean(frames) if self._channel == "mean" else np.ascontiguousarray(frames[:, self._channel])
+        if len(wave):
+            scale = 32768 if wave.dtype == np.int16 else 1
+            self._lowest = np.minimum(self._lowest, wave.min() / scale)
+            self._highest = np.maximum(self._highest, wave.max() / scale)
+        return wave
+
+    @property
+    def span(self) -> float:
+        """Largest less smallest sample of the mixed channel, full scale 1; 0 without samples, NaN if one is."""
+        return float(np.maximum(0.0, self._highest - self._lowest))
 
     @property
     def cancels(self) -> bool:
@@ -68,6 +71,14 @@ class Mixdown:
             return False
         powers = self._squares - self._sums * self._sums / self._count
         return bool(powers[-1] < CANCELLED * powers[:-1].sum())
+
+    def _mean(self, frames: npt.NDArray[Any]) -> Wave:
+        out = np.empty(len(frames), np.float32)
+        rows = min(_ROWS, max(1, _BLOCK // frames.shape[1]))
+        with np.errstate(invalid="ignore", over="ignore"):  # NaN and Inf are reported by the caller
+            for begin in range(0, len(frames), rows):
+                self._mix_mean(frames[begin : begin + rows], out[begin : begin + rows])
+        return out
 
     def _mix_mean(self, frames: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
         """Mix a block that fits the cache; several times faster than np.mean over so short an axis."""

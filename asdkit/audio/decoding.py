@@ -76,8 +76,8 @@ def read_any_header(file: FileIO, containers: Collection[str] = ()) -> AudioInfo
     raise UnusableError(f"{describe_magic(magic)}, expected WAV or FLAC{allow}")
 
 
-def decode_wave(file: FileIO, info: AudioInfo, channel: Channel, sample_rate: int) -> tuple[Wave, bool]:
-    """Decode one channel at a sample rate [Hz]; and tell whether the channels cancel.
+def decode_wave(file: FileIO, info: AudioInfo, channel: Channel, sample_rate: int) -> tuple[Wave, Mixdown]:
+    """Decode one channel at a sample rate [Hz]; return what mixed the channels, too.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def decode_wave(file: FileIO, info: AudioInfo, channel: Channel, sample_rate: in
     length = resampled_length(info.samples, info.sample_rate, sample_rate)
     try:
         if info.sample_rate == sample_rate:
-            return _joined(blocks, length), mixdown.cancels
+            return _joined(blocks, length), mixdown
         resampled = mapped.empty((length,), np.float32)
         resampler = Resampler(info.sample_rate, sample_rate, resampled)
         for block in blocks:
@@ -98,7 +98,7 @@ def decode_wave(file: FileIO, info: AudioInfo, channel: Channel, sample_rate: in
     except MemoryError as error:
         text = f"{info.seconds:.0f} s long: there is not enough memory to decode it: {error}"
         raise UnusableError(text.removesuffix(": ")) from None
-    return resampled, mixdown.cancels
+    return resampled, mixdown
 
 
 def require_length(info: AudioInfo, sample_rate: int) -> None:

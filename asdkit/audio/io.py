@@ -27,6 +27,7 @@ from asdkit.audio.decoding import (
 )
 from asdkit.audio.headers import MAX_RATE, MIN_RATE, AudioInfo, UnusableError, recording
 from asdkit.audio.resampling import resampled_length
+from asdkit.audio.sample_formats import silent_span
 from asdkit.errors import DataError, UsageError
 
 WAV_OR_FLAC = (".wav", ".flac")
@@ -55,15 +56,18 @@ class Decoded:
         As `read` returns it.
     cancels
         Whether the wave is the mean of channels that cancel, so that it says nothing about the sound.
+    silent
+        Whether the recording is constant, but for dither: see `is_silent`. Before resampling, which adds edges.
     """
 
     wave: Wave
     cancels: bool
+    silent: bool
 
     @property
     def silence(self) -> str:
         """Why the wave says nothing about the machine, in words that are the same for all; empty if it may say more."""
-        return CANCELLED if self.cancels else SILENT if is_silent(self.wave) else ""
+        return CANCELLED if self.cancels else SILENT if self.silent else ""
 
 
 def inspect(path: str | os.PathLike[str], *, containers: Collection[str] = ()) -> AudioInfo:
@@ -120,7 +124,8 @@ def decode(
     """Decode a recording as `read` does, and tell whether its channels cancel."""
     with recording(path) as file:
         info = read_any_header(file, containers)
-        return Decoded(*decode_wave(file, info, channel, sample_rate))
+        wave, mixdown = decode_wave(file, info, channel, sample_rate)
+        return Decoded(wave, mixdown.cancels, mixdown.span <= silent_span(info.subtype))
 
 
 def check(path: str | os.PathLike[str], *, channel: Channel = "mean", containers: Collection[str] = ()) -> AudioInfo:
@@ -174,9 +179,21 @@ def samples_at(info: AudioInfo, sample_rate: int) -> int:
     return resampled_length(info.samples, info.sample_rate, sample_rate)
 
 
-def is_silent(wave: Wave) -> bool:
-    """Return whether all samples are the same."""
-    return wave.size == 0 or all(block.min() == block.max() == wave[0] for block in mapped.blocks(wave))
+def is_silent(wave: Wave, samples: str = "") -> bool:
+    """Return whether all samples are the same, or within one step of their format, as dithered silence is.
+
+    Parameters
+    ----------
+    wave
+        [int16 or float32, ``[samples]``]
+    samples
+        Format that it was decoded from, a key of `WIDTHS`; by default, int16 or floats.
+    """
+    lowest, highest = np.inf, -np.inf
+    for block in mapped.blocks(wave):
+        lowest, highest = np.minimum(lowest, block.min()), np.maximum(highest, block.max())
+    scale = 32768 if wave.dtype == np.int16 else 1
+    return bool(highest - lowest <= scale * silent_span("s16le" if wave.dtype == np.int16 else samples))
 
 
 def suffixes(containers: Collection[str] = ()) -> tuple[str, ...]:

@@ -18,6 +18,32 @@ The names are those of ffmpeg; ``"s24_32le"``, as GStreamer calls it, is ALSA's 
 """
 
 
+_STEPS: Final = {
+    **dict.fromkeys(("PCM_U8", "PCM_S8", "u8"), 2.0**-7),
+    **dict.fromkeys(("PCM_16", "s16le"), 2.0**-15),
+    **dict.fromkeys(("FLOAT", "DOUBLE", "f32le", "f64le", ""), 0.0),
+    "ALAW": 2.0**-11,
+    "ULAW": 2.0**-12,
+}
+
+
+def silent_span(subtype: str) -> float:
+    """Return how far the samples of digital silence may lie apart, full scale 1: a step either way, as dither does.
+
+    Parameters
+    ----------
+    subtype
+        Sample format, as libsndfile names it, or a key of `WIDTHS`. Floats and an empty name have no step, because they
+        may be in any unit; unknown formats have that of 24 bits.
+
+    Examples
+    --------
+    >>> silent_span("PCM_16") * 32768
+    2.0
+    """
+    return 2 * _STEPS.get(subtype, 2.0**-23)
+
+
 def _s24(data: bytes) -> FloatArray:
     raw = np.frombuffer(data, np.uint8).reshape(-1, 3)
     wide = np.zeros((len(raw), 4), np.uint8)

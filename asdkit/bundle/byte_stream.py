@@ -17,12 +17,13 @@ from asdkit.text import plural
 class Sound:
     """A piece of a stream: one channel [int16 or float32, ``[samples]``] and its sample rate [Hz].
 
-    `cancels` says whether it is the mean of channels that cancel.
+    `cancels` says whether it is the mean of channels that cancel, `samples` which sample format it was decoded from.
     """
 
     wave: Wave
     sample_rate: int
     cancels: bool = False
+    samples: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def require_channel(name: str, pcm: PcmFormat, channel: Channel) -> None:
 def sound_of(data: bytes, pcm: PcmFormat, channel: Channel) -> Sound:
     """Decode one channel of whole samples."""
     wave, cancels = pcm.mix(data, channel)
-    return Sound(wave, pcm.sample_rate, cancels)
+    return Sound(wave, pcm.sample_rate, cancels, pcm.samples)
 
 
 class ByteStream:

@@ -196,7 +196,7 @@ class Listener:
             reason = error.message
         else:
             reason += "; is --samples the format of the stream?" if reason else ""
-        silence = CANCELLED if self._cutter.cancels else SILENT if audio.is_silent(wave) else ""
+        silence = CANCELLED if self._cutter.cancels else SILENT if audio.is_silent(wave, self._cutter.samples) else ""
         if verdict and silence:
             verdict = verdict.undecided(silence)
         before = self._alarm.on
@@ -216,11 +216,14 @@ class _WindowCutter:
     ----------
     cancels
         Whether the channels cancel in most of the last window.
+    samples
+        Sample format of the last sound.
     """
 
     def __init__(self, seconds: float, hop: float) -> None:
         self._seconds, self._hop = seconds, hop
         self.cancels = False
+        self.samples = ""
         self._buffer: Wave | None = None
         self._cancels = np.empty(0, bool)  # of each sample of the buffer
         self._rate = 0
@@ -232,6 +235,7 @@ class _WindowCutter:
         buffer: Wave = sound.wave if self._buffer is None else np.concatenate([self._buffer, sound.wave])
         cancels = np.concatenate([self._cancels, np.full(len(sound.wave), sound.cancels)])
         self._rate = rate = sound.sample_rate
+        self.samples = sound.samples
         self._unused += len(sound.wave)
         window, hop = round(self._seconds * rate), max(1, round(self._hop * rate))
         first = 0

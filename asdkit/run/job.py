@@ -196,6 +196,7 @@ class _JobRun:
         for index, clip in enumerate(clips):
             self.clip_facts[clip.clip.name] = {
                 "sha256": reader.digests[index].hex(),
+                "sound": reader.sounds[index].hex(),
                 "silent": reader.silent[index],
                 "cancelled": reader.cancelled[index],
                 "samples": sources[index].samples,

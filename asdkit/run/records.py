@@ -115,6 +115,8 @@ class ClipRecord(Record):
     ----------
     sha256
         Digest of the samples as they were read.
+    sound
+        The same digest for the same sound in any sample format; None in jobs of early versions.
     cancelled
         Whether the mean of its channels was scored and the channels cancel in it.
     samples, sample_rate
@@ -129,6 +131,7 @@ class ClipRecord(Record):
     id: str
     split: RunSplit
     sha256: str
+    sound: str | None = None
     silent: bool
     cancelled: bool = False
     samples: int | None = None
@@ -136,6 +139,11 @@ class ClipRecord(Record):
     rms: float | None = None
     peak: float | None = None
     windows: int
+
+    @property
+    def content(self) -> str:
+        """Digest that copies of a recording share."""
+        return self.sound or self.sha256
 
     @model_validator(mode="before")
     @classmethod
@@ -153,6 +161,7 @@ class ClipRecord(Record):
             "split": "train" if held else self.split,
             "held_out": held,
             "sha256": self.sha256,
+            "sound": self.sound,
             "silent": self.silent,
             "cancelled": self.cancelled,
             "samples": self.samples,

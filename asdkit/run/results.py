@@ -197,7 +197,7 @@ def recording_notes(machine: str, clips: Sequence[ClipRecord]) -> list[str]:
     copies: list[tuple[str, str]] = []
     for clip in clips:
         if clip.split != "test" and not clip.silent:
-            original = first.setdefault(clip.sha256, clip.name)
+            original = first.setdefault(clip.content, clip.name)
             if original != clip.name:
                 copies.append((original, clip.name))
     if copies:
@@ -208,7 +208,7 @@ def recording_notes(machine: str, clips: Sequence[ClipRecord]) -> list[str]:
             f"the other held out, p-values and thresholds are too optimistic"
         )
     test = [clip for clip in clips if clip.split == "test"]
-    if seen := [(first[clip.sha256], clip.name) for clip in test if clip.sha256 in first and not clip.silent]:
+    if seen := [(first[clip.content], clip.name) for clip in test if clip.content in first and not clip.silent]:
         original, copy = seen[0]
         notes.append(
             f"{machine}: {len(seen)} of {len(test)} test recordings hold the same sound as a training recording "

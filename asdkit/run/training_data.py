@@ -73,6 +73,8 @@ class RecordingReader:
     ----------
     digests
         SHA-256 of the samples of each recording.
+    sounds
+        The same for recordings of 16 bits in whatever sample format, and of one channel or several equal ones.
     silent
         Whether each recording is silent.
     cancelled
@@ -89,6 +91,7 @@ class RecordingReader:
         self._variants = variants
         self._sample_rate, self._channel, self._containers = sample_rate, channel, containers
         self.digests: list[bytes] = [b""] * len(variants)
+        self.sounds: list[bytes] = [b""] * len(variants)
         self.silent: list[bool] = [False] * len(variants)
         self.cancelled: list[bool] = [False] * len(variants)
         self.levels: list[Level] = [Level(0.0, 0.0)] * len(variants)
@@ -127,7 +130,8 @@ class RecordingReader:
         for block in mapped.blocks(wave):
             content.update(block.data)
         self.digests[index] = content.digest()
-        self.silent[index] = audio.is_silent(wave)
+        self.silent[index] = decoded.silent
+        self.sounds[index] = content.digest() if wave.dtype == np.int16 else _sound_digest(wave) or content.digest()
         self.cancelled[index] = decoded.cancels
         if variant.augmenter is None:
             self.levels[index] = measure_level(wave)
@@ -136,6 +140,18 @@ class RecordingReader:
         with plugin_call(variant.augmenter, "vary"):
             varied: Wave = variant.augmenter.vary(wave, self._sample_rate, variant.variant)
         return varied
+
+
+def _sound_digest(wave: Wave) -> bytes:
+    """Return the digest of a float wave whose samples are all of 16 bits as if it were int16; empty if one is not."""
+    content = hashlib.sha256()
+    for block in mapped.blocks(wave):
+        scaled = block * np.float32(32768)
+        whole = np.clip(scaled, -32768, 32767).astype(np.int16)
+        if not np.array_equal(whole, scaled):
+            return b""
+        content.update(whole.data)
+    return content.digest()
 
 
 def make_training(

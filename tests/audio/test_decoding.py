@@ -217,13 +217,32 @@ def test_resampling_starts_from_full_scale_one(tmp_path: Path) -> None:
         (np.zeros(10, np.int16), True),
         (np.full(10, 7, np.int16), True),
         (np.full(10, -0.25, np.float32), True),
-        (np.array([0, 0, 1], np.int16), False),
+        (np.array([7, 6, 8], np.int16), True),  # dither
+        (np.array([0, 0, 3], np.int16), False),
+        (np.array([0, np.nan], np.float32), False),
         (np.array([0, 1e-9], np.float32), False),
         (SECOND, False),
     ],
 )
-def test_only_a_constant_wave_is_silent(wave: audio.Wave, silent: bool) -> None:
+def test_only_a_wave_that_is_constant_but_for_dither_is_silent(wave: audio.Wave, silent: bool) -> None:
     assert audio.is_silent(wave) is silent
+
+
+@pytest.mark.parametrize("rate", [8000, 48000])
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "ULAW"])
+def test_silence_is_recognised_before_resampling(subtype: str, rate: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.full((rate, 2), 0.25), rate, subtype=subtype)
+    assert audio.decode(path, sample_rate=16000).silence == audio.SILENT
+
+
+@pytest.mark.parametrize(("subtype", "step"), [("PCM_U8", 2**-7), ("PCM_16", 2**-15), ("PCM_24", 2**-23)])
+def test_dither_of_any_format_is_silence_and_three_steps_are_not(subtype: str, step: float, tmp_path: Path) -> None:
+    steps = np.random.default_rng(0).integers(-1, 2, (4000, 2))
+    for sound, silence in ((steps, audio.SILENT), (3 * steps, "")):
+        soundfile.write(tmp_path / "a.wav", 0.25 + sound * step, 16000, subtype=subtype)
+        decoded = audio.decode(tmp_path / "a.wav", sample_rate=16000, channel=0)
+        assert decoded.silence == silence
 
 
 def test_real_recordings_are_read_unchanged(shared_data: Path) -> None:

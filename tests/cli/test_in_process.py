@@ -114,6 +114,4 @@ def test_an_unknown_option_does_not_get_its_contrary_as_a_hint(command, given, h
     assert result.returncode == 2
     assert f"No such option: {given}" in result.stderr
     assert hint in result.stderr
-    assert ("ossible option" in result.stderr or "Did you mean" in result.stderr) == bool(
-        hint
-    )
+    assert ("ossible option" in result.stderr or "Did you mean" in result.stderr) == bool(hint)

@@ -68,7 +68,9 @@ def test_run_on_copies_notes_them(asdkit, spec, room):
     one, other = sorted((room / "fan" / "train").iterdir())[:2]
     test, foreign = sorted((room / "fan" / "test").iterdir())[:2]
     other.write_bytes(one.read_bytes())
-    test.write_bytes(one.read_bytes())
+    sound, rate = soundfile.read(one, dtype="int16")
+    both = np.stack([sound, sound], axis=1).astype(np.int32) << 16
+    soundfile.write(test, both, rate, subtype="PCM_24")  # the same sound in another format
     foreign.write_bytes(min((room / "pump" / "train").iterdir()).read_bytes())  # of another machine: no copy
     ran = asdkit("run", spec)
     assert ran.returncode == 0, ran.stderr
