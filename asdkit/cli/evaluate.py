@@ -114,6 +114,11 @@ def _edition(systems: Sequence[SystemScores], rows: Sequence[TruthRow]) -> str:
     """
     if not any(row.domain for row in rows):
         return "dcase2020"
+    if not all(row.domain for row in rows):
+        raise UsageError(
+            "the names fit dcase2020 and later editions, whose scores are computed by different rules",
+            hint="Evaluate the files of each edition by themselves.",
+        )
     forms = {form for system in systems for form in system.forms}
     # 2021 alone has labelled clips of both domains in sections 03 to 05, and one score file per domain.
     of_2021 = any("_source_test_" in row.name and row.id > "02" for row in rows)

@@ -56,7 +56,7 @@ class RetryPolicy:
     longest: float = 900.0
 
     def wait(self, failures: int, error: Exception | None = None) -> None:
-        """Wait before the next try: as long as the server asked for, or with exponential back-off.
+        """Wait before the next try: with exponential back-off, and at least as long as the server asked for.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class RetryPolicy:
             If the server asks for more than `longest` seconds.
         """
         asked = retry_after(error)
-        seconds = min(self.pause * 2 ** (failures - 1), self.longest) if asked is None else asked
+        seconds = max(asked or 0.0, min(self.pause * 2 ** (failures - 1), self.longest))
         if seconds > self.longest:
             raise DataError(f"the server asks to wait {seconds:.0f} s ({error})", hint="Run the command again later.")
         if seconds >= _REPORTED:

@@ -192,6 +192,9 @@ def truth_of_names(system: SystemScores) -> list[TruthRow]:
             continue
         if match["id"] != id_:
             faults.setdefault(f"its name says id {match['id']}, the file that scores it {id_}", []).append(clip)
+        if (match.groupdict().get("split") or "").lower() == "train":
+            faults.setdefault("a training clip; expected scores of test clips", []).append(clip)
+            continue
         domain = (match.groupdict().get("domain") or "").lower() or None
         rows.append(TruthRow(name, machine, id_, LABELS[match["label"].lower()], domain))
     if faults:

@@ -15,6 +15,7 @@ from typing import Literal
 
 from asdkit.data.csv_table import read_rows
 from asdkit.data.layouts.base import is_recording
+from asdkit.data.layouts.dcase import SectionsLayout
 from asdkit.errors import DataError
 from asdkit.text import from_spreadsheet_cell, printable
 
@@ -73,8 +74,10 @@ def read_scores(paths: Sequence[Path]) -> list[SystemScores]:
         system.forms.add("domain" if match["domain"] else "test" if match["test"] else "")
         target = system.scores if match["kind"] == "anomaly_score" else system.decisions
         for line, clip, value in _rows(path, faults):
-            key = match["machine"], clip
-            if key in target:
+            key = printable(match["machine"]), clip
+            if contrary := _contrary_domain(match["domain"], clip):
+                faults.append(f"{printable(str(path))}:{line}: {printable(clip)}: {contrary}")
+            elif key in target:
                 faults.append(f"{printable(str(path))}:{line}: {printable(clip)}: listed twice")
             elif target is system.decisions and value not in (0.0, 1.0):
                 faults.append(f"{printable(str(path))}:{line}: {printable(clip)}: decision is {value:g}, not 0 or 1")
@@ -84,6 +87,14 @@ def read_scores(paths: Sequence[Path]) -> list[SystemScores]:
     if faults:
         raise DataError("\n".join(faults), hint="Every clip needs one row: its file name and one finite number.")
     return list(systems.values())
+
+
+def _contrary_domain(domain: str | None, clip: str) -> str:
+    """Return how the domain in a score file's name contradicts that of a clip's; empty if it does not."""
+    named = SectionsLayout.NAME.fullmatch(clip)
+    of_clip = (named["domain"] or "").lower() if named else ""
+    of_file = (domain or "").strip("_")
+    return f"a {of_clip} clip in a file of the {of_file} domain" if of_clip and of_file not in ("", of_clip) else ""
 
 
 def _files(paths: Sequence[Path], faults: list[str]) -> Iterator[Path]:

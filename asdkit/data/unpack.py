@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -19,6 +20,19 @@ MAX_RATIO = 30
 """Largest accepted ratio of unpacked to packed size; recordings compress to about a half."""
 _MAX_NAME = 255  # bytes, on all common file systems
 _CHUNK = 1 << 20
+
+# What `zipfile` raises for damaged archives: ValueError and its UnicodeDecodeError for names and offsets, too.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    LZMAError,
+    EOFError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+)
 
 Entries = Sequence[tuple[zipfile.ZipInfo, PurePosixPath]]
 
@@ -55,7 +69,7 @@ def unpack(archive: Path, folder: Path) -> list[str]:
             for entry, path in entries:
                 _extract(content, entry, temporary / path)
         return _move(temporary, folder)
-    except (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise InvalidArchive(f"{where}: not a valid archive: {error}") from None
     except OSError as error:
         if error.errno is None:  # how bz2 reports damaged data
@@ -89,7 +103,7 @@ def _checked(content: zipfile.ZipFile, archive: Path) -> Entries:
             raise InvalidArchive(f"{entry} is outside the folder or a link; refused")
         if any(len(os.fsencode(part)) > _MAX_NAME for part in path.parts):
             raise InvalidArchive(f"{entry[:200]}... has a name of more than {_MAX_NAME} bytes; refused")
-        if info.is_dir():
+        if info.filename.endswith("/"):  # `is_dir` fails for an empty name
             continue
         if len(path.parts) < 2 or path in paths:
             raise InvalidArchive(f"{entry} is in no machine's folder, or is listed twice")

@@ -14,6 +14,7 @@ from asdkit.text import YEAR, duration_text, size_text
 
 _LONG_S = 30 * 24 * 3600
 _LONGEST_S = 100 * YEAR  # a GPU a thousand times as fast as the estimate's thread takes a month
+_MARGIN = 3  # factor that estimates of memory are good to: less is no reason to refuse what may fit the machine
 _SHOWN = 5  # jobs named in a note
 
 
@@ -48,14 +49,17 @@ def _fault(plan: Plan, estimate: Estimate) -> tuple[str, str] | None:
     """Return the option at fault, and what is beyond which limit; None if the job is within the limits."""
     limit = _memory_limit(plan)
     settings = estimate.job.settings
-    if limit is not None and estimate.bytes > limit[0]:
+    if limit is not None and estimate.bytes > limit[0] * limit[2]:
         option, most = max(estimate.memory.items(), key=lambda part: part[1])
         mostly = f", {size_text(most)} of it for this" if option else ""
         reduce = f"reduce {option}, or " if option else ""
         if option == "featurizer":
             reduce = f'set store = "memmap" in [featurizers.{settings.featurizer.name}], or '
         need = f"the estimated memory is {size_text(estimate.bytes)}{mostly}"
-        return option, f"{need}; expected at most {size_text(limit[0])} ({limit[1]}); {reduce}raise compute.memory"
+        return (
+            option,
+            f"{need}; expected at most {size_text(limit[0] * limit[2])} ({limit[1]}); {reduce}raise compute.memory",
+        )
     if estimate.seconds > _LONGEST_S:
         option = "epochs" if isinstance(settings.config, NetworkConfig) else ""
         reduce = f"; reduce {option}" if option else ""
@@ -63,13 +67,18 @@ def _fault(plan: Plan, estimate: Estimate) -> tuple[str, str] | None:
     return None
 
 
-def _memory_limit(plan: Plan) -> tuple[float, str] | None:
-    """Return the most memory of a job, and what sets it; None if it is not known, as on the hosts of a cluster."""
+def _memory_limit(plan: Plan) -> tuple[float, str, int] | None:
+    """Return the most memory of a job, what sets it, and the multiple of it that is refused.
+
+    None if it is not known, as on the hosts of a cluster.
+    """
     compute = plan.spec.compute
     if compute.memory_bytes is not None:
-        return compute.memory_bytes, "compute.memory"
+        return compute.memory_bytes, "compute.memory", 1
     memory = None if compute.scheduler else machine_memory()
-    return None if memory is None else (memory, "that of this machine, as compute.memory is not set")
+    if memory is None:
+        return None
+    return memory, f"{_MARGIN} times that of this machine, as compute.memory is not set", _MARGIN
 
 
 def notes(plan: Plan) -> list[str]:
@@ -83,11 +92,16 @@ def notes(plan: Plan) -> list[str]:
         found.append(f"jobs with an estimated time of more than 30 days on the CPU: {', '.join([*jobs, *more])}")
     workers, _, _ = share_cores(plan.spec.compute, core_count())
     limit = _memory_limit(plan)
+    doubtful = [one for one in left if limit is not None and limit[0] < one.bytes <= limit[0] * limit[2]]
+    if limit is not None and doubtful:
+        largest = max(doubtful, key=lambda one: one.bytes)
+        need = f"{size_text(largest.bytes)}, of {size_text(limit[0])} here"
+        found.append(f"the estimated memory of {largest.job.title} is {need}: it may end for lack of memory")
     together = sum(sorted((one.bytes for one in left), reverse=True)[:workers])
     if limit is not None and workers > 1 and together > limit[0]:
         found.append(
             f"the estimated memory of {workers} jobs at a time is {size_text(together)}, more than "
-            f"{size_text(limit[0])} ({limit[1]}); reduce compute.workers"
+            f"{size_text(limit[0])}; reduce compute.workers"
         )
     return found
 

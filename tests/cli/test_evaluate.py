@@ -179,6 +179,28 @@ def test_names_that_fit_two_editions_are_asked_about(asdkit, tmp_path):
     assert asdkit("evaluate", folder, "--layout", "dcase2021").returncode == 0
 
 
+def test_files_of_two_editions_are_not_evaluated_together(asdkit, tmp_path):
+    folder = _domain_scores(tmp_path / "s", "anomaly_score_fan_section_00_test.csv")
+    write(
+        folder / "anomaly_score_pump_id_00.csv", {"normal_id_00_00000000.wav": 1.0, "anomaly_id_00_00000000.wav": 2.0}
+    )
+    ran = asdkit("evaluate", folder)
+    assert ran.returncode == 2
+    assert "the names fit dcase2020 and later editions" in ran.stderr
+
+
+def test_files_that_contradict_their_clips_are_refused(asdkit, tmp_path):
+    folder = tmp_path / "s"
+    write(folder / "anomaly_score_fan_section_00_source_test.csv", {"section_00_target_test_normal_0000.wav": 1.0})
+    ran = asdkit("evaluate", folder)
+    assert ran.returncode == 3
+    assert "a target clip in a file of the source domain" in ran.stderr
+    write(tmp_path / "t" / "anomaly_score_fan_section_00.csv", {"section_00_source_train_normal_0000.wav": 1.0})
+    ran = asdkit("evaluate", tmp_path / "t", "--layout", "dcase2022")
+    assert ran.returncode == 3
+    assert "a training clip; expected scores of test clips" in ran.stderr
+
+
 def test_many_clips_that_do_not_match_are_one_line(asdkit, tmp_path):
     folder = _domain_scores(tmp_path / "s", "anomaly_score_fan_section_00_test.csv")
     data = tmp_path / "data" / "fan" / "test"

@@ -337,6 +337,8 @@ HOSTILE = {
     "bomb": (_bomb(), "too large for its archive"),
     "loose": (archive("evil.wav"), "in no machine's folder"),
     "no archive": (b"<html>no</html>", "not a valid archive"),
+    "names": (archive("fan/train/\u00e9.wav").replace("\u00e9".encode(), b"\xe9\xe9"), "not a valid archive"),
+    "no name": (archive("Z").replace(b"Z", b"\0"), "in no machine's folder"),
     "damaged": (FAN[:60] + b"\xff" + FAN[61:], "not a valid archive"),
 }
 

@@ -334,6 +334,16 @@ def test_memory_is_that_of_the_control_group(tmp_path):
     assert list(_cgroup_limits(tmp_path / "none", tmp_path)) == []
 
 
+def test_a_job_that_may_fit_is_not_refused(room_spec, asdkit, monkeypatch):
+    largest = max(estimate.bytes for estimate in estimates_of(room_spec).values())
+    for share, code in ((2, 0), (4, 2)):
+        monkeypatch.setattr("asdkit.run.limits.machine_memory", lambda share=share: int(largest / share))
+        ran = asdkit("check", "spec.toml")
+        assert ran.returncode == code, ran.stderr
+        assert code or "it may end for lack of memory" in ran.stderr
+        assert ("3 times that of this machine" in ran.stderr) == (code == 2)
+
+
 def test_memory_of_this_machine_is_known():
     memory = machine_memory()
     assert memory is None or memory > 1 << 28
