@@ -40,7 +40,8 @@ def empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         with tempfile.TemporaryFile() as file:
             return _mapped(file.fileno(), shape, dtype)
     except OSError as error:
-        raise MemoryError(f"{tempfile.gettempdir()}: {error.strerror} ({size / 1e9:.1f} GB needed)") from None
+        where = tempfile.tempdir or "temporary files"  # `gettempdir` fails again where no folder can be written
+        raise MemoryError(f"{where}: {error.strerror} ({size / 1e9:.1f} GB needed)") from None
 
 
 def empty_file(path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:

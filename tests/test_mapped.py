@@ -66,3 +66,10 @@ def test_a_full_disk_is_too_little_memory(small_limit: None, monkeypatch: pytest
     monkeypatch.setattr(os, "posix_fallocate", fail, raising=False)
     with pytest.raises(MemoryError, match=r"No space left on device \(0\.0 GB needed\)"):
         mapped.empty((1001,), np.int8)
+
+
+def test_no_temporary_folder_is_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", list)
+    with pytest.raises(MemoryError, match=r"temporary files: .* \(0\.1 GB needed\)"):
+        mapped.empty((1 << 25,), "float32")

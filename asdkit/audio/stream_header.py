@@ -26,6 +26,8 @@ _OTHERS: Final[dict[bytes, str]] = {
     b"caff\0\1": "a CAF file",
     b".snd\0": "an AU file",
     b"\x1a\x45\xdf\xa3": "a Matroska or WebM file",
+    b"NIST_1A\n": "a SPHERE file",
+    b"Creative Voice File\x1a": "a VOC file",
 }
 # Behind a damaged begin, these tell the format all the same; samples do not contain them by chance (7 bytes and more).
 _INSIDE: Final[dict[bytes, str]] = {

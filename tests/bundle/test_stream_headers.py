@@ -157,6 +157,8 @@ def encoded(kind: str, subtype: str | None = None) -> bytes:
         (encoded("MP3"), "an MP3 file"),
         (b"ID3\4\0\0\0\0\1\7" + bytes(200), "an MP3 file"),
         (encoded("W64"), "a Wave64 file"),
+        (b"NIST_1A\n   1024\n".ljust(2000), "a SPHERE file"),
+        (b"Creative Voice File\x1a" + bytes(2000), "a VOC file"),
         (b"RIFX" + wav(noise(99))[4:], "a big-endian WAV (RIFX)"),
         (b"RIFF\x24\0\0\0AVI LIST", "a RIFF file that is not a WAV"),
         (b"\0\0\0\x20ftypM4A \0\0\0\0", "an MP4 file"),
