@@ -100,7 +100,7 @@ class DenseMade(nn.Module):
         self.hidden = nn.ModuleList(layers)
         outputs = bins.repeat_interleave(3 * config.components)
         self.mixtures = MaskedLinear((outputs[:, None] > sees).float())
-        self.shifts = MaskedLinear((bins[:, None] > bins).float())
+        self.shifts = MaskedLinear((bins[:, None] > bins).float()) if config.direct else None
 
     def nll(self, windows: torch.Tensor) -> torch.Tensor:
         """Nats a bin of each window, of the frames scored [float32, ``[batch]``]."""
@@ -109,7 +109,7 @@ class DenseMade(nn.Module):
             hidden = torch.relu(layer(hidden))
         shape = (len(windows), self.frames, self.bands)
         mixtures = self.mixtures(hidden).view(*shape, 3, self.components)
-        shifts = self.shifts(inputs).view(shape)
+        shifts = self.shifts(inputs).view(shape) if self.shifts else torch.zeros(shape, device=windows.device)
         if self.all_densities:
             return -self._log_density(mixtures, shifts, windows)[:, self.scored].mean((1, 2))
         scored = self.scored
@@ -140,6 +140,8 @@ class DenseMade(nn.Module):
             self.mixtures.bias[row] = block.bias
         if ours.first is not None:
             self.mixtures.bias[self._outputs(ours.groups[0])] = ours.first.flatten()
+        if self.shifts is None or ours.shifts is None:
+            return self
         seen = self._bins(order)
         self.shifts.bias.zero_()
         for group, block in zip(ours.predicted, ours.shifts.linears, strict=True):

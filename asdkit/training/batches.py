@@ -48,9 +48,13 @@ class WindowSource:
     transforms: list[WindowTransform]
 
     def gather_plain(self, rows: slice, sample: EpochSample, windows: FloatArray) -> None:
-        """Gather and standardise, in one pass, the windows `rows` of a sample; no transform changes them."""
+        """Gather and standardise the windows `rows` of a sample, in one pass where the level is kept."""
         mean, scale = self.standardizer.mean, self.standardizer.scale
         groups = self.standardizer.groups(sample.classes[rows])
+        if self.standardizer.less_level:
+            gather(self.features.frames, sample.starts[rows], self.frames, windows)
+            self.standardizer.apply(windows, sample.classes[rows])
+            return
         gather(self.features.frames, sample.starts[rows], self.frames, windows, mean, scale, groups)
 
     def gather_augmented(
@@ -114,11 +118,15 @@ class DeviceMatrix:
         self._frames = torch.from_numpy(np.require(frames, requirements="W")).to(device)
         self._mean = torch.from_numpy(standardizer.mean).to(device)
         self._scale = torch.from_numpy(standardizer.scale).to(device)
+        self._less_level = standardizer.less_level
         self._steps = torch.arange(length, device=device)
 
     def gather(self, starts: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
-        """Windows [float32, ``[batch, frames, bands]``] that begin at rows `starts`, minus the means of `groups`."""
-        return (self._frames[starts[:, None] + self._steps] - self._mean[groups, None]) * self._scale
+        """Standardised windows [float32, ``[batch, frames, bands]``] that begin at rows `starts`, of these groups."""
+        windows = self._frames[starts[:, None] + self._steps]
+        if self._less_level:
+            windows = windows - windows.mean((1, 2), keepdim=True)
+        return (windows - self._mean[groups, None]) * self._scale
 
 
 class _AugmentedPart(NamedTuple):

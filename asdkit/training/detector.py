@@ -42,6 +42,11 @@ class NetworkDetector:
         """
         return False
 
+    @property
+    def less_level(self) -> bool:
+        """Whether the mean of each window over its frames and bands is subtracted before standardisation."""
+        return False
+
     def build(self, frames: int, bands: int, classes: int) -> WindowNetwork:
         """Build the network with initial weights for windows of `frames` x `bands`.
 
@@ -59,7 +64,7 @@ class NetworkDetector:
         if not len(train_clips):
             raise DataError(f"no training clip is as long as a window of {frames} frames", hint="Use fewer frames.")
         ids = training.classes[: training.real] if self.about_own_mean else None
-        standardizer = Standardizer.fit(training.features, train_clips, ids)
+        standardizer = Standardizer.fit(training.features, train_clips, ids, self.less_level)
         with torch_environment(ctx, "network") as device:
             network = self.build(frames, training.features.bands, classes).to(device)
             trainer = Trainer(network, training, train_clips, validation_clips, standardizer, self.config, ctx)
@@ -99,6 +104,8 @@ class NetworkDetector:
         trained = self._require_trained()
         state: State = {"frames": trained.frames, "classes": trained.classes, "ids": list(trained.ids)}
         state |= {"standard.mean": trained.standardizer.mean, "standard.scale": trained.standardizer.scale}
+        if trained.standardizer.less_level:
+            state["standard.less_level"] = True
         return state | to_state("network.", trained.network.state_dict())
 
     def load(self, state: State) -> None:
@@ -107,11 +114,12 @@ class NetworkDetector:
         assert isinstance(mean, np.ndarray)
         assert isinstance(scale, np.ndarray)
         assert isinstance(ids, list)
+        standardizer = Standardizer(mean, scale, bool(state.get("standard.less_level", False)))
         frames, classes = int(str(state["frames"])), int(str(state["classes"]))
         with torch.random.fork_rng(devices=[]):
             network = self.build(frames, mean.shape[1], classes)
         load_network(network, "network.", state)
-        self._trained = _Trained(network.eval(), Standardizer(mean, scale), list(ids), frames, classes)
+        self._trained = _Trained(network.eval(), standardizer, list(ids), frames, classes)
 
     def _require_trained(self) -> _Trained:
         if self._trained is None:
@@ -131,11 +139,14 @@ class ScoringModule(nn.Module):
     def __init__(self, network: WindowNetwork, standardizer: Standardizer, ids: Sequence[str]) -> None:
         super().__init__()
         self.network, self.ids = network, list(ids)
+        self.less_level = standardizer.less_level
         self.mean, self.scale = torch.from_numpy(standardizer.mean), torch.from_numpy(standardizer.scale)
 
     def forward(self, windows: torch.Tensor) -> torch.Tensor:
         """Score windows [float32, ``[batch, frames, bands]``]."""
         ids = len(self.ids)
+        if self.less_level:
+            windows = windows - windows.mean((1, 2), keepdim=True)
         if len(self.mean) == 1:
             scores = self.network.score((windows - self.mean) * self.scale)
             return scores if scores.ndim == 1 else scores[:, :ids]

@@ -15,23 +15,30 @@ _LEAST_DEVIATION = 1e-3  # of the mean deviation over bands: the divisor of a ba
 class Standardizer:
     """Mean and scale of each band: a standardised frame is ``(frame - mean) * scale``.
 
+    With `less_level`, the window's level, the mean over its frames and bands, is subtracted first.
+
     Attributes
     ----------
     mean
         [float32, ``[1 or ids, bands]``] Mean over all frames, or over those of each id.
     scale
         [float32, ``[bands]``] One over the standard deviation from that mean.
+    less_level
+        Whether a window's level does not count.
     """
 
     mean: FloatArray
     scale: FloatArray
+    less_level: bool = False
 
     def groups(self, classes: IntArray) -> IntArray:
         """Row of `mean` for each class [int64]: the id's, also for the variants of an id."""
         return classes % len(self.mean)
 
     @classmethod
-    def fit(cls, features: Features, clips: IntArray, ids: IntArray | None = None) -> Standardizer:
+    def fit(
+        cls, features: Features, clips: IntArray, ids: IntArray | None = None, less_level: bool = False
+    ) -> Standardizer:
         """Fit mean and deviation to all frames of some clips; a constant band gets a finite scale.
 
         Parameters
@@ -40,6 +47,8 @@ class Standardizer:
             The packed matrix, and the indices of the clips to fit to.
         ids
             [int64, ``[clips of the matrix]``] Number of each clip's id, for a mean of each id; None for one mean.
+        less_level
+            Whether windows are to be standardised without their level; here each frame is taken without its own.
         """
         groups = 1 if ids is None else int(ids.max()) + 1
         counts, means, squares = np.zeros(groups), np.zeros((groups, features.bands)), np.zeros(features.bands)
@@ -47,6 +56,8 @@ class Standardizer:
             frames = features.clip(int(clip)).astype(np.float64)
             if not len(frames):
                 continue
+            if less_level:
+                frames -= frames.mean(axis=1, keepdims=True)
             group = 0 if ids is None else int(ids[clip])
             clip_mean = frames.mean(axis=0)
             counts[group] += len(frames)
@@ -56,9 +67,12 @@ class Standardizer:
         means[counts == 0] = (counts @ means) / max(counts.sum(), 1)  # ids without a clip to fit to
         deviation = np.sqrt(squares / max(counts.sum(), 1))
         least = _LEAST_DEVIATION * deviation.mean() or 1.0
-        return cls(means.astype(np.float32), (1 / np.maximum(deviation, least)).astype(np.float32))
+        scale = 1 / np.maximum(deviation, least)
+        return cls(means.astype(np.float32), scale.astype(np.float32), less_level)
 
     def apply(self, windows: FloatArray, classes: IntArray) -> None:
         """Standardise windows [float32, ``[batch, frames, bands]``] of classes [int64, ``[batch]``] in place."""
+        if self.less_level:
+            windows -= windows.mean(axis=(1, 2), keepdims=True)
         windows -= self.mean[self.groups(classes), None]
         windows *= self.scale

@@ -204,7 +204,7 @@ def epochs(
     detector, clock = member.make(**{**options, "epochs": 1 + samples}), Clock(device)
     config = detector.config
     ids = given.classes if detector.about_own_mean else None
-    standard = Standardizer.fit(given.features, np.arange(min(FEW, given.real)), ids)
+    standard = Standardizer.fit(given.features, np.arange(min(FEW, given.real)), ids, detector.less_level)
     with torch_environment(clock, "network"):
         network = detector.build(member.frames, machines.BANDS, len(given.class_names)).to(device)
         fit = Trainer(network, given, np.arange(given.real), NO_CLIPS, standard, config, clock)

@@ -71,7 +71,8 @@ def _straightforward(
     mean, scale = state["standard.mean"], state["standard.scale"]
     assert isinstance(mean, np.ndarray)
     assert isinstance(scale, np.ndarray)
-    standard, targets = Standardizer(mean, scale), machines.targets(given, given.windows)
+    standard = Standardizer(mean, scale, detector.less_level)
+    targets = machines.targets(given, given.windows)
 
     def work() -> Any:
         data = straightforward.stacked(given.features, given.windows, standard, targets)

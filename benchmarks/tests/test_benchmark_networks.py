@@ -15,6 +15,7 @@ from benchmarks.suites.train import first_batch, same_loss
 
 BANDS = 6
 ORDERS = ["middle", "causal", "reverse", [[1, 3], [0, 4], [2]]]
+DIRECT = pytest.mark.parametrize("direct", [False, True])
 
 
 def both(order, **options):
@@ -28,16 +29,18 @@ def both(order, **options):
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("everything", [True, False])
-def test_the_dense_masked_network_has_the_same_likelihood(order, everything):
-    ours, config = both(order)
+@DIRECT
+def test_the_dense_masked_network_has_the_same_likelihood(order, everything, direct):
+    ours, config = both(order, direct=direct)
     dense = straightforward.DenseMade(5, BANDS, config, all_densities=everything).copy(ours)
     windows = torch.randn(7, 5, BANDS)
     torch.testing.assert_close(dense.nll(windows), ours.nll(windows), rtol=1e-5, atol=1e-5)
     assert dense.mixtures.out_features == 5 * BANDS * 3 * 3
 
 
-def test_the_dense_masked_network_learns_the_same():
-    ours, config = both("causal")
+@DIRECT
+def test_the_dense_masked_network_learns_the_same(direct):
+    ours, config = both("causal", direct=direct)
     dense = straightforward.DenseMade(5, BANDS, config).copy(ours)
     windows = torch.randn(7, 5, BANDS)
     for network in (ours, dense):

@@ -124,10 +124,10 @@ def test_the_gpu_suite_measures_epochs_and_computes_table_1_from_them():
 def test_operations_and_bytes_of_a_step_of_group_made_are_those_of_its_layers():
     step = gpu.counted(MEMBERS["G"].make(batch_size=8, precision="float32"), 5, 2, CPU)
     known, bins, mixtures = 4 * 128, 128, 3 * 10 * 128
-    first, others = known * (128 + bins), 128 * (128 + 128 + mixtures)
+    first, others = known * 128, 128 * (128 + 128 + mixtures)
     # What is known needs no gradient: the layers that see it have two products, the others three.
     assert step.flops == 2 * 8 * (2 * first + 3 * others)
-    weights, windows = first + others + 3 * 128 + mixtures + bins, 8 * 5 * 128
+    weights, windows = first + others + 3 * 128 + mixtures, 8 * 5 * 128
     kept = 8 * (known + 3 * 128 + mixtures + bins)  # inputs of layers, gradients of mixtures and shifts
     assert not step.bfloat16
     assert step.moved == 4 * (11 * weights + 4 * windows + 2 * kept)

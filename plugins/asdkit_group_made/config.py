@@ -30,15 +30,23 @@ class GroupMadeConfig(NetworkConfig):
     hidden: list[Annotated[int, Field(ge=1)]] = Field(
         [128, 128, 128], min_length=1, description="units of the hidden layers, all groups together"
     )
+    direct: bool = Field(
+        False,
+        description="linear connections from the frames given to the means as well (MADE's direct connections): for "
+        "faults of modulation; a steady fault, which the frames given show too, is then predicted and not found",
+    )
     centre: Literal["machine", "id"] = Field(
         "id", description="what a band is taken about: its mean over the training frames of the machine, or of the id"
     )
+    level: Literal["keep", "window"] = Field(
+        "window", description="whether a window's level counts (its mean over frames and bands, dB), or is subtracted"
+    )
     outliers: float = Field(
-        0.2,
+        0.0,
         ge=0,
         lt=1,
         description="share of bins that may be anything when scoring, so that none adds more than "
-        "-log(outliers / 20) nats (0: the report's likelihood)",
+        "-log(outliers / 20) nats (0: the report's likelihood; 0.2: where many healthy recordings have odd bins)",
     )
     epochs: int = Field(15, ge=1, description="passes over the training clips")
     least_batches: int = Field(12, ge=1, description="batches that an epoch has at least, of small sets too")
@@ -88,7 +96,7 @@ class GroupMadeConfig(NetworkConfig):
         inside = known * self.hidden[0] + sum(before * after for before, after in pairwise(self.hidden))
         weights = {
             "hidden": kept * (inside + self.hidden[-1] * mixture * given),
-            "order": kept * known * given + mixture * (scored - given),
+            "order": kept * known * given * self.direct + mixture * (scored - given),
         }
         # The mixtures' parameters, in both precisions, and their gradient.
         activations = known + 3 * sum(self.hidden) + 2 * mixture * scored + 4 * scored

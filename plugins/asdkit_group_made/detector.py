@@ -15,8 +15,8 @@ class GroupMade(NetworkDetector):
     """Detector ``group-made``: negative log-likelihood of frames, in nats a bin of standardised frames.
 
     The density is that of frames standardised a band; in decibels it is less by each band's log of scale, the same
-    for all windows. A share of bins (``outliers``) may be anything, in scoring alone: healthy recordings of another day
-    have bins that no training clip had, and these would outweigh all others.
+    for all windows. On request a share of bins (``outliers``) may be anything, in scoring alone: where healthy
+    recordings have bins that no training clip had, these would outweigh all others.
     """
 
     config: GroupMadeConfig
@@ -25,6 +25,11 @@ class GroupMade(NetworkDetector):
     def about_own_mean(self) -> bool:
         """As configured: what differs between ids is mostly their mean spectrum, which then need not be learnt."""
         return self.config.centre == "id"
+
+    @property
+    def less_level(self) -> bool:
+        """As configured: at another gain the level says nothing, and a density that depends on it is of no use."""
+        return self.config.level == "window"
 
     def build(self, frames: int, bands: int, classes: int) -> GroupMadeNetwork:
         """Make the network; classes do not matter to it."""
@@ -39,6 +44,9 @@ class GroupMade(NetworkDetector):
         scored, expected = state.get("outliers"), self.config.outliers
         if scored != expected:  # or of a version before there was a share, whose scores were others
             raise ValueError(f"its scores are of the outliers {scored}; expected {expected}")
+        # As it was trained: states of versions without the option have direct connections, whatever its default is now.
+        direct = any(key.startswith("network.shifts.") for key in state)
+        self.config = self.config.model_copy(update={"direct": direct})
         super().load(state)
 
 
@@ -76,7 +84,7 @@ class GroupMadeNetwork(WindowNetwork):
             self.hidden.append(BlockLinear(columns, widths))
             columns = up_to(widths)
         self.mixtures = BlockLinear(columns, [frames * 3 * config.components * bands for frames in gives])
-        self.shifts = BlockLinear(sees, [frames * bands for frames in gives])  # MADE's direct connections
+        self.shifts = BlockLinear(sees, [frames * bands for frames in gives]) if config.direct else None
         self._start()
 
     def _start(self) -> None:
@@ -85,7 +93,7 @@ class GroupMadeNetwork(WindowNetwork):
             for block, group in zip(self.mixtures.linears, self.predicted, strict=True):
                 block.weight.mul_(0.1)
                 block.bias.copy_(_starting_mixtures(len(group), self.shape).flatten())
-            for block in self.shifts.linears:
+            for block in self.shifts.linears if self.shifts else []:
                 block.weight.mul_(0.1)
                 block.bias.zero_()
 
@@ -102,10 +110,12 @@ class GroupMadeNetwork(WindowNetwork):
         for layer in self.hidden:
             hidden = self.activation(torch.cat(layer(hidden), 1))
         if self.predicted:
-            for group, mixture, shift in zip(self.predicted, self.mixtures(hidden), self.shifts(known), strict=True):
+            shifts = self.shifts(known) if self.shifts else [None] * len(self.predicted)
+            for group, mixture, shift in zip(self.predicted, self.mixtures(hidden), shifts, strict=True):
                 target = torch.stack([windows[:, frame] for frame in group], 1).reshape(-1, bands)
                 parameters = mixture.reshape(-1, *self.shape)
-                nll = mixture_nll(parameters, shift.float().reshape(-1, bands), target, outliers)
+                offset = torch.zeros_like(target) if shift is None else shift.float().reshape(-1, bands)
+                nll = mixture_nll(parameters, offset, target, outliers)
                 terms.append(nll.reshape(batch, -1))
         return torch.cat(terms, 1).mean(1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from tests.helpers.detector_rooms import clips, training
 from tests.helpers.properties import examples
 
 BANDS = 6
+DIRECT = pytest.mark.parametrize("direct", [False, True])
 ORDERS = ["middle", "causal", "reverse", [[0, 1, 3, 4], [2]], [[4, 1], [0], [3, 2]], [[2], [0, 1, 3, 4]]]
 
 
@@ -40,14 +42,16 @@ def outputs(net: GroupMadeNetwork, window: torch.Tensor) -> list[torch.Tensor]:
     hidden = known
     for layer in net.hidden:
         hidden = net.activation(torch.cat(layer(hidden), 1))
-    pairs = zip(net.mixtures(hidden), net.shifts(known), strict=True)
+    shifts = net.shifts(known) if net.shifts else [known[:, :0]] * len(net.predicted)
+    pairs = zip(net.mixtures(hidden), shifts, strict=True)
     return [torch.cat([mixture.flatten(), shift.flatten()]) for mixture, shift in pairs]
 
 
 @pytest.mark.parametrize("likelihood", ["conditional", "joint"])
 @pytest.mark.parametrize("order", ORDERS, ids=str)
-def test_a_group_depends_on_exactly_the_earlier_groups(order, likelihood) -> None:
-    net = network(order, likelihood)
+@DIRECT
+def test_a_group_depends_on_exactly_the_earlier_groups(order, likelihood, direct) -> None:
+    net = network(order, likelihood, direct=direct)
     window = torch.randn(1, 5, BANDS)
     count = len(outputs(net, window))
     for position in range(count):
@@ -93,15 +97,17 @@ def test_block_layers_equal_a_masked_layer() -> None:
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)
-def test_the_joint_density_is_the_product_of_its_conditionals(order) -> None:
-    net = network(order, "joint")
+@DIRECT
+def test_the_joint_density_is_the_product_of_its_conditionals(order, direct) -> None:
+    net = network(order, "joint", direct=direct)
     window = torch.randn(4, 5, BANDS)
     terms = [net._first_term(window, 0.0)[i] for i in range(len(net.groups[0]))]
     known = torch.cat([window[:, frame] for group in net.groups[:-1] for frame in group], 1)
     hidden = known
     for layer in net.hidden:
         hidden = net.activation(torch.cat(layer(hidden), 1))
-    for group, mixture, shift in zip(net.predicted, net.mixtures(hidden), net.shifts(known), strict=True):
+    shifts = net.shifts(known) if net.shifts else [torch.zeros(4, len(group) * BANDS) for group in net.predicted]
+    for group, mixture, shift in zip(net.predicted, net.mixtures(hidden), shifts, strict=True):
         for position, frame in enumerate(group):
             parameters = mixture.reshape(4, len(group), *net.shape)[:, position]
             offset = shift.reshape(4, len(group), BANDS)[:, position]
@@ -180,8 +186,8 @@ def test_fused_likelihood_and_gradient_equal_torch_distributions(compute, dtype,
 
 
 def test_the_gradient_reaches_all_weights() -> None:
-    for order in ("middle", "causal"):
-        net = network(order, None)
+    for order, direct in product(("middle", "causal"), (False, True)):
+        net = network(order, None, direct=direct)
         net.loss(torch.randn(8, 5, BANDS), torch.empty(8, 0)).backward()
         for name, parameter in net.named_parameters():
             assert parameter.grad is not None, name
@@ -280,6 +286,8 @@ def test_likelihoods_of_a_gaussian_process_match_theory(order, excess) -> None:
         epochs=20,
         batch_size=128,
         learning_rate=3e-3,
+        level="keep",
+        direct=True,  # the process is linear
         outliers=0,
     )
     detector = GroupMade(config)
@@ -305,6 +313,25 @@ def test_windows_are_scored_relative_to_their_ids_mean(centre, same) -> None:
     own = detector.score(data.features, data.windows, ids, Context())
     others = detector.score(moved, data.windows, ids[1:] + ids[:1], Context())
     assert np.allclose(own, others, rtol=1e-4, atol=1e-4) == same
+
+
+@pytest.mark.parametrize(("level", "same"), [("window", True), ("keep", False)])
+def test_gains_of_clips_do_not_matter_without_level(level, same) -> None:
+    """Clips at other gains, in training or among those scored."""
+    ids = ["id_00", "id_01"] * 6
+    data = training(clips(ids), ids, 5)
+    by_clip = data.features.frames.reshape(12, -1, data.features.bands)
+    gains = np.random.default_rng(3).uniform(-12, 6, (12, 1, 1))
+    moved = Features((by_clip + gains).reshape(data.features.frames.shape).astype(np.float32), data.features.offsets)
+    plain, trained_at_gains = (
+        GroupMade(GroupMadeConfig(level=level, epochs=2, hidden=[8], precision="float32")) for _ in range(2)
+    )
+    plain.fit(data, Context())
+    trained_at_gains.fit(training(moved, ids, 5), Context())
+    own = plain.score(data.features, data.windows, ids, Context())
+    scored_at_gains = plain.score(moved, data.windows, ids, Context())
+    assert np.allclose(own, scored_at_gains, rtol=1e-4, atol=1e-4) == same
+    assert np.allclose(own, trained_at_gains.score(moved, data.windows, ids, Context()), atol=0.02) == same
 
 
 @pytest.mark.parametrize(
@@ -337,7 +364,7 @@ def test_the_default_likelihood_depends_on_the_order() -> None:
 
 
 def test_a_state_with_other_outliers_is_refused() -> None:
-    config = GroupMadeConfig(epochs=1, hidden=[8], components=2)
+    config = GroupMadeConfig(epochs=1, hidden=[8], components=2, outliers=0.2)
     detector = GroupMade(config)
     detector.fit(training(clips(["a", "a"]), ["a", "a"], 5), Context())
     state = detector.state()
@@ -347,3 +374,18 @@ def test_a_state_with_other_outliers_is_refused() -> None:
     del state["outliers"]  # as in versions without outliers
     with pytest.raises(ValueError, match=r"of the outliers None; expected 0\.2"):
         GroupMade(config).load(state)
+
+
+@DIRECT
+@pytest.mark.parametrize("level", ["keep", "window"])
+def test_a_state_is_scored_as_it_was_trained_whatever_the_options(direct, level) -> None:
+    """States of versions without these options have direct connections and levels; a bundle has today's defaults."""
+    options = {"epochs": 1, "hidden": [8], "components": 2}
+    detector, data = GroupMade(GroupMadeConfig(direct=direct, level=level, **options)), training(clips("aa"), "aa", 5)
+    detector.fit(data, Context())
+    state = detector.state()
+    assert ("standard.less_level" in state, any("shifts" in key for key in state)) == (level == "window", direct)
+    loaded = GroupMade(GroupMadeConfig(direct=not direct, level="window" if level == "keep" else "keep", **options))
+    loaded.load(state)
+    scores = (each.score(data.features, data.windows, "aa", Context()) for each in (detector, loaded))
+    np.testing.assert_array_equal(*scores)

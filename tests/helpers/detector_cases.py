@@ -48,6 +48,7 @@ CASES = [
     Case("autoencoder", "autoencoder", {**_SHORT, "hidden": 32}),
     Case("idnn", "autoencoder", {**_SHORT, "hidden": 32, "target": "middle"}),
     Case("group-made", "group-made", {**_SHORT, "hidden": [32, 32], "components": 3}),
+    Case("group-made-direct", "group-made", {**_SHORT, "hidden": [32], "direct": True, "level": "keep"}),
     Case("group-made-causal", "group-made", {**_SHORT, "hidden": [32, 32], "components": 2, "order": "causal"}),
     Case("id-classifier", "id-classifier", _CLASSIFIER, frames=16),
     Case("arcface", "id-classifier", {**_CLASSIFIER, "loss": "arcface"}, frames=16),

@@ -31,6 +31,6 @@ def untrained(registry: Registry, use: str, options: Mapping[str, Any], *, bands
     if getattr(network, "distance", None) is not None:
         for buffer in network.distance.buffers():
             buffer.copy_(torch.randn(buffer.shape) * 0.1)
-    standardizer = Standardizer(mean, np.ones(bands, np.float32))
+    standardizer = Standardizer(mean, np.ones(bands, np.float32), detector.less_level)
     detector._trained = _Trained(network.eval(), standardizer, list(IDS), frames, len(IDS))
     return Member(use, use, 0, frames, 1, "mean", {"": detector}, IDS)

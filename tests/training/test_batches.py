@@ -24,7 +24,12 @@ CPU = torch.device("cpu")
 
 
 def sampled(
-    augmentations: tuple[Augmentation, ...], *, scale: str = "db", per_id: bool = False, batches: int = 3
+    augmentations: tuple[Augmentation, ...],
+    *,
+    scale: str = "db",
+    per_id: bool = False,
+    batches: int = 3,
+    less_level: bool = False,
 ) -> tuple[Training, WindowSource, EpochSample]:
     """A dozen clips, a source of their windows, and a sample of an epoch."""
     features = clips(IDS)
@@ -33,7 +38,7 @@ def sampled(
     data = training(features, IDS, 5, augmentations=augmentations)
     sampler = Sampler(data, np.arange(len(IDS)))
     sample = sampler.sample(8, 16, batches, np.random.default_rng(0))
-    standardizer = Standardizer.fit(features, np.arange(6), data.classes if per_id else None)
+    standardizer = Standardizer.fit(features, np.arange(6), data.classes if per_id else None, less_level)
     return data, WindowSource(features, 5, len(data.class_names), standardizer, sampler.transforms), sample
 
 
@@ -52,9 +57,11 @@ def assert_same_batches(source: WindowSource, sample: EpochSample, threads: int)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize(("scale", "per_id"), [("db", False), ("power", True)])
-def test_device_batches_equal_host_batches(threads: int, scale: str, per_id: bool) -> None:
-    _, source, sample = sampled(AUGMENTATIONS, scale=scale, per_id=per_id)
+@pytest.mark.parametrize(
+    ("scale", "per_id", "less_level"), [("db", False, False), ("power", True, False), ("db", True, True)]
+)
+def test_device_batches_equal_host_batches(threads: int, scale: str, per_id: bool, less_level: bool) -> None:
+    _, source, sample = sampled(AUGMENTATIONS, scale=scale, per_id=per_id, less_level=less_level)
     assert_same_batches(source, sample, threads)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from asdkit.api import Features
+from asdkit.api import Features, cut_windows
 from asdkit.training.standardize import Standardizer
 from tests.helpers.detector_rooms import clips
 
@@ -42,3 +43,30 @@ def test_an_id_without_clips_gets_the_overall_mean() -> None:
     ids = np.array([IDS.index(name) for name in IDS])
     standardizer = Standardizer.fit(clips(IDS), np.flatnonzero(ids == 0), ids)
     np.testing.assert_array_equal(standardizer.mean[1], standardizer.mean[0])
+
+
+@pytest.mark.parametrize("length", [1, 5])
+def test_levels_of_windows_are_subtracted(length: int) -> None:
+    features = clips(IDS)
+    starts = cut_windows(features.offsets, length).starts
+    standardizer = Standardizer.fit(features, np.arange(12), less_level=True)
+    windows = np.stack([features.frames[start : start + length] for start in starts])
+    standardizer.apply(windows, np.zeros(len(windows), np.int64))
+    decibels = windows / standardizer.scale + standardizer.mean
+    np.testing.assert_allclose(decibels.mean(axis=(1, 2)), 0, atol=1e-4)
+    if length == 1:  # otherwise a frame keeps what its level differs from the window's
+        np.testing.assert_allclose(windows.mean(axis=(0, 1)), 0, atol=1e-3)
+        np.testing.assert_allclose(windows.std(axis=(0, 1)), 1, rtol=1e-3)
+
+
+def test_gains_of_clips_do_not_change_the_standardisation_without_level() -> None:
+    features = clips(IDS)
+    gains = np.random.default_rng(0).uniform(-12, 6, (12, 1, 1)).astype(np.float32)
+    moved = features.frames.reshape(12, -1, features.bands) + gains
+    plain = Standardizer.fit(features, np.arange(12), less_level=True)
+    at_gains = Features(moved.reshape(features.frames.shape), features.offsets)
+    other = Standardizer.fit(at_gains, np.arange(12), less_level=True)
+    assert plain.less_level
+    assert not Standardizer.fit(features, np.arange(12)).less_level
+    np.testing.assert_allclose(other.mean, plain.mean, atol=1e-4)
+    np.testing.assert_allclose(other.scale, plain.scale, rtol=1e-4)
