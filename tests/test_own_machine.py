@@ -88,7 +88,9 @@ def test_any_folder_name_gives_a_valid_spec(tmp_path, name):
     assert {m for s in spec.systems.values() for m in s.members} == set(spec.detectors)
 
 
-@pytest.mark.parametrize(("seconds", "long_frame", "frames"), [(1, 2048, 31), (3, 4096, 32), (0.5, 1024, 1)])
+@pytest.mark.parametrize(
+    ("seconds", "long_frame", "frames"), [(1, 2048, 31), (3, 4096, 32), (0.7, 2048, 21), (0.1, 1024, 3)]
+)
 def test_frames_depend_on_the_length_of_the_clips(tmp_path, seconds, long_frame, frames):
     root = flat(tmp_path / "mine", 4, seconds=seconds)
     (tmp_path / "spec.toml").write_text(propose_spec(take_inventory(root), root, tmp_path).text, encoding="utf-8")
@@ -97,6 +99,16 @@ def test_frames_depend_on_the_length_of_the_clips(tmp_path, seconds, long_frame,
     assert spec.detectors["spectrum"].featurizer.config.n_fft == long_frame
     assert spec.detectors["moments"].frames == frames
     assert spec.data.sample_rate == 8000  # that of the recordings
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.6, 0.99])
+def test_clips_shorter_than_a_second_pass_the_check(asdkit, tmp_path, seconds):
+    flat(tmp_path / "mine", 4, seconds=seconds)
+    written = asdkit("init", "mine")
+    assert written.returncode == 0, written.stderr
+    assert f"{seconds} s each" in (tmp_path / "spec.toml").read_text(encoding="utf-8")
+    checked = asdkit("check", "spec.toml")
+    assert checked.returncode == 0, checked.stderr
 
 
 def test_notes_say_what_few_clips_cannot_support(tmp_path):

@@ -44,7 +44,7 @@ def _print_inventory(inventory: Inventory) -> None:
     also = f" (or {', '.join(inventory.also)}: nothing here tells them apart)" if inventory.also else ""
     title = f"layout {inventory.layout}{also}, {len(inventory.clips)} clips"
     print_table(header, [[*key, *(str(n) if n else DASH for n in cells)] for key, cells in rows.items()], title=title)
-    kinds = [f"{n} of {rate} Hz, {ch} ch, {seconds} s" for (rate, ch, seconds), n in inventory.kinds.most_common()]
+    kinds = [f"{n} of {rate} Hz, {ch} ch, {seconds:g} s" for (rate, ch, seconds), n in inventory.kinds.most_common()]
     _print_lines("recordings", kinds)
     _print_lines("not here (a partial download is fine)", [", ".join(inventory.absent)] if inventory.absent else [])
     _print_lines("missing or too many", inventory.missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections import Counter
@@ -52,7 +53,9 @@ class Inventory:
     cancelled
         Names of recordings whose channels cancel in their mean.
     kinds
-        Number of recordings by sample rate [Hz], channels and whole seconds.
+        Number of recordings by sample rate [Hz], channels and seconds (whole ones from 1 s on).
+    shortest
+        Duration of the shortest recording in seconds; infinite if there is none.
     """
 
     layout: str
@@ -68,7 +71,8 @@ class Inventory:
     unread: str = ""
     broken: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
-    kinds: Counter[tuple[int, int, int]] = field(default_factory=Counter)
+    kinds: Counter[tuple[int, int, float]] = field(default_factory=Counter)
+    shortest: float = math.inf
 
 
 def take_inventory(root: Path, layout: str | None = None, ground_truth: Sequence[Path] = ()) -> Inventory:
@@ -216,20 +220,22 @@ def describe(group: Group) -> str:
 def _read_headers(inventory: Inventory) -> None:
     """Read the header of every recording."""
 
-    def read(clip: Clip) -> tuple[tuple[int, int, int], bool] | str:
+    def read(clip: Clip) -> tuple[audio.AudioInfo, bool] | str:
         try:
             info = audio.inspect(clip.path)
             cancels = audio.mean_cancels(clip.path, info)
         except BadAudio as error:
             return f"{clip.name}: {error.reason}"
-        return (info.sample_rate, info.channels, round(info.seconds)), cancels
+        return info, cancels
 
     with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 2)) as pool:
         for clip, found in zip(inventory.clips, pool.map(read, inventory.clips), strict=True):
             if isinstance(found, str):
                 inventory.broken.append(found)
             else:
-                kind, cancels = found
-                inventory.kinds[kind] += 1
+                info, cancels = found
+                shown = round(info.seconds, 0 if info.seconds >= 1 else 2)
+                inventory.kinds[info.sample_rate, info.channels, shown] += 1
+                inventory.shortest = min(inventory.shortest, info.seconds)
                 if cancels:
                     inventory.cancelled.append(clip.name)

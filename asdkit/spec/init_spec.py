@@ -77,7 +77,7 @@ def propose_spec(inventory: Inventory, root: Path, folder: Path) -> ProposedSpec
     calibration = choose_calibration(summary.fewest)
     rate = max(1000, min(_SAMPLE_RATE, summary.rates[0]))
     n_fft = 2 ** round(math.log2(_FRAME_SECONDS * rate))
-    rows = summary.shortest * rate // (n_fft // 2)
+    rows = int(inventory.shortest * rate) // (n_fft // 2)
     frames = max(1, min(_MOMENT_FRAMES, rows))
     template = (files("asdkit.spec") / "templates" / "own_machine.toml").read_text(encoding="utf-8")
     environment = Environment(  # noqa: S701  no HTML
@@ -100,7 +100,7 @@ def propose_spec(inventory: Inventory, root: Path, folder: Path) -> ProposedSpec
         false_alarm_rate=calibration.false_alarm_rate,
         n_fft=n_fft,
         n_mels=128 if n_fft >= 1024 else 64 if n_fft >= 256 else 32,
-        n_long=_long_frame(rate, summary.shortest),
+        n_long=_long_frame(rate, inventory.shortest),
         frames=frames,
         hop=max(1, frames // 2),
     )
@@ -176,7 +176,7 @@ class RecordingSummary:
     rates
         Sample rates [Hz], ascending.
     shortest, longest
-        Durations in whole seconds.
+        Durations in seconds, rounded.
     """
 
     machines: list[str]
@@ -184,8 +184,8 @@ class RecordingSummary:
     test: tuple[int, int, int]
     rates: list[int]
     channels: int
-    shortest: int
-    longest: int
+    shortest: float
+    longest: float
 
     @classmethod
     def from_inventory(cls, inventory: Inventory, root: Path) -> RecordingSummary:
@@ -218,15 +218,10 @@ class RecordingSummary:
         """Training clips of the id with the fewest."""
         return min(self.train.values())
 
-    @property
-    def most_ids(self) -> int:
-        """Ids of the machine with the most."""
-        return max(Counter(machine for machine, _ in self.train).values())
-
     def lines(self) -> list[str]:
         """Describe the recordings in two lines."""
         more = "" if self.fewest == max(self.train.values()) else " or more"
-        length = f"{self.shortest} s" if self.shortest == self.longest else f"{self.shortest} to {self.longest} s"
+        length = f"{self.shortest:g} s" if self.shortest == self.longest else f"{self.shortest:g} to {self.longest:g} s"
         tests = [f"{n} {what}" for n, what in zip(self.test, ("normal", "anomalous", "unlabelled"), strict=True) if n]
         return [
             f"{plural(len(self.machines), 'machine')}, {plural(len(self.train), 'id')}; {self.fewest}{more} training "
@@ -268,7 +263,7 @@ def _notes(inventory: Inventory, summary: RecordingSummary, calibration: Calibra
     return notes
 
 
-def _long_frame(rate: int, seconds: int) -> int:
+def _long_frame(rate: int, seconds: float) -> int:
     """Return the samples of a long frame: a power of two, of which the shortest clip holds two, as far as possible."""
     least, most = _LONG_FRAMES
     n_fft: int = 2 ** round(math.log2(_LONG_FRAME_SECONDS * rate))
