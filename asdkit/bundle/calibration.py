@@ -214,8 +214,8 @@ class Calibrator:
             return NOTHING_HELD_OUT
         n = len(calibration.scores)
         return (
-            f"{plural(n, 'held-out clip')} of id {id_} support no rate below 1 in {n + 1} ({percent(1 / (n + 1))}); "
-            f"{percent(self.rule.false_alarm_rate)} was requested"
+            f"{plural(n, 'held-out clip')} of id {id_} {_support(n)} no rate below 1 in {n + 1} "
+            f"({percent(1 / (n + 1))}); {percent(self.rule.false_alarm_rate)} was requested"
         )
 
     def limits(self, ids: Iterable[str]) -> list[str]:
@@ -226,7 +226,7 @@ class Calibrator:
                 by_count.setdefault(len(self.scores[id_].scores), []).append(id_)
         return [
             f"{plural(n, 'clip')} held out of id {_joined(names)}{' each' if len(names) > 1 else ''} "
-            f"support none below 1 in {n + 1} ({percent(1 / (n + 1))})"
+            f"{_support(n)} none below 1 in {n + 1} ({percent(1 / (n + 1))})"
             for n, names in by_count.items()
         ]
 
@@ -240,3 +240,7 @@ def _joined(names: Sequence[str]) -> str:
 def percent(share: float) -> str:
     """Return a share in per cent: ``"7.7 %"`` for 0.0769."""
     return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.3g} %"
+
+
+def _support(clips: int) -> str:
+    return "supports" if clips == 1 else "support"

@@ -12,7 +12,7 @@ def asdkit_fusers() -> list[Entry]:
             "z-score",
             ZScoreConfig,
             "asdkit_fusion.z_score:ZScore",
-            summary="Scores standardised for each id over its training clips: mean, maximum, or one that leads.",
+            summary="Scores standardised per id over its training clips: mean, maximum, upper half, or a lead.",
         ),
         Entry(
             "mean",

@@ -63,6 +63,8 @@ def test_twelve_clips_support_rates_from_one_in_thirteen():
     assert (decision.anomalous, decision.reason) == (None, reason)
     assert calibrator.decide(11.0, "00").anomalous is False  # not above the highest healthy clip
     assert Calibrator(calibrator.scores, ThresholdRule(1 / 13)).decide(20.0, "00").anomalous is True
+    one = Calibrator({"00": CalibrationScores(np.zeros(1))}, ThresholdRule(0.1))
+    assert one.shortfall("00") == "1 held-out clip of id 00 supports no rate below 1 in 2 (50 %); 10 % was requested"
 
 
 def test_one_per_cent_needs_ninety_nine_clips():
