@@ -70,7 +70,10 @@ class Knn(StatisticsDetector):
         if not count:
             return np.ones(1)  # the only training window: a constant
         distances, indices = nearest(block, block, count + 1, config.metric, config.side)
-        return local_scale(distances[:, 1:], indices[:, 1], config.normalise, config.local_decay)  # the first is itself
+        itself = indices == np.arange(len(block))[:, None]
+        itself[~itself.any(axis=1), -1] = True  # more others are as near as it is: one of them is left out
+        distances, indices = (found[~itself].reshape(len(block), count) for found in (distances, indices))
+        return local_scale(distances, indices[:, 0], config.normalise, config.local_decay)
 
     def _normalised(
         self, known: FloatArray, new: FloatArray, scale: npt.NDArray[np.floating]

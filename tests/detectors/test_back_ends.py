@@ -201,3 +201,15 @@ def test_a_state_of_an_earlier_version_gives_the_same_scores():
     loaded.load(earlier)
     np.testing.assert_array_equal(score(loaded, features), score(detector, features))
     assert set(loaded.state()) >= {"widths", "whiten.2"}
+
+
+@pytest.mark.parametrize("normalise", ["varmin", "ldn-ratio"])
+def test_a_training_window_is_not_its_own_neighbour_where_others_are_as_near(normalise):
+    """One-sided distances from a window that is below others are 0, as is the distance from itself."""
+    block = np.array([[0, 0], [1, 1], [-1, -1], [2, 0], [-2, 3], [4, -3], [1, 5]], np.float32)
+    options = {"normalise": normalise, "side": "above", "local_neighbours": 4}
+    every = np.linalg.norm(np.maximum(block[:, None] - block, 0), axis=2)
+    np.fill_diagonal(every, np.inf)
+    order = every.argsort(axis=1, kind="stable")[:, :4]
+    expected = local_scale(np.take_along_axis(every, order, axis=1), order[:, 0], normalise, 1.0)
+    np.testing.assert_allclose(Knn(KnnConfig(**options))._local_scale(block), expected, rtol=1e-6)
