@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,6 +110,22 @@ def test_clips_shorter_than_a_second_pass_the_check(asdkit, tmp_path, seconds):
     assert f"{seconds} s each" in (tmp_path / "spec.toml").read_text(encoding="utf-8")
     checked = asdkit("check", "spec.toml")
     assert checked.returncode == 0, checked.stderr
+
+
+def test_the_settings_for_higher_frequencies_are_valid(tmp_path):
+    root = tmp_path / "mine"
+    root.mkdir()
+    for number in range(4):
+        soundfile.write(root / f"{number}.wav", np.random.default_rng(number).normal(0, 0.1, 48_000), 48_000)
+    text = propose_spec(take_inventory(root), root, tmp_path).text
+    hint = " ".join(re.findall("^# (If faults .*|of spectrum .*)$", text, re.MULTILINE))
+    rate, n_fft, hop, long_frame = map(int, re.findall(r" = (\d+)", hint))
+    assert rate == 48_000
+    (tmp_path / "spec.toml").write_text(text, encoding="utf-8")
+    sets = [f"data.sample_rate={rate}", f"featurizers.logmel.n_fft={n_fft}", f"featurizers.logmel.hop_length={hop}"]
+    spec = load_spec(tmp_path / "spec.toml", sets=[*sets, f"featurizers.spectrum.n_fft={long_frame}"])
+    moments = spec.detectors["moments"]
+    assert moments.frames * moments.featurizer.config.hop_length <= rate  # in clips of 1 s
 
 
 def test_notes_say_what_few_clips_cannot_support(tmp_path):

@@ -91,7 +91,7 @@ def propose_spec(inventory: Inventory, root: Path, folder: Path) -> ProposedSpec
         layout=_toml_string(inventory.layout),
         root=_toml_string(_relative(root, folder)),
         rate=rate,
-        rate_comments=_rate_comments(summary, rate),
+        rate_comments=_rate_comments(summary, rate, inventory.shortest),
         channels=summary.channels,
         broken=len(inventory.broken),
         cancelled=len(inventory.cancelled),
@@ -272,14 +272,18 @@ def _long_frame(rate: int, seconds: float) -> int:
     return max(least, min(n_fft, most))
 
 
-def _rate_comments(summary: RecordingSummary, rate: int) -> list[str]:
+def _rate_comments(summary: RecordingSummary, rate: int, shortest: float) -> list[str]:
     if summary.rates[-1] <= rate:
         return []
     lines = [f"The recordings contain up to {summary.rates[-1] // 2} Hz; everything above {rate // 2} Hz is removed."]
     if summary.rates[0] > rate:
+        higher = summary.rates[0]
+        n_fft = 2 ** int(math.log2(_FRAME_SECONDS * higher))  # not longer, so that `moments` fits into the clips
         lines.append(
-            f"If faults of this machine sound higher: sample_rate = {summary.rates[0]}, with n_fft in proportion."
+            f"If faults of this machine sound higher: sample_rate = {higher}; of logmel n_fft = {n_fft} and "
+            f"hop_length = {n_fft // 2};"
         )
+        lines.append(f"of spectrum n_fft = {_long_frame(higher, shortest)}.")
     return lines
 
 
