@@ -133,6 +133,15 @@ def test_any_exception_names_the_plugin(error):
         raise error
 
 
+@pytest.fixture
+def default_interrupts():
+    """Let Ctrl-C raise KeyboardInterrupt; a background job of a shell ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("default_interrupts")
 def test_a_plugins_keyboard_interrupt_is_an_error_where_ctrl_c_is_handled():
     with stop_on_signals(), pytest.raises(PluginError, match="KeyboardInterrupt"), guarded(TITLE, "fit"):
         raise KeyboardInterrupt
