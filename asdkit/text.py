@@ -14,7 +14,7 @@ YEAR = 365 * _DAY
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-# What turns a meaning round at the begin of a word, at its end, and as a word of its own.
+# Prefixes, suffixes and words that negate a meaning.
 _NEGATIONS = ("a", "ab", "anti", "de", "dis", "il", "im", "in", "ir", "mis", "no", "non", "not", "para", "sub", "un")
 _WITHOUT = ("free", "less")
 _NEGATING_WORDS = {*_NEGATIONS[1:], *_WITHOUT, "never", "o", "without", "wo"}  # o: w/o

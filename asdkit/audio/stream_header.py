@@ -29,7 +29,7 @@ _OTHERS: Final[dict[bytes, str]] = {
     b"NIST_1A\n": "a SPHERE file",
     b"Creative Voice File\x1a": "a VOC file",
 }
-# Behind a damaged begin, these tell the format all the same; samples do not contain them by chance (7 bytes and more).
+# These identify the format behind a damaged beginning; samples do not contain them by chance (7 bytes and more).
 _INSIDE: Final[dict[bytes, str]] = {
     b"fmt \x10\0\0\0": "a damaged WAV",
     b"fmt \x12\0\0\0": "a damaged WAV",
@@ -81,7 +81,7 @@ def read_stream_start(data: bytes, *, complete: bool = False) -> StreamStart | N
     data
         The first bytes.
     complete
-        Whether there are no more. Fewer bytes than tell a format are then taken for samples.
+        Whether there are no more. Fewer bytes than identify a format are then taken for samples.
 
     Raises
     ------

@@ -82,7 +82,7 @@ class ByteStream:
     def __init__(self, name: str, pcm: PcmFormat, channel: Channel) -> None:
         self._name, self._channel, self._stream = name, channel, PcmStream(pcm)
         self._begun = False  # whether the format of what comes next is known
-        self._told = ""
+        self._reported = ""
         self.has_sound = False
 
     def add(self, data: bytes) -> Iterator[StreamEvent]:
@@ -124,17 +124,17 @@ class ByteStream:
         require_channel(self._name, pcm, self._channel)
         if self.has_sound:
             yield Gap(f"{self._name}: another WAV begins")
-        yield from self._tell(f"a WAV header: {_described(pcm)}; --rate, --channels and --samples are not used")
+        yield from self._report(f"a WAV header: {_described(pcm)}; --rate, --channels and --samples are not used")
 
     def _begin_bare(self, pcm: PcmFormat) -> Iterator[StreamEvent]:
         require_channel("--channels", pcm, self._channel)
-        yield from self._tell(f"no header: bare samples by --rate, --channels and --samples: {_described(pcm)}")
+        yield from self._report(f"no header: bare samples by --rate, --channels and --samples: {_described(pcm)}")
 
-    def _tell(self, what: str) -> Iterator[Recognised]:
+    def _report(self, what: str) -> Iterator[Recognised]:
         """Report the format of what follows, once until it changes."""
         self._begun = True
-        if what != self._told:
-            self._told = what
+        if what != self._reported:
+            self._reported = what
             yield Recognised(f"{self._name}: {what}")
 
 

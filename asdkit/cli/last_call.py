@@ -41,7 +41,7 @@ def reported_last_call() -> Iterator[None]:
     """Report the call of a plugin that is at work when this process ends in the body."""
     reporter: subprocess.Popen[bytes] | None = None
 
-    def tell(call: str) -> None:
+    def send(call: str) -> None:
         nonlocal reporter
         if reporter is None:
             if not call:
@@ -60,7 +60,7 @@ def reported_last_call() -> Iterator[None]:
             reporter.stdin.write(f"{call}\n".encode(errors="backslashreplace"))
 
     try:
-        with announced_calls(tell):
+        with announced_calls(send):
             yield
     finally:
         if reporter is not None:

@@ -108,7 +108,7 @@ def test_a_stream_of_a_file_sounds_as_the_file(tmp_path, subtype, container):
 
 
 @pytest.mark.parametrize("low", [True, False])
-def test_24_bits_in_4_bytes_are_told_apart(low):
+def test_24_bits_in_4_bytes_are_distinguished(low):
     values = (np.random.default_rng(0).uniform(-0.9, 0.9, 300) * 2**23).astype("<i4")
     data = (values if low else values << 8).tobytes()
     stream = PcmStream(BARE)

@@ -131,8 +131,8 @@ def test_a_pipe_is_read_whole_in_any_pieces(cuts, more):
     os.close(read)
     whole = len(data) // 4
     assert np.array_equal(sound_of(events), np.frombuffer(data[: 4 * whole], "<i2")[::2])
-    told = [Recognised] * (whole > 0) + [Gap] * (len(data) % 4 > 0)
-    assert [type(e) for e in events if not isinstance(e, Sound)] == told
+    expected = [Recognised] * (whole > 0) + [Gap] * (len(data) % 4 > 0)
+    assert [type(e) for e in events if not isinstance(e, Sound)] == expected
 
 
 def test_a_named_pipe_outlives_its_writers(tmp_path, record):

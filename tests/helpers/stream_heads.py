@@ -52,27 +52,27 @@ def seeds() -> dict[str, bytes]:
 
 
 def stream_target(data: bytes) -> bool:
-    """Read a stream; return False if it is refused. Fail if it is another sound to libsndfile, or nothing is told."""
+    """Read a stream; return False if it is refused. Fail if libsndfile reads other sound, or no format is reported."""
     try:
-        told, samples = read(data)
+        stated, samples = read(data)
     except (UsageError, BadAudio):
         return False
-    if len(samples) == 0 and told is None:
+    if len(samples) == 0 and stated is None:
         return True  # too short for a sample
-    assert told is not None, "samples without a word on their format"
+    assert stated is not None, "no format is reported"
     expected = _read_by_libsndfile(data)
-    if told == BARE:
+    if stated == BARE:
         assert expected is None or not len(expected[3]), "libsndfile reads a file where bare samples are read"
         return True
     rate, channels, name, wave = expected or _read_plainly(data)
-    assert (rate, channels, name) == (told.sample_rate, told.channels, told.samples), "another format is read"
+    assert (rate, channels, name) == (stated.sample_rate, stated.channels, stated.samples), "another format is read"
     assert len(samples) >= len(wave), "fewer samples are read"  # more: those behind a stated length
     np.testing.assert_allclose(samples[: len(wave)], wave, rtol=0, atol=1e-6 * _largest(wave))
     return True
 
 
 def read(data: bytes) -> tuple[PcmFormat | None, np.ndarray]:
-    """Return the format that is told and the sound up to the next header; they may not depend on how bytes arrive."""
+    """Return the reported format and the sound up to the next header; they may not depend on how bytes arrive."""
     whole = _read_pieces([data])
     assert _same(whole, _read_pieces([data[at : at + 7] for at in range(0, 280, 7)] + [data[280:]])), "pieces differ"
     return whole
@@ -80,19 +80,19 @@ def read(data: bytes) -> tuple[PcmFormat | None, np.ndarray]:
 
 def _read_pieces(pieces: list[bytes]) -> tuple[PcmFormat | None, np.ndarray]:
     stream = ByteStream("stream", BARE, "mean")
-    told: PcmFormat | None = None
+    stated: PcmFormat | None = None
     waves: list[np.ndarray] = []
     for piece in [*filter(None, pieces), b""]:
         for event in stream.add(piece):
-            if isinstance(event, Recognised) and told is None:
+            if isinstance(event, Recognised) and stated is None:
                 rate, channels, name = _TOLD.search(event.what).groups()
-                told = PcmFormat(int(rate), int(channels), name)
+                stated = PcmFormat(int(rate), int(channels), name)
             elif isinstance(event, Sound):
                 with np.errstate(invalid="ignore"):  # signalling NaN
                     waves.append(event.wave / np.float64(32768 if event.wave.dtype == np.int16 else 1))
             else:
                 break
-    return told, np.concatenate(waves) if waves else np.empty(0)
+    return stated, np.concatenate(waves) if waves else np.empty(0)
 
 
 def _same(one: tuple[PcmFormat | None, np.ndarray], other: tuple[PcmFormat | None, np.ndarray]) -> bool:
