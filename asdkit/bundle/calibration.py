@@ -8,6 +8,7 @@ guarantee.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +30,7 @@ _LEAST_FOR_GAMMA = 3  # a gamma distribution has three parameters
 _CONFIDENCE = 0.99  # of the bounds of a fitted quantile
 _MAX_NAMES = 12  # of ids in one line
 _ROUNDING = 1e-12
+_SMALLEST: Final = sys.float_info.min  # a p-value is never 0, even where the quotient would underflow
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ class CalibrationScores:
         highest = self.scores[-1]
         if score <= highest:
             return float((1 + np.count_nonzero(self.scores >= score)) * supported)
-        return float(supported * (self.spread / (self.spread + (score - highest))))
+        p_value = supported * (self.spread / (self.spread + (score - highest)))
+        return max(float(p_value), _SMALLEST)
 
     @cached_property
     def spread(self) -> float:

@@ -17,6 +17,7 @@ calibrations = st.lists(floats, min_size=1, max_size=60).map(lambda scores: Cali
 
 
 @given(calibrations, floats)
+@example(CalibrationScores(np.array([5e-324])), 1.0)  # found by `nox -s explore`: the p-value was 0
 def test_p_values_within_the_calibration_scores_are_conformal(calibration, score):
     conformal = (1 + np.sum(calibration.scores >= score)) / (len(calibration.scores) + 1)
     if score <= calibration.scores[-1]:
