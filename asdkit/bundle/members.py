@@ -14,12 +14,13 @@ import numpy as np
 from asdkit.bundle.calibration import CalibrationScores
 from asdkit.bundle.description import EXPORT_AGAIN, Description, Graph, IdPart, MemberPart, PluginPart
 from asdkit.bundle.onnx_compare import require_same_scores, torch_is_available
-from asdkit.bundle.onnx_runtime import GraphDetector, is_available
+from asdkit.bundle.onnx_runtime import GraphDetector
 from asdkit.config import Config
 from asdkit.context import Context, State
 from asdkit.errors import AsdkitWarning, DataError, PluginError, Stopped, UsageError
 from asdkit.features import Features, FloatArray, Windows, cut_windows
 from asdkit.interfaces import Detector, Featurizer, Fuser
+from asdkit.onnx import is_available
 from asdkit.plugin_calls import guarded, plugin_call
 from asdkit.plugins import Kind, Plugin, Registry, restriction
 from asdkit.run.state_codec import decode_state, is_finite

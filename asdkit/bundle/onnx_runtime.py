@@ -1,28 +1,20 @@
-"""Score with the ONNX graph of a network by onnxruntime, without importing torch.
+"""Score with the ONNX graph of a network, without importing torch.
 
-onnxruntime loads only what `check_graph` accepts, and from memory only. One call has so few windows that it ends within
-seconds, so a signal that stops scoring is handled soon.
+One call has so few windows that it ends within seconds, so a signal that stops scoring is handled soon.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import threading
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from asdkit.bundle.onnx_limits import check_graph
 from asdkit.context import Context, State
 from asdkit.errors import Stopped
 from asdkit.features import Features, FloatArray, Windows
-from asdkit.text import error_message
-
-
-def is_available() -> bool:
-    """Return whether onnxruntime is installed."""
-    return importlib.util.find_spec("onnxruntime") is not None
+from asdkit.onnx import OnnxModel
+from asdkit.onnx.graph import Value
 
 
 class GraphDetector:
@@ -45,27 +37,26 @@ class GraphDetector:
     """
 
     def __init__(self, graph: bytes, frames: int | Literal["clip"], ids: Sequence[str]) -> None:
-        self._graph, self._plan = graph, check_graph(graph)
+        self._model = OnnxModel(graph, check_scoring_ends)
         self._ids = list(ids)
-        if self._plan.frames != frames:
-            raise ValueError(f"the graph scores windows of {self._plan.frames} frames, not {frames}")
-        if (self._plan.ids or 0) != len(self._ids):
-            raise ValueError(f"the graph has scores of {self._plan.ids or 0} ids, not {len(self._ids)}")
-        self._sessions: dict[int, Any] = {}
-        self._lock = threading.Lock()
-        zeros = np.zeros((1, self._plan.frames, self._plan.bands), np.float32)
-        if not np.isfinite(self.run(zeros)).all():
-            raise ValueError("the graph returns scores of the wrong shape, or not finite")
+        self._frames, self._bands = self._model.input_shape
+        columns = sum(self._model.output_shape)
+        if self._frames != frames:
+            raise ValueError(f"the graph scores windows of {self._frames} frames, not {frames}")
+        if columns != len(self._ids):
+            raise ValueError(f"the graph has scores of {columns} ids, not {len(self._ids)}")
+        if not np.isfinite(self.run(np.zeros((1, self._frames, self._bands), np.float32))).all():
+            raise ValueError("the graph returns scores that are not finite")
 
     @property
     def frames(self) -> int:
         """Frames of a window."""
-        return self._plan.frames
+        return self._frames
 
     @property
     def bands(self) -> int:
         """Bands of a window."""
-        return self._plan.bands
+        return self._bands
 
     @property
     def columns(self) -> list[str]:
@@ -80,16 +71,7 @@ class GraphDetector:
         ValueError
             If onnxruntime cannot load or run it.
         """
-        session = self._session(threads)
-        try:
-            [scores] = session.run(None, {session.get_inputs()[0].name: windows})
-        except Exception as error:
-            raise ValueError(f"onnxruntime cannot run the graph: {error_message(error, 200)}") from None
-        expected = (len(windows), *([len(self._ids)] if self._ids else []))
-        if scores.shape != expected:
-            raise ValueError(f"the graph returns scores of the wrong shape, {scores.shape} instead of {expected}")
-        output: FloatArray = scores
-        return output
+        return self._model.run(windows, threads)
 
     def fit(self, training: object, ctx: Context) -> None:
         """Raise an error: a graph is not trained."""
@@ -101,7 +83,7 @@ class GraphDetector:
 
         columns = np.array([self._ids.index(id_) if self._ids else 0 for id_ in ids], np.int64)[windows.clip_of()]
         scores = np.empty(len(windows), np.float32)
-        size, frames = self._plan.batch, self._plan.frames
+        size, frames = self._model.batch, self._frames
         buffer = np.empty((min(size, len(windows)), frames, features.bands), np.float32)
         for first in range(0, len(windows), size):
             if ctx.should_stop():
@@ -122,31 +104,18 @@ class GraphDetector:
         """Raise an error: the graph is passed to the constructor."""
         raise NotImplementedError("a graph is passed to the constructor")
 
-    def _session(self, threads: int) -> Any:
-        with self._lock:
-            if threads not in self._sessions:
-                self._sessions = {threads: _open_session(self._graph, threads)}  # one: each holds the weights
-            return self._sessions[threads]
 
-
-def _open_session(graph: bytes, threads: int) -> Any:
-    """Load a graph that was checked, on the CPU.
+def check_scoring_ends(windows: Value, scores: Value) -> None:
+    """Require that a graph computes one score for each window, or for each window and id.
 
     Raises
     ------
     ValueError
-        If onnxruntime cannot load it.
+        If it does not.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = max(1, threads)
-    options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # it keeps what the largest batch took: 100 MB a graph
-    options.log_severity_level = 4  # errors are raised; nothing is printed
-    # Threads that spin while they wait would take the cores from the threads that compute features.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise ValueError(f"onnxruntime cannot load the graph: {error_message(error, 200)}") from None
+    if windows.dtype is not np.float32 or len(windows.shape) != 3 or windows.shape[0] is not None:
+        raise ValueError("its input is not a batch of windows")
+    if not all(windows.shape[1:]):
+        raise ValueError("its windows have no fixed number of frames and bands")
+    if scores.dtype is not np.float32 or len(scores.shape) not in (1, 2) or scores.shape[0] is not None:
+        raise ValueError("its output is not a batch of scores")

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from asdkit.bundle.onnx_runtime import check_scoring_ends
+from asdkit.onnx import Plan, check_graph
+
 FRAMES, BANDS = 4, 8
 
 
@@ -35,6 +38,11 @@ def make_model() -> Any:
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+def plan_of(data: bytes) -> Plan:
+    """Return how a graph of windows to scores is used."""
+    return check_graph(data, check_scoring_ends)
 
 
 def external(location: str, **entries: str) -> Callable[[Any], None]:

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from asdkit.bundle.onnx_layers import OPERATORS
-from asdkit.bundle.onnx_limits import check_graph
 from asdkit.bundle.onnx_runtime import GraphDetector
+from asdkit.onnx.layers import OPERATORS
 from tests.helpers import onnx_graphs, onnx_operators
 
 Rng = np.random.Generator
@@ -239,7 +238,7 @@ def small_seeds() -> list[Seed]:
     seeds = [Seed(onnx_graphs.make_model().SerializeToString(), onnx_graphs.FRAMES, [])] * 10
     for op in onnx_operators.CASES:
         data = onnx_operators.make(op)
-        seeds.append(Seed(data, onnx_graphs.FRAMES, [str(i) for i in range(check_graph(data).ids or 0)]))
+        seeds.append(Seed(data, onnx_graphs.FRAMES, [str(i) for i in range(sum(onnx_graphs.plan_of(data).outputs))]))
     return seeds
 
 

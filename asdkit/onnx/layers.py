@@ -1,4 +1,4 @@
-"""Operators of a bundle's graph that arrange values, and those that multiply by weights."""
+"""Operators of a graph that arrange values, and those that multiply by weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from asdkit.bundle.onnx_shapes import (
+from asdkit.onnx.shapes import (
     ELEMENTWISE,
     SLOW,
     Array,
@@ -291,4 +291,4 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "Transpose": Operator(_transpose, (1, 1), {"perm": "ints"}),
     "Unsqueeze": Operator(_unsqueeze, (2, 2), {}, lambda call, shape: _contents(call)[0]),
 }  # fmt: skip
-"""All operators that a bundle's graph may use."""
+"""All operators that a graph may use."""

@@ -1,4 +1,4 @@
-"""Operators that a bundle's graph may use, and the shapes of what they compute.
+"""Operators that a graph may use, and the shapes of what they compute.
 
 All shapes must follow from the file and the number of windows: that bounds memory and time before anything runs.
 """
@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from asdkit.bundle.onnx_graph import DTYPES, Node
+from asdkit.onnx.graph import DTYPES, Node
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]

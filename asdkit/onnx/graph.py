@@ -1,7 +1,7 @@
 """ONNX graphs as records: a strict reader of the protobuf wire format.
 
 It knows the fields that a graph for scoring needs and no other. A field that it does not know is an error: external
-data, nested graphs, functions, training info and metadata have no place in a bundle. So is a field that is there twice,
+data, nested graphs, functions, training info and metadata have no place in one. So is a field that is there twice,
 or a number in more bytes than it needs, because two readers of such bytes may not agree about their meaning.
 """
 
@@ -23,7 +23,7 @@ DTYPES: Final[Mapping[int, type[np.generic]]] = {
     9: np.bool_,
     11: np.float64,
 }
-"""NumPy's types of those element types of ONNX that a bundle's graph may have."""
+"""NumPy's types of those element types of ONNX that a graph may have."""
 
 _MAX_DIMS = 8
 _VARINT_BYTES = 10

@@ -1,17 +1,17 @@
-"""What a bundle's graph may cost: known operators, known shapes, bounded memory and time."""
+"""What an ONNX graph may cost: known operators, known shapes, bounded memory and time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Final
 
 import numpy as np
 
-from asdkit.bundle.onnx_graph import Graph, Node, Value, read_graph
-from asdkit.bundle.onnx_layers import OPERATORS
-from asdkit.bundle.onnx_shapes import Call, Item, apply
+from asdkit.onnx.graph import Graph, Node, Value, read_graph
+from asdkit.onnx.layers import OPERATORS
+from asdkit.onnx.shapes import Call, Item, apply
 
 LARGEST_BATCH: Final = 128
 MAX_BYTES: Final = 1 << 29
@@ -29,17 +29,17 @@ class Plan:
     Attributes
     ----------
     batch
-        Windows in one call, at most.
-    frames, bands
-        Of a window.
-    ids
-        Columns of the scores [``[batch, ids]``]; None: one score a window.
+        Elements of the batch in one call, at most.
+    inputs, outputs
+        Shapes of one element of the batch: of the input and of the output.
+    output
+        Name of the output.
     """
 
     batch: int
-    frames: int
-    bands: int
-    ids: int | None
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    output: str
 
 
 @dataclass
@@ -59,10 +59,17 @@ class _Cost:
         return self.size <= MAX_BYTES and self.work <= MAX_WORK
 
 
-def check_graph(data: bytes) -> Plan:
-    """Check that a graph may be opened, and choose the number of windows in a call.
+def check_graph(data: bytes, check_ends: Callable[[Value, Value], None]) -> Plan:
+    """Check that a graph may be opened, and choose the size of a batch.
 
     Nothing of it is run. Shapes are computed from the file alone.
+
+    Parameters
+    ----------
+    data
+        ONNX model with one input and one output; the first dimension of both is the batch.
+    check_ends
+        Raises ValueError if input and output are not of the expected types and shapes.
 
     Raises
     ------
@@ -74,10 +81,9 @@ def check_graph(data: bytes) -> Plan:
         raise ValueError(f"it is of IR version {graph.ir_version} and opset {graph.opset}")
     if not 0 < len(graph.nodes) <= _MAX_NODES:
         raise ValueError(f"it has {len(graph.nodes)} operations; expected 1 to {_MAX_NODES}")
-    windows, scores = _ends(graph)
-    frames, bands = windows.shape[1:]
-    assert frames is not None
-    assert bands is not None
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise ValueError(f"it has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs; expected one of each")
+    check_ends(graph.inputs[0], graph.outputs[0])
     one, found = _cost(graph, 1)
     if not one.allowed:
         raise ValueError(f"one window takes more than {MAX_BYTES >> 20} MiB or {MAX_WORK:.0e} operations")
@@ -85,25 +91,27 @@ def check_graph(data: bytes) -> Plan:
     while batch > 1 and not _cost(graph, batch)[0].allowed:
         batch //= 2
     _cost(graph, 3)  # a size of which no shape can be by chance
-    return Plan(batch, frames, bands, found.shape[1] if len(scores.shape) == 2 else None)
+    return Plan(batch, tuple(n or 0 for n in graph.inputs[0].shape[1:]), found.shape[1:], graph.outputs[0].name)
 
 
-def _ends(graph: Graph) -> tuple[Value, Value]:
-    """Return the input and the output."""
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        raise ValueError(f"it has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs; expected one of each")
-    windows, scores = graph.inputs[0], graph.outputs[0]
-    if windows.dtype is not np.float32 or len(windows.shape) != 3 or windows.shape[0] is not None:
-        raise ValueError("its input is not a batch of windows")
-    if not all(windows.shape[1:]):
-        raise ValueError("its windows have no fixed number of frames and bands")
-    if scores.dtype is not np.float32 or len(scores.shape) not in (1, 2) or scores.shape[0] is not None:
-        raise ValueError("its output is not a batch of scores")
-    return windows, scores
+def require_batches(inputs: Value, outputs: Value) -> None:
+    """Require that input and output are float32 with a free first dimension, and the others of the input are fixed.
+
+    Raises
+    ------
+    ValueError
+        If they are not.
+    """
+    if inputs.dtype is not np.float32 or len(inputs.shape) < 2 or inputs.shape[0] is not None:
+        raise ValueError("its input is not a batch of float32 with a free size")
+    if not all(inputs.shape[1:]):
+        raise ValueError("its input has dimensions of no fixed size besides the batch")
+    if outputs.dtype is not np.float32 or not outputs.shape or outputs.shape[0] is not None:
+        raise ValueError("its output is not a batch of float32 with a free size")
 
 
 def _cost(graph: Graph, batch: int) -> tuple[_Cost, Item]:
-    """Compute all shapes for a number of windows; return what they take, and the output."""
+    """Compute all shapes for a batch of a size; return what they take, and the output."""
     items = {
         name: Item(array.dtype.newbyteorder("=").type, array.shape, array) for name, array in graph.constants.items()
     }
@@ -116,7 +124,7 @@ def _cost(graph: Graph, batch: int) -> tuple[_Cost, Item]:
         call = Call(node, tuple(_input(items, name) for name in node.inputs))
         try:
             if node.op not in OPERATORS:
-                raise ValueError("is none of the operators that a bundle's graph may use")
+                raise ValueError("is none of the operators that a graph may use")
             item = apply(OPERATORS[node.op], call)
         except ValueError as error:
             raise ValueError(f"its operator {node.op} {error}") from None
