@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pluggy
 
-from asdkit.interfaces import PROJECT, Entry
+from asdkit.commands import PROJECT, Command
+
+if TYPE_CHECKING:
+    from asdkit.interfaces import Entry
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 
@@ -27,3 +32,8 @@ def asdkit_detectors() -> list[Entry]:  # type: ignore[empty-body]
 @hookspec
 def asdkit_fusers() -> list[Entry]:  # type: ignore[empty-body]
     """Fusers combine the clip scores of several detectors into one score."""
+
+
+@hookspec
+def asdkit_commands() -> list[Command]:  # type: ignore[empty-body]
+    """Commands add a word to the command line; their module is named in the group ``asdkit.commands``."""

@@ -12,20 +12,26 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import pluggy
 
 from asdkit.audio import Wave
+from asdkit.commands import hookimpl
 from asdkit.config import AugmenterConfig, Config
 from asdkit.context import Context, State
 from asdkit.features import Features, FloatArray, IntArray, Windows
+from asdkit.version import API_VERSION
 
-PROJECT = "asdkit"
-"""Name of the entry point group and of the pluggy project."""
-
-API_VERSION = 1
-"""Version of the plugin API; see ``docs/plugin-api.md``."""
-
-hookimpl = pluggy.HookimplMarker(PROJECT)
+__all__ = [
+    "API_VERSION",
+    "Augmentation",
+    "Detector",
+    "Entry",
+    "Featurizer",
+    "Fuser",
+    "Training",
+    "WaveAugmenter",
+    "WindowAugmenter",
+    "hookimpl",
+]
 
 
 @dataclass(frozen=True)

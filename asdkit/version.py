@@ -1,3 +1,6 @@
 """The version, in a module that every layer may import."""
 
 __version__ = "0.1.0"
+
+API_VERSION = 1
+"""Version of the plugin API; see ``docs/plugin-api.md``."""

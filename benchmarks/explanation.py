@@ -107,7 +107,7 @@ def main() -> int:
         room = Path(temporary) / "machine-room-0"
         make_machine_room(room)
         spec = Path(temporary) / "spec.toml"
-        text = files("asdkit.cli").joinpath("demo.toml").read_text(encoding="utf-8")
+        text = files("asdkit_demo").joinpath("demo.toml").read_text(encoding="utf-8")
         spec.write_text(text.replace("[systems.baseline]", f"{MORE}\n[systems.baseline]"))
         settings = load_spec(spec)
         for name in args.detectors or settings.detector_names:

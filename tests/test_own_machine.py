@@ -210,7 +210,7 @@ def test_the_demo_and_the_benchmark_have_the_proposed_system(tmp_path):
         soundfile.write(tmp_path / f"{number}.wav", wave, 16_000)
     (tmp_path / "spec.toml").write_text(propose_spec(take_inventory(tmp_path), tmp_path, tmp_path).text)
     proposed = load_spec(tmp_path / "spec.toml")
-    for path in ("asdkit/cli/demo.toml", "specs/views.toml"):
+    for path in ("plugins/asdkit_demo/demo.toml", "specs/views.toml"):
         spec = load_spec(Path(__file__).parents[1] / path)
         assert spec.systems["all"] == proposed.systems["all"]
         for name in proposed.systems["all"].members:

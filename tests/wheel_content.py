@@ -20,11 +20,13 @@ def compare(wheel: Path, tree: Path) -> list[str]:
     wanted = {"asdkit"} | plugins
     problems = [f"{n}: in the wheel, not in the tree" for n in sorted(top - wanted)]
     problems += [f"{n}: in the tree, not in the wheel" for n in sorted(wanted - top)]
-    in_wheel = dict(parser["asdkit"])
-    if in_wheel != project["entry-points"]["asdkit"]:
+    groups = project["entry-points"]
+    in_wheel = {group: dict(parser[group]) for group in groups}
+    if in_wheel != groups:
         problems.append(f"entry points of the wheel: {in_wheel}")
-    if set(in_wheel.values()) != plugins:
-        problems.append(f"entry points {sorted(in_wheel.values())} are not the folders of plugins/ {sorted(plugins)}")
+    modules = {module for points in in_wheel.values() for module in points.values()}
+    if modules != plugins:
+        problems.append(f"entry points {sorted(modules)} are not the folders of plugins/ {sorted(plugins)}")
     sources = {"asdkit": tree / "asdkit"} | {p: tree / "plugins" / p for p in plugins}
     for name, folder in sources.items():
         files = {

@@ -7,7 +7,7 @@ from asdkit.bundle.bundle import Bundle
 from asdkit.bundle.calibration import NOTHING_HELD_OUT, percent
 from asdkit.bundle.description import CARD, DESCRIPTION, Description, Graph, PluginPart
 from asdkit.bundle.onnx_export import graphs_of
-from asdkit.interfaces import PROJECT
+from asdkit.commands import PROJECT
 
 
 def export(bundle: Bundle, *, onnx: bool = False) -> bytes:

@@ -11,22 +11,18 @@ import os
 import sys
 import warnings
 from contextlib import suppress
-from typing import Any, NoReturn, TextIO, cast
+from typing import NoReturn, TextIO, cast
 
 import typer
-from typer.core import TyperCommand
 
 from asdkit.cli import (
     check,
     check_plugin,
     compare,
     data,
-    demo,
-    download,
     evaluate,
     export,
     init,
-    listen,
     merge,
     new_plugin,
     plugins,
@@ -36,13 +32,14 @@ from asdkit.cli import (
     score,
     watch,
 )
+from asdkit.cli.commands import Command, Group, PluginCommand
 from asdkit.cli.console import PipeSafeStream, open_standard_streams
 from asdkit.cli.last_call import reported_last_call
 from asdkit.errors import AsdkitError, ExitCode
 from asdkit.plugin_calls import os_exit_raises
 from asdkit.process_state import end_left_processes, left_threads
 from asdkit.stop_signals import recorded_interrupts
-from asdkit.text import opposite, printable
+from asdkit.text import printable
 from asdkit.version import __version__
 
 # Errors of the operating system when the output cannot be written.
@@ -58,6 +55,7 @@ _WRITE_ERRORS = (
 
 app = typer.Typer(
     name="asdkit",
+    cls=Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -78,19 +76,6 @@ def _options(
     """Anomalous sound detection: train on recordings of healthy machines, score new ones."""
 
 
-class _Command(TyperCommand):
-    """A command that does not suggest an option that means the contrary of an unknown one."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        try:
-            return super().parse_args(ctx, args)
-        except Exception as error:
-            if possible := getattr(error, "possibilities", None):  # of a NoSuchOption, which typer does not export
-                given = getattr(error, "option_name", "")
-                error.possibilities = [name for name in possible if not opposite(given, name)]  # type: ignore[attr-defined]
-            raise
-
-
 for _function in (
     init.init,
     run.run,
@@ -98,7 +83,6 @@ for _function in (
     export.export,
     score.score,
     watch.watch,
-    listen.listen,
     report.report,
     compare.compare,
     check.check,
@@ -106,12 +90,10 @@ for _function in (
     new_plugin.new_plugin,
     check_plugin.check_plugin,
     schema.schema,
-    demo.demo,
     data.data,
-    download.download,
     evaluate.evaluate,
 ):
-    app.command(cls=_Command)(_function)
+    app.command(cls=Command)(_function)
 
 
 def main() -> None:
@@ -130,6 +112,7 @@ def main() -> None:
 
 def _run_command() -> None:
     """Run the command that the arguments name; ends by SystemExit."""
+    PluginCommand.running = None
     try:
         app()
     except AsdkitError as error:
@@ -162,6 +145,10 @@ def _report_bug() -> NoReturn:
     import traceback
 
     traceback.print_exc()
+    plugin = PluginCommand.running
+    if plugin is not None and plugin.distribution != "asdkit":
+        sys.stderr.write(f"This is a bug in {plugin.title}; please report it to its authors with the lines above.\n")
+        sys.exit(int(ExitCode.PLUGIN))
     sys.stderr.write("This is a bug in asdkit; please report it with the lines above.\n")
     sys.exit(int(ExitCode.BUG))
 

@@ -34,6 +34,8 @@ def check_plugin(
 
     registry = discover()
     kinds = [kind for kind in KINDS if any(p.name == name and p.kind in (kind, None) for p in registry.plugins)]
+    if not kinds and any(p.name == name for p in registry.plugins):
+        raise UsageError(f"{name!r} is a command: there are no checks of commands", hint=f"Try: asdkit {name} --help")
     if not kinds:
         raise UsageError(
             f"no plugin is called {name!r}{suggestion_or_choices(name, {p.name for p in registry.plugins})}"

@@ -96,7 +96,11 @@ def to_toml(value: Any) -> str:
 def _print_options(plugin: Plugin) -> None:
     typer.echo(f"{plugin.name}: {plugin.kind or 'plugin'} of {plugin.distribution} {plugin.version}, {plugin.status}")
     typer.echo(_remark(plugin))
-    if plugin.status != "ok" or plugin.entry is None or plugin.kind is None:
+    if plugin.command is not None:
+        typer.echo(
+            f"command {_class(plugin)}, plugin API {plugin.command.api_version}; see: asdkit {plugin.name} --help"
+        )
+    if plugin.status != "ok" or plugin.entry is None or plugin.kind is None or plugin.kind == "command":
         return
     typer.echo(f"class {_class(plugin)}, plugin API {plugin.entry.api_version}")
     core = [[key, "", str(value), "read by the core: see docs/spec.md"] for key, value in plugin.entry.defaults.items()]
@@ -131,13 +135,15 @@ def _remark(plugin: Plugin) -> str:
         return f"imports {', '.join(plugin.heavy)} just to be listed ({plugin.seconds:.1f} s)"
     if plugin.seconds > _SLOW_IMPORT_S:
         return f"takes {plugin.seconds:.1f} s just to be listed"
-    return printable(" ".join(plugin.entry.summary.split())) if plugin.entry else ""
+    listed = plugin.entry or plugin.command
+    return printable(" ".join(listed.summary.split())) if listed else ""
 
 
 def _class(plugin: Plugin) -> str:
-    if plugin.entry is None:
+    listed = plugin.entry or plugin.command
+    if listed is None:
         return plugin.cause
-    target = plugin.entry.target
+    target = listed.target
     return target if isinstance(target, str) else f"{target.__module__}:{getattr(target, '__qualname__', target)}"
 
 

@@ -1,4 +1,4 @@
-"""Notes and a summary on standard error while recordings (score, watch) or windows (listen) are scored."""
+"""Notes and a summary on standard error while recordings are scored: `asdkit score`, `watch`."""
 
 from __future__ import annotations
 
@@ -9,21 +9,18 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from asdkit.cli.console import message, note
-from asdkit.cli.rows import Row, clock, file_row, window_row
-from asdkit.text import plural, printable
+from asdkit.cli.rows import Row, file_row
+from asdkit.text import printable
 
 if TYPE_CHECKING:
     from asdkit.bundle.calibration import Calibrator
     from asdkit.bundle.score_recordings import FileResult
-    from asdkit.bundle.stream import Listener, WindowResult
-    from asdkit.bundle.stream_sources import Notice
 
 _SCORED = ("anomalous", "normal", "undecided")
-_MAX_LINES = 12  # of one note
 _LIVE_S, _LINE_S = 0.5, 30  # seconds between two reports of progress: on a terminal, elsewhere
 
 
-class _Reporter:
+class Reporter:
     """Counts of verdicts, and of bad files or windows."""
 
     def __init__(self) -> None:
@@ -34,11 +31,12 @@ class _Reporter:
         """Number with a verdict."""
         return sum(self.counts[verdict] for verdict in _SCORED)
 
-    def _verdicts(self) -> str:
+    def verdicts(self) -> str:
+        """Return the numbers by verdict, bad ones last."""
         return ", ".join(f"{self.counts[verdict]} {verdict}" for verdict in (*_SCORED, "bad") if self.counts[verdict])
 
 
-class ScoreReporter(_Reporter):
+class ScoreReporter(Reporter):
     """Reports bad files, notes, progress and a summary of scored recordings.
 
     Parameters
@@ -96,7 +94,7 @@ class ScoreReporter(_Reporter):
         if self.counts["unknown id"]:
             note(f"{self.counts['unknown id']} of an unknown id; scored as the id that each fits best")
         pace = self.scored / max(time.monotonic() - self._begin, 1e-9)
-        if verdicts := self._verdicts():
+        if verdicts := self.verdicts():
             message(f"{self.scored} scored: {verdicts}" + (f"; {pace:.1f} a second" if self._progress else ""))
 
     def _note(self, text: str, path: str) -> None:
@@ -118,94 +116,3 @@ class ScoreReporter(_Reporter):
     def _clear(self) -> None:
         if self._live:
             sys.stderr.write("\r\x1b[K")
-
-
-class ListenReporter(_Reporter):
-    """Reports gaps, reconnections, alarms, notes and a summary of a stream.
-
-    Parameters
-    ----------
-    listener
-        Scores the stream.
-    """
-
-    def __init__(self, listener: Listener) -> None:
-        super().__init__()
-        self.listener = listener
-        self._end = 0.0  # of the last window [s of the stream]
-        self._alarm = False
-        self._noted: set[str] = set()
-
-    def start(self) -> None:
-        """Report the windows, the alarm rule and what the calibration cannot support."""
-        listener, rule = self.listener, self.listener.rule
-        ends = "never by itself" if rule.latch else f"after {rule.quiet} normal windows in a row"
-        _message(
-            f"windows of {listener.seconds:g} s every {listener.hop:g} s; alarm at {rule.needed} anomalous of the last "
-            f"{rule.recent}, ending {ends}"
-        )
-        calibrator = listener.bundle.calibrator
-        ids = [listener.id] if listener.id in listener.bundle.ids else listener.bundle.ids
-        for text in calibrator.limits(ids):
-            _message(f"note: p-values: {text}; smaller ones are extrapolated")
-        if calibrator.rule.threshold == "conformal":
-            texts = [text for text in dict.fromkeys(calibrator.shortfall(str(id_)) for id_ in ids) if text]
-            if len(texts) > _MAX_LINES:
-                texts[_MAX_LINES:] = [f"{len(texts) - _MAX_LINES} more ids have too few clips held out"]
-            for text in texts:
-                _message(f"note: {text}: windows that score above all held-out clips are undecided; no alarm")
-
-    def rows(self, events: Iterable[WindowResult | Notice]) -> Iterator[Row]:
-        """Yield the row of each window; report the other events."""
-        from asdkit.bundle.stream import WindowResult
-        from asdkit.bundle.stream_sources import Gap, Recognised, Waiting
-
-        for event in events:
-            if isinstance(event, WindowResult):
-                self._before(event)
-                yield window_row(event, self.listener.gaps, self.listener.reconnects)
-                if event.changed:
-                    self.counts["alarms"] += event.alarm
-                    _message(f"alarm {'on' if event.alarm else 'off'} at {clock(self._end)}")
-            elif isinstance(event, Gap):
-                _message(f"gap at {clock(self._end)}: {event.reason}")
-            elif isinstance(event, Waiting):
-                _message(event.reason)
-            elif isinstance(event, Recognised):
-                _message(event.what)
-            else:
-                _message(f"reconnected at {clock(self._end)}: {event.what}")
-
-    def summary(self) -> None:
-        """Report the number of windows by verdict, alarms, gaps and reconnections."""
-        listener, counts = self.listener, self.counts
-        verdicts = self._verdicts()
-        parts = [plural(self.scored + counts["bad"], "window") + (f": {verdicts}" if verdicts else "")]
-        parts.append(plural(counts["alarms"], "alarm"))
-        if counts["alarms"]:
-            parts[-1] += f", {'on' if self._alarm else 'off'} at the end"
-        parts += [plural(listener.gaps, "gap"), plural(listener.reconnects, "reconnection")]
-        if listener.left_over:
-            parts.append(f"{listener.left_over:.2f} s in no window")
-        _message("; ".join(parts))
-
-    @property
-    def only_bad(self) -> bool:
-        """Whether there were windows and none could be scored."""
-        return self.counts["bad"] > 0 and not self.scored
-
-    def _before(self, window: WindowResult) -> None:
-        """Count a window; report its notes and the first bad window before the row."""
-        for text in window.notes:
-            if text not in self._noted:
-                self._noted.add(text)
-                _message(f"note: windows are {text}")
-        if window.verdict is None and not self.counts["bad"]:
-            _message(f"first bad window, at {clock(window.begin)}: {window.reason}")
-        self._end = window.begin + window.seconds
-        self._alarm = window.alarm
-        self.counts[window.verdict.verdict if window.verdict else "bad"] += 1
-
-
-def _message(line: str) -> None:
-    message(printable(line))

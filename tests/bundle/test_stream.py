@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from asdkit_listen.reporter import ListenReporter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asdkit.bundle.stream import AlarmRule, Listener, WindowResult, _WindowCutter
 from asdkit.bundle.stream_sources import Gap, Reconnected, Sound
 from asdkit.cli.options import Format
-from asdkit.cli.reporters import ListenReporter
 from asdkit.cli.rows import WINDOW_COLUMNS, write_rows
 from asdkit.errors import UsageError
 from tests.helpers.commands import Command

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from asdkit_listen.command import Samples, SamplesOption
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -22,7 +23,6 @@ from asdkit.audio.pcm import PcmFormat
 from asdkit.audio.pcm_stream import PcmStream
 from asdkit.audio.stream_header import read_stream_start
 from asdkit.bundle.stream_sources import Gap, Recognised, Sound, read_fifo, read_pipe
-from asdkit.cli.listen import Samples, SamplesOption
 from asdkit.errors import BadAudio, UsageError
 from tests.helpers import stream_heads
 from tests.helpers.mutate import mutate

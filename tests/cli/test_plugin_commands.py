@@ -21,7 +21,7 @@ from tests.helpers.cli import cli_in
 from tests.helpers.packages import install
 
 TREE = Path(__file__).parents[2]
-SPECS = sorted([*TREE.glob("specs/*.toml"), TREE / "asdkit" / "cli" / "demo.toml"])
+SPECS = sorted([*TREE.glob("specs/*.toml"), TREE / "plugins" / "asdkit_demo" / "demo.toml"])
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,9 @@ def test_trace_shows_modules_and_classes(asdkit, tmp_path):
     assert own[3:] == ["detector light", "ok", "tests.mutants.sound:Detector"]
 
 
-@pytest.mark.parametrize("plugin", [p for p in discover().plugins if p.distribution == "asdkit"], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "plugin", [p for p in discover().plugins if p.distribution == "asdkit" and p.entry], ids=lambda p: p.name
+)
 def test_the_printed_block_is_valid_in_a_spec(asdkit, tmp_path, plugin):
     shown = asdkit("plugins", plugin.name).stdout
     assert plugin.entry.summary in shown

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def install(site: Path, distribution: str, modules: dict[str, str], entry_points: dict[str, str]) -> None:
-    """Install a distribution into `site`, as pip does: modules, metadata and entry points."""
+def install(
+    site: Path, distribution: str, modules: dict[str, str], entry_points: dict[str, str], group: str = "asdkit"
+) -> None:
+    """Install a distribution into `site`, as pip does: modules, metadata and entry points of a group."""
     site.mkdir(exist_ok=True)
     for name, source in modules.items():
         path = site / name
@@ -16,4 +18,4 @@ def install(site: Path, distribution: str, modules: dict[str, str], entry_points
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
     points = "\n".join(f"{name} = {value}" for name, value in entry_points.items())
-    (info / "entry_points.txt").write_text(f"[asdkit]\n{points}\n")
+    (info / "entry_points.txt").write_text(f"[{group}]\n{points}\n")

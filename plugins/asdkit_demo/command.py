@@ -1,4 +1,4 @@
-"""``asdkit demo``."""
+"""Options and work of ``asdkit demo``."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def demo(
         message(f"making a synthetic machine room in {room}")
         make_machine_room(room, seed=seed)
     spec = out.absolute() / "demo.toml"
-    text = files("asdkit.cli").joinpath("demo.toml").read_text(encoding="utf-8")
+    text = files("asdkit_demo").joinpath("demo.toml").read_text(encoding="utf-8")
     write_atomic(spec, text.replace("machine-room-0", room.name).encode())
     run_spec(spec, out / f"run-{seed}", None, set_)

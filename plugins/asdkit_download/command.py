@@ -1,4 +1,4 @@
-"""``asdkit download``."""
+"""Options and work of ``asdkit download``."""
 
 from __future__ import annotations
 

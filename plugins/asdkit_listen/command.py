@@ -1,4 +1,4 @@
-"""``asdkit listen``."""
+"""Options and work of ``asdkit listen``."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from asdkit.cli.options import (
     VerifyOption,
     open_bundle,
 )
-from asdkit.cli.reporters import ListenReporter
 from asdkit.cli.rows import WINDOW_COLUMNS, write_rows
 from asdkit.errors import DataError, UsageError
 from asdkit.stop_signals import stop_on_signals
+from asdkit_listen.reporter import ListenReporter
 
 if TYPE_CHECKING:
     from asdkit.bundle import Bundle
