@@ -45,6 +45,7 @@ from asdkit.interfaces import (
     hookimpl,
 )
 from asdkit.kernels import band_centres, band_spectrum, frame_count, log_mel, mel_centres
+from asdkit.option_files import FilePath
 
 if TYPE_CHECKING:
     from asdkit.kernels import gather
@@ -65,6 +66,7 @@ __all__ = [
     "Features",
     "Featurizer",
     "Field",
+    "FilePath",
     "FloatArray",
     "Fuser",
     "IntArray",

@@ -17,8 +17,9 @@ from asdkit.bundle.archive import unpack
 from asdkit.bundle.calibration import Calibrator, ThresholdKind, ThresholdRule
 from asdkit.bundle.description import Description, read_description, referenced_files
 from asdkit.bundle.from_run import take
-from asdkit.bundle.lengths import too_short
+from asdkit.bundle.lengths import seconds_per_frame, too_short
 from asdkit.bundle.members import load_system
+from asdkit.bundle.named_files import supplied_files
 from asdkit.bundle.plausibility import implausible
 from asdkit.bundle.result import ClipScores, Verdict, WindowScores
 from asdkit.context import Context
@@ -33,7 +34,6 @@ MAX_IDS_TRIED = 1000
 """Most ids of a bundle that a clip of an unknown id is scored as: each takes as long as a clip of a known id."""
 
 _TIMES = 1 << 16  # fused at once
-_LONG = 100_000_000  # samples: in a wave this long, the rows at its ends do not change the mean hop
 
 
 class Bundle:
@@ -51,10 +51,8 @@ class Bundle:
         None if there is one member.
     calibrator
         Decides by the threshold rule and the calibration scores.
-    ids
-        The known machine ids.
-    ctx
-        Device and threads.
+    ids, ctx
+        The known machine ids; device and threads.
 
     Examples
     --------
@@ -84,6 +82,7 @@ class Bundle:
         registry: Registry | None = None,
         ctx: Context | None = None,
         verify: Path | None = None,
+        files: Sequence[Path] = (),
     ) -> Bundle:
         """Open a bundle file.
 
@@ -95,17 +94,20 @@ class Bundle:
             The plugins (default: the installed ones; no other code is loaded); device and threads (default: CPU, one).
         verify
             A public Ed25519 key (PEM): ``<path>.sig`` must be a signature of the file by its private key.
+        files
+            Files that options name, where the bundle holds only their digests (``asdkit export --without-files``).
 
         Raises
         ------
         DataError
             If the file is no bundle, damaged, in a newer format, or without the signature that `verify` asks for.
         UsageError, PluginError
-            If a plugin is unknown, broken, or cannot load the stored state, or `verify` is no key.
+            If a plugin is unknown, broken, or cannot load the stored state, `verify` is no key, or `files` do not fit.
         """
-        where, files = printable(str(path)), unpack(Path(path), verify)
-        description = read_description(where, files)
-        used = {name: files[name] for name in sorted(referenced_files(description))}
+        where, content = printable(str(path)), unpack(Path(path), verify)
+        description = read_description(where, content)
+        used = {name: content[name] for name in sorted(referenced_files(description))}
+        used |= supplied_files(where, description, files)
         return cls(where, description, used, registry or discover(), ctx or Context())
 
     @classmethod
@@ -124,10 +126,8 @@ class Bundle:
         ----------
         folder
             The run folder.
-        system
-            A system or a single detector; default: the only one.
-        machine
-            Default: the only one.
+        system, machine
+            A system or a single detector, and a machine; default: the only ones.
         registry, ctx
             See `load`.
 
@@ -301,8 +301,7 @@ class Bundle:
 
     def seconds_per_frame(self, featurizer: int) -> float:
         """Return the time from one frame of a featurizer to the next [s]."""
-        rows = self.featurizers[featurizer].rows
-        return _LONG / (rows(2 * _LONG) - rows(_LONG)) / self.sample_rate
+        return seconds_per_frame(self.featurizers[featurizer], self.sample_rate)
 
     def fused(self, members: DoubleArray, ids: Sequence[str], some: Sequence[int] | None = None) -> DoubleArray:
         """Fuse member scores [float64, ``[clips, members]``], those of all members or of `some`, to ``[clips]``.

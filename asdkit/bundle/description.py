@@ -54,6 +54,20 @@ class FuserPart(PluginPart):
     state: str
 
 
+class FilePart(Config):
+    """A file that options name, by `name` as they have it. Where it is not `included`, it must be supplied."""
+
+    name: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size: Count
+    included: bool = True
+
+    @property
+    def entry(self) -> str:
+        """Name of its content in the bundle."""
+        return f"files/{self.sha256}"
+
+
 class MemberPart(PluginPart):
     """A trained detector.
 
@@ -121,6 +135,7 @@ class Description(Config):
     featurizers: tuple[PluginPart, ...] = Field(min_length=1)
     members: tuple[MemberPart, ...] = Field(min_length=1)
     fuser: FuserPart | None
+    files: tuple[FilePart, ...] = ()
     rule: RulePart
     versions: dict[str, str]
 
@@ -161,17 +176,19 @@ def read_description(where: str, files: Mapping[str, bytes]) -> Description:
 
 
 def referenced_files(description: Description) -> set[str]:
-    """Return the names of the files with trained states, graphs and calibration scores."""
+    """Return the names of the files with trained states, graphs, calibration scores and what options name."""
     references = [part.reference for part in description.ids if part.reference is not None]
     states = [name for member in description.members for name in member.states.values()]
     graphs = [graph.file for member in description.members for graph in member.graphs.values()]
-    return {*references, *states, *graphs, *([description.fuser.state] if description.fuser else [])}
+    named = [part.entry for part in description.files if part.included]
+    return {*references, *states, *graphs, *named, *([description.fuser.state] if description.fuser else [])}
 
 
 def _contradiction(description: Description) -> str:
     """Return the first contradiction within a description; empty if there is none."""
     ids = [part.name for part in description.ids]
-    for what, names in (("ids", ids), ("members", [member.name for member in description.members])):
+    members, named = [member.name for member in description.members], [part.name for part in description.files]
+    for what, names in (("ids", ids), ("members", members), ("files", named)):
         duplicates = [name for name, count in Counter(names).items() if count > 1]
         if duplicates:
             return f"{DESCRIPTION}: {what}: {printable(duplicates[0])!r} is there twice"

@@ -6,11 +6,13 @@ from asdkit.bundle.archive import pack
 from asdkit.bundle.bundle import Bundle
 from asdkit.bundle.calibration import NOTHING_HELD_OUT, percent
 from asdkit.bundle.description import CARD, DESCRIPTION, Description, Graph, PluginPart
+from asdkit.bundle.named_files import include_files
 from asdkit.bundle.onnx_export import graphs_of
 from asdkit.commands import PROJECT
+from asdkit.text import plural, printable
 
 
-def export(bundle: Bundle, *, onnx: bool = False) -> bytes:
+def export(bundle: Bundle, *, onnx: bool = False, with_files: bool = True) -> bytes:
     """Return the content of a bundle file; the same system gives the same bytes.
 
     Parameters
@@ -19,11 +21,13 @@ def export(bundle: Bundle, *, onnx: bool = False) -> bytes:
         The system.
     onnx
         Add an ONNX graph of each network, compared with torch.
+    with_files
+        Include the content of the files that options name; else only their digests.
 
     Raises
     ------
     UsageError
-        If graphs are requested and the packages that write them are not installed.
+        If graphs are requested and the packages that write them are not installed, or the files are too large.
     AsdkitError
         If a network cannot be written as a graph, or the graph's scores differ from torch's.
 
@@ -41,6 +45,7 @@ def export(bundle: Bundle, *, onnx: bool = False) -> bytes:
     description, files = bundle.description, dict(bundle.files)
     if onnx:
         description = _add_graphs(bundle, files)
+    description = include_files(description, files, with_files)
     files[DESCRIPTION] = (description.model_dump_json(indent=1) + "\n").encode()
     files[CARD] = model_card(bundle, description).encode()
     return pack(files)
@@ -111,6 +116,11 @@ def _card_parts(description: Description) -> list[str]:
         f"- members combined by `{fuser.use}`{_source(fuser)}: {_options(fuser.config)}"
         if fuser
         else "- one member: its score is the score of the system",
+        *(
+            f"- file `{printable(f.name)}`, {plural(f.size, 'byte')}, SHA-256 {f.sha256}"
+            + ("" if f.included else ", not included")
+            for f in description.files
+        ),
     ]
 
 

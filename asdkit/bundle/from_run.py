@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 from asdkit.bundle.description import (
     FORMAT,
     Description,
+    FilePart,
     FuserPart,
     IdPart,
     MemberPart,
@@ -22,13 +23,14 @@ from asdkit.bundle.description import (
 )
 from asdkit.bundle.members import find_plugin, plugin_config
 from asdkit.errors import DataError, UsageError
+from asdkit.option_files import FileLookup, FilePath, stored_files
 from asdkit.plugin_calls import plugin_call
 from asdkit.plugins import Kind, Registry
 from asdkit.run.fusion import Fused, fuse_members
 from asdkit.run.records import ClipRecord, DetectorRecord, JobRecord, PluginRecord
 from asdkit.run.score_table import RunSplit
 from asdkit.run.state_codec import encode_state, finite_state
-from asdkit.run.store import RunPaths, read_job, read_job_scores, read_settings, state_name, verify
+from asdkit.run.store import RunPaths, read_job, read_job_scores, read_settings, state_name, stored_file, verify
 from asdkit.spec import FuserSettings
 from asdkit.text import printable, suggestion_or_choices
 
@@ -61,7 +63,8 @@ def take(
     jobs = {member: _read_member(paths, detectors[member]) for member in names}
     first = jobs[names[0]].record
     distribution = partial(_distribution, where, registry)
-    fused = _fuse(where, fuser, list(jobs.values()), registry)
+    stored = [stored_file(paths, name, digest) for name, digest in sorted(settings.files.items())]
+    fused = _fuse(where, fuser, list(jobs.values()), registry, stored_files(stored))
     files: dict[str, bytes] = {}
     ids = _add_ids(first, fused, files)
     featurizers, members = _add_members(jobs, distribution, files)
@@ -79,6 +82,7 @@ def take(
         featurizers=featurizers,
         members=members,
         fuser=_add_fuser(fuser, fused, distribution, files),
+        files=_add_files(stored, [job.detector for job in jobs.values()], fuser, files),
         rule=RulePart(false_alarm_rate=settings.calibration.false_alarm_rate, threshold=settings.calibration.threshold),
         versions=first.versions,
     )
@@ -172,7 +176,9 @@ def _distribution(where: str, registry: Registry, kind: Kind, use: str) -> str:
     return find_plugin(where, registry, kind, use).distribution
 
 
-def _fuse(where: str, fuser: PluginRecord | None, jobs: Sequence[_MemberJob], registry: Registry) -> Fused:
+def _fuse(
+    where: str, fuser: PluginRecord | None, jobs: Sequence[_MemberJob], registry: Registry, files: FileLookup
+) -> Fused:
     """Fuse the members' scores as the run did: the same clips by the same code."""
     clips = jobs[0].record.clips
     try:
@@ -184,7 +190,8 @@ def _fuse(where: str, fuser: PluginRecord | None, jobs: Sequence[_MemberJob], re
     if fuser is not None:
         entry = find_plugin(where, registry, "fuser", fuser.use).entry
         assert entry is not None  # a plugin that was found has one
-        settings = FuserSettings(fuser.use, plugin_config(where, "fuser", fuser.use, entry.config, fuser.config))
+        config = plugin_config(where, "fuser", fuser.use, entry.config, fuser.config, files)
+        settings = FuserSettings(fuser.use, config)
     return fuse_members(settings, scores, [clip.id for clip in clips], train, held, registry)
 
 
@@ -246,3 +253,25 @@ def _add_fuser(
         distribution=distribution("fuser", fuser.use),
         state="fuser.safetensors",
     )
+
+
+def _add_files(
+    stored: Sequence[FilePath],
+    detectors: Sequence[DetectorRecord],
+    fuser: PluginRecord | None,
+    files: dict[str, bytes],
+) -> tuple[FilePart, ...]:
+    """Describe the files that options of this system name; add their content to `files`."""
+    plugins = [plugin for each in detectors for plugin in (each, each.featurizer)] + ([fuser] if fuser else [])
+    texts = {text for plugin in plugins for text in _texts(plugin.config)}
+    parts = [FilePart(name=file.name, sha256=file.sha256, size=file.size) for file in stored if file.name in texts]
+    files |= {part.entry: file.read() for file in stored for part in parts if part.name == file.name}
+    return tuple(parts)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield all texts in options."""
+    if isinstance(value, str):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(inner)

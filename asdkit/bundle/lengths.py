@@ -15,6 +15,8 @@ MAX_WHOLE_SAMPLES: Final = 1 << 28
 MAX_FRAMES: Final = 1 << 22
 """Most frames of a recording: of each frame, its place and scores stay in memory, a few dozen bytes."""
 
+_LONG = 100_000_000  # samples: in a wave this long, the rows at its ends do not change the mean hop
+
 
 def too_short(members: Sequence[Member], featurizers: Sequence[Featurizer], samples: int, sample_rate: int) -> str:
     """Return why a wave with this many samples at a rate [Hz] cannot be scored; empty if it can."""
@@ -44,3 +46,8 @@ def too_long(parts: Sequence[PluginPart], featurizers: Sequence[Featurizer], sam
         if rows > MAX_FRAMES:
             return f"{length} gives {rows} frames of {part.use}; expected at most {MAX_FRAMES}; cut it into parts"
     return ""
+
+
+def seconds_per_frame(featurizer: Featurizer, sample_rate: int) -> float:
+    """Return the time from one frame of a featurizer to the next [s]."""
+    return _LONG / (featurizer.rows(2 * _LONG) - featurizer.rows(_LONG)) / sample_rate

@@ -13,6 +13,7 @@ import numpy as np
 
 from asdkit.bundle.calibration import CalibrationScores
 from asdkit.bundle.description import EXPORT_AGAIN, Description, Graph, IdPart, MemberPart, PluginPart
+from asdkit.bundle.named_files import files_of_options
 from asdkit.bundle.onnx_compare import require_same_scores, torch_is_available
 from asdkit.bundle.onnx_runtime import GraphDetector
 from asdkit.config import Config
@@ -21,6 +22,7 @@ from asdkit.errors import AsdkitWarning, DataError, PluginError, Stopped, UsageE
 from asdkit.features import Features, FloatArray, Windows, cut_windows
 from asdkit.interfaces import Detector, Featurizer, Fuser
 from asdkit.onnx import is_available
+from asdkit.option_files import FileLookup
 from asdkit.plugin_calls import guarded, plugin_call
 from asdkit.plugins import Kind, Plugin, Registry, restriction
 from asdkit.run.state_codec import decode_state, is_finite
@@ -111,11 +113,11 @@ def load_system(where: str, description: Description, files: Mapping[str, bytes]
     Raises
     ------
     UsageError, PluginError
-        If a plugin is unknown, broken, or cannot load the stored state.
+        If a file of an option is not there, or a plugin is unknown, broken, or cannot load the stored state.
     DataError
         If a file is damaged.
     """
-    loader = _PartLoader(where, files, registry)
+    loader = _PartLoader(where, files, registry, files_of_options(where, description, files))
     known_ids = [part.name for part in description.ids]
     return LoadedSystem(
         [loader.featurizer(part) for part in description.featurizers],
@@ -152,7 +154,9 @@ def find_plugin(where: str, registry: Registry, kind: Kind, use: str, distributi
         raise UsageError(text, hint=restriction()) from None
 
 
-def plugin_config(where: str, kind: Kind, use: str, model: type[Config], values: Mapping[str, Any]) -> Config:
+def plugin_config(
+    where: str, kind: Kind, use: str, model: type[Config], values: Mapping[str, Any], files: FileLookup
+) -> Config:
     """Return the options of a plugin from stored values.
 
     Raises
@@ -160,7 +164,7 @@ def plugin_config(where: str, kind: Kind, use: str, model: type[Config], values:
     PluginError
         If the plugin does not have such options.
     """
-    config, faults = validate(model, values, option_names(model))
+    config, faults = validate(model, values, option_names(model), files)
     for fault in faults:
         key = f"{dotted(fault.path)}: " if fault.path else ""
         raise PluginError(f"{where}: the {kind} {use!r}: {key}{fault.text}{_OTHER_VERSION}")
@@ -169,8 +173,11 @@ def plugin_config(where: str, kind: Kind, use: str, model: type[Config], values:
 
 
 class _PartLoader:
-    def __init__(self, where: str, files: Mapping[str, bytes], registry: Registry) -> None:
+    def __init__(
+        self, where: str, files: Mapping[str, bytes], registry: Registry, files_of_options: FileLookup
+    ) -> None:
         self._where, self._files, self._registry = where, files, registry
+        self._files_of_options = files_of_options
 
     def featurizer(self, part: PluginPart) -> Featurizer:
         featurizer: Featurizer = self._construct("featurizer", part)
@@ -233,7 +240,7 @@ class _PartLoader:
         model = plugin.entry.config
         with self._loading(kind, part):
             with guarded(plugin.title, "validation of its options"):
-                config = plugin_config(self._where, kind, part.use, model, part.config)
+                config = plugin_config(self._where, kind, part.use, model, part.config, self._files_of_options)
             return plugin.construct(config)
 
     def _plugin(self, kind: Kind, part: PluginPart) -> Plugin:

@@ -26,6 +26,13 @@ def export(
             help="Add ONNX graphs of the networks, for scoring with onnxruntime and without torch (asdkit[onnx]).",
         ),
     ] = False,
+    without_files: Annotated[
+        bool,
+        typer.Option(
+            "--without-files",
+            help="Store only the SHA-256 of files that options name, such as models; `--file` supplies them later.",
+        ),
+    ] = False,
     sign: Annotated[
         Path | None,
         typer.Option(
@@ -51,7 +58,7 @@ def export(
         raise UsageError(f"{out.absolute().parent} is not a folder", hint="Create it first, or choose another -o.")
     signer = None if sign is None else Signer(sign)
     bundle = Bundle.of_run(run, system, machine)
-    data = export_bundle(bundle, onnx=onnx)
+    data = export_bundle(bundle, onnx=onnx, with_files=not without_files)
     try:
         write_atomic(out, data)
         if signer is not None:

@@ -71,6 +71,14 @@ VerifyOption = Annotated[
         help="Refuse the bundle unless BUNDLE.sig is its signature by this public Ed25519 key's owner (asdkit[sign]).",
     ),
 ]
+FileOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--file",
+        metavar="PATH",
+        help="A file, such as a model, of a bundle exported --without-files; may be given several times.",
+    ),
+]
 IdOption = Annotated[
     str | None, typer.Option("--id", metavar="ID", help="Machine id of all recordings.  [default: from their names]")
 ]
@@ -129,6 +137,7 @@ def open_bundle(
     false_alarm_rate: float | None,
     threshold: ThresholdName | None,
     verify: Path | None,
+    files: list[Path] | None,
 ) -> Bundle:
     """Open a bundle, or a system of a run, for scoring on all CPU cores that this process may use.
 
@@ -136,7 +145,7 @@ def open_bundle(
     ------
     UsageError
         If an option does not fit the bundle: `id_` is unknown, the file is no run and has one system only, or `verify`
-        is given for a run.
+        or `files` are given for a run.
     """
     # Set before torch is loaded: its idle threads would spin. Beside four busy processes on two cores, a clip of 10 s
     # took 0.1 to 0.5 s of processor time with spinning threads and 0.03 s with sleeping ones.
@@ -147,15 +156,15 @@ def open_bundle(
 
     ctx = Context(threads=core_count())
     if path.is_dir():
-        if verify is not None:
-            raise UsageError(f"{path} is a run folder; --verify applies to bundle files only")
+        if verify is not None or files:
+            raise UsageError(f"{path} is a run folder; --{'file' if files else 'verify'} applies to bundle files only")
         bundle = Bundle.of_run(path, system, machine, ctx=ctx)
     elif system is not None or machine is not None:
         raise UsageError(
             f"{path} is a bundle of one system and one machine; --system and --machine apply to run folders only"
         )
     else:
-        bundle = Bundle.load(path, ctx=ctx, verify=verify)
+        bundle = Bundle.load(path, ctx=ctx, verify=verify, files=files or ())
     bundle = bundle.deciding(false_alarm_rate, _threshold_kind(threshold))
     _require_known(bundle, id_)
     return bundle

@@ -9,6 +9,7 @@ import typer
 from asdkit.cli.console import note
 from asdkit.cli.options import (
     BundleArgument,
+    FileOption,
     FormatOption,
     IdOption,
     RateOption,
@@ -35,6 +36,7 @@ def score(
     false_alarm_rate: RateOption = None,
     threshold: ThresholdOption = None,
     verify: VerifyOption = None,
+    file: FileOption = None,
     format_: FormatOption = None,
     fail_on_anomaly: Annotated[
         bool, typer.Option("--fail-on-anomaly", help="Exit with code 5 if any recording is anomalous.")
@@ -49,7 +51,14 @@ def score(
     from asdkit.bundle.score_recordings import find_recordings, score_files
 
     opened = open_bundle(
-        bundle, system, machine, id_=id_, false_alarm_rate=false_alarm_rate, threshold=threshold, verify=verify
+        bundle,
+        system,
+        machine,
+        id_=id_,
+        false_alarm_rate=false_alarm_rate,
+        threshold=threshold,
+        verify=verify,
+        files=file,
     )
     reporter = ScoreReporter(opened.calibrator)
     results = score_files(opened, find_recordings(files, opened.description.containers, note), id_)

@@ -11,6 +11,7 @@ import typer
 from asdkit.cli.console import message, note, pipe_closed
 from asdkit.cli.options import (
     BundleArgument,
+    FileOption,
     FormatOption,
     IdOption,
     RateOption,
@@ -48,6 +49,7 @@ def watch(
     false_alarm_rate: RateOption = None,
     threshold: ThresholdOption = None,
     verify: VerifyOption = None,
+    file: FileOption = None,
     format_: FormatOption = None,
 ) -> None:
     """Score recordings as they appear in a folder, each once, until Ctrl-C.
@@ -64,7 +66,14 @@ def watch(
     output = sys.stdout
     with stop_on_signals() as stop:
         opened = open_bundle(
-            bundle, system, machine, id_=id_, false_alarm_rate=false_alarm_rate, threshold=threshold, verify=verify
+            bundle,
+            system,
+            machine,
+            id_=id_,
+            false_alarm_rate=false_alarm_rate,
+            threshold=threshold,
+            verify=verify,
+            files=file,
         )
         watched = FolderWatch(
             str(folder),

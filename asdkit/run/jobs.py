@@ -15,8 +15,8 @@ from asdkit.audio import Channel
 from asdkit.context import Context
 from asdkit.data import Clip
 from asdkit.errors import PluginError, SpecError
+from asdkit.option_files import option_files
 from asdkit.plugins import Plugin, Registry
-from asdkit.run.option_files import option_files
 from asdkit.spec import DetectorSettings, Spec
 from asdkit.spec.settings import held_out_clips
 

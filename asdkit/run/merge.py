@@ -21,7 +21,7 @@ from asdkit.run.provenance import settings_record, signature
 from asdkit.run.records import ShardRecord
 from asdkit.run.results import Results
 from asdkit.run.runner import finish, make_folder
-from asdkit.run.store import RunPaths, read_shards, unchanged, verify, write_settings
+from asdkit.run.store import RunPaths, read_shards, store_files, unchanged, verify, write_settings
 from asdkit.spec import load_spec
 
 
@@ -68,9 +68,9 @@ def merge(out: Path, folders: Sequence[Path], registry: Registry) -> tuple[Plan,
     first, record = shards[0], shards[0].record
     sets = [*record.sets, f"name={json.dumps(record.name)}", f"data.root={json.dumps(record.data.root)}"]
     sets.append(f"data.ground_truth={json.dumps(record.data.ground_truth)}")
-    spec = load_spec(first.paths.spec, sets=sets, registry=registry)
-    if record.data.spec_folder is not None:
-        spec = replace(spec, path=Path(record.data.spec_folder, spec.path.name))
+    folder = first.paths.folder if record.data.spec_folder is None else Path(record.data.spec_folder)
+    spec = load_spec(first.paths.spec, sets=sets, registry=registry, folder=folder)
+    spec = replace(spec, path=folder / spec.path.name)
     plan = make_plan(spec, out, registry, machines=record.machines)
     if difference := _difference(record.signature, signature(plan)):
         raise DataError(
@@ -82,6 +82,7 @@ def merge(out: Path, folders: Sequence[Path], registry: Registry) -> tuple[Plan,
     with locked(out, None):
         write_atomic(plan.paths.spec, spec.text.encode())
         write_settings(plan.paths, settings_record(plan))
+        store_files(plan.paths, plan.files)
         for job, source in sources:
             _copy(source, plan.paths.done(job))
         return plan, finish(plan, failed, begin)

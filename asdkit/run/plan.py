@@ -19,6 +19,7 @@ from typing import Literal
 
 from asdkit.data import Clip, find_clips
 from asdkit.errors import AsdkitWarning, DataError, UsageError
+from asdkit.option_files import FilePath, stored_options
 from asdkit.plugins import Registry
 from asdkit.run.check_recordings import Checked, check_audio
 from asdkit.run.estimates import Estimate, estimate_job
@@ -58,6 +59,13 @@ class Plan:
         """Estimated memory and time of each job, in the order of `jobs`."""
         _, threads, _ = share_cores(self.spec.compute, core_count())
         return [estimate_job(job, self.checked.samples, threads) for job in self.jobs]
+
+    @cached_property
+    def files(self) -> list[FilePath]:
+        """Files that options name: of the jobs and of the fusers."""
+        return stored_options(
+            self.spec.fuser_configs + [config for job in self.jobs for config in job.settings.configs]
+        )
 
     def status(self, job: Job) -> Status:
         """Say whether a job is complete and intact (``"done"``), has a checkpoint (``"begun"``), or neither."""

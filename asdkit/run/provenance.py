@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from asdkit.option_files import option_files
 from asdkit.run.job import versions
 from asdkit.run.jobs import Job, source_digest
-from asdkit.run.option_files import option_files
 from asdkit.run.plan import Plan
 from asdkit.run.records import (
     CalibrationRecord,
@@ -88,6 +88,7 @@ def settings_record(plan: Plan) -> SettingsRecord:
             )
             for name, s in spec.systems.items()
         },
+        files={file.name: file.sha256 for file in plan.files},
         versions=versions(),
     )
 
@@ -95,7 +96,7 @@ def settings_record(plan: Plan) -> SettingsRecord:
 def signature(plan: Plan) -> dict[str, Any]:
     """Describe what all shards of a run have in common wherever they ran: settings, recordings and code, as JSON."""
     settings = settings_record(plan).model_dump()
-    for key in ("set", "compute", "versions"):
+    for key in ("set", "compute", "versions", "files"):
         del settings[key]
     del settings["data"]["root"], settings["data"]["ground_truth"]
     for detectors in settings["machines"].values():
@@ -113,9 +114,8 @@ def signature(plan: Plan) -> dict[str, Any]:
 
 def _option_files(spec: Spec, jobs: Sequence[Job]) -> list[tuple[str, str]]:
     """Return the files that options of plugins name, and their digests: of the jobs and of the fusers."""
-    fusers = [system.fuser.config for system in spec.systems.values() if system.fuser is not None]
-    configs = [config for job in jobs for config in job.settings.configs] + fusers
-    return option_files(configs, spec.path.parent)
+    configs = [config for job in jobs for config in job.settings.configs]
+    return option_files(configs + spec.fuser_configs, spec.path.parent)
 
 
 def _code_digest(jobs: Sequence[Job]) -> str:

@@ -95,6 +95,8 @@ class SettingsRecord(Record):
         Edits of the command line (``--set``), which the text of the spec does not have.
     machines
         Detectors by machine and name.
+    files
+        SHA-256 of the files that options name, by name.
     """
 
     name: str
@@ -105,6 +107,7 @@ class SettingsRecord(Record):
     calibration: CalibrationRecord
     machines: dict[str, dict[str, DetectorRecord]]
     systems: dict[str, SystemRecord]
+    files: dict[str, str] = {}
     versions: dict[str, str]
 
 

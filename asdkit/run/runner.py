@@ -22,7 +22,7 @@ from asdkit.run.provenance import provenance, settings_record, signature
 from asdkit.run.records import ShardData, ShardRecord
 from asdkit.run.resources import select_device
 from asdkit.run.results import Results, collect, remove_results, save_results
-from asdkit.run.store import RunPaths, has_lease, read_lease, write_settings, write_shard
+from asdkit.run.store import RunPaths, has_lease, read_lease, store_files, write_settings, write_shard
 from asdkit.run.workers import Backend, open_backend
 from asdkit.stop_signals import StopRequest, stop_on_signals
 
@@ -190,6 +190,7 @@ def _locked_run(plan: Plan, shard: Shard | None, watcher: Watcher) -> Iterator[S
             try:
                 write_atomic(paths.spec, plan.spec.text.encode())
                 write_settings(paths, settings_record(plan))
+                store_files(paths, plan.files)
                 yield stop
             finally:
                 paths.stop_file.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from asdkit.errors import AsdkitError, DataError
 from asdkit.files import sha256, sync, sync_folder, write_atomic
+from asdkit.option_files import FilePath
 from asdkit.run.records import (
     FileEntry,
     JobRecord,
@@ -112,6 +113,10 @@ class RunPaths:
         """Folder of the finished job ``<machine>/<key>``."""
         return self.folder / "jobs" / name
 
+    def file(self, digest: str) -> Path:
+        """Copy of a file that an option names."""
+        return self.folder / "files" / digest
+
     def shard(self, index: int, count: int) -> Path:
         """Record of a shard."""
         return self.folder / "shards" / f"{index}-of-{count}.json"
@@ -159,6 +164,31 @@ def read_settings(paths: RunPaths) -> SettingsRecord:
 def write_settings(paths: RunPaths, record: SettingsRecord) -> None:
     """Write ``settings.json``."""
     write_atomic(paths.settings, _seal(record))
+
+
+def store_files(paths: RunPaths, files: Iterable[FilePath]) -> None:
+    """Copy the files that options name into the run folder, so that a bundle can be made of it alone."""
+    for file in files:
+        copy = paths.file(file.sha256)
+        if not copy.exists():
+            copy.parent.mkdir(exist_ok=True)
+            write_atomic(copy, file.read())
+
+
+def stored_file(paths: RunPaths, name: str, digest: str) -> FilePath:
+    """Return the copy of a file that an option names.
+
+    Raises
+    ------
+    DataError
+        If it is missing.
+    """
+    copy = paths.file(digest)
+    try:
+        return FilePath(name, digest, copy.stat().st_size, copy)
+    except OSError:
+        hint = "`asdkit run SPEC` stores it again; finished jobs are kept."
+        raise DataError(f"{printable(str(copy))} is missing: the file {printable(name)}", hint=hint) from None
 
 
 def read_results(paths: RunPaths) -> ResultsRecord:

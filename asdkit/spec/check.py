@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from asdkit.config import AugmenterConfig, Config, DetectorConfig
 from asdkit.errors import PluginError, UsageError
 from asdkit.interfaces import Entry
+from asdkit.option_files import FileLookup
 from asdkit.plugins import Kind, Registry
 from asdkit.spec.diagnostics import Diagnostics
 from asdkit.spec.document import SpecTable
@@ -38,9 +39,10 @@ class Checker:
     Featurizers and augmenters are checked before the detectors that refer to them.
     """
 
-    def __init__(self, registry: Registry, faults: Diagnostics) -> None:
+    def __init__(self, registry: Registry, faults: Diagnostics, files: FileLookup) -> None:
         self._registry = registry
         self._faults = faults
+        self._files = files
         self.featurizers: dict[str, FeaturizerSettings | None] = {}
         self.augmenters: dict[str, AugmenterSettings | None] = {}
 
@@ -152,7 +154,7 @@ class Checker:
         core_values = {**self._plugin_defaults(entry, core, table), **core_values}
         keys = check_keys(core, table, core_values, options, self._faults)
         options = [*option_names(entry.config), *options]
-        return entry, keys, check_keys(entry.config, table, plugin_values, options, self._faults, entry)
+        return entry, keys, check_keys(entry.config, table, plugin_values, options, self._faults, entry, self._files)
 
     def _entry(self, kind: Kind, table: SpecTable) -> Entry | None:
         names = self._registry.names(kind)
@@ -203,13 +205,15 @@ def check_keys(
     options: Sequence[str],
     faults: Diagnostics,
     entry: Entry | None = None,
+    files: FileLookup | None = None,
 ) -> Keys | None:
     """Validate `values` of a table; return None if there are faults.
 
-    `options` are all keys that the table may have. `entry` is given if the values are a plugin's options.
+    `options` are all keys that the table may have. `entry` and `files` are given if the values are a plugin's
+    options.
     """
     try:
-        keys, field_faults = validate(model, values, options)
+        keys, field_faults = validate(model, values, options, files)
     except Exception as error:  # a third-party validator may raise anything
         if entry is None:
             raise

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from asdkit.errors import SpecError
+from asdkit.option_files import FileLookup, files_in
 from asdkit.plugins import Registry, discover
 from asdkit.spec.check import Checker, Keys, check_keys
 from asdkit.spec.diagnostics import Diagnostics
@@ -36,7 +37,9 @@ FORMAT: Final = 1
 _SECTIONS = ("data", "compute", "calibration", *NAMED, "machines")
 
 
-def load_spec(path: str | Path, *, sets: Sequence[str] = (), registry: Registry | None = None) -> Spec:
+def load_spec(
+    path: str | Path, *, sets: Sequence[str] = (), registry: Registry | None = None, folder: Path | None = None
+) -> Spec:
     """Read, merge and check a spec.
 
     Parameters
@@ -47,6 +50,8 @@ def load_spec(path: str | Path, *, sets: Sequence[str] = (), registry: Registry 
         Changes of its keys, such as ``"detectors.M.epochs=2"``, applied in order.
     registry
         The plugins; by default those that are installed.
+    folder
+        The folder that files of options are relative to; by default that of the spec.
 
     Raises
     ------
@@ -66,7 +71,8 @@ def load_spec(path: str | Path, *, sets: Sequence[str] = (), registry: Registry 
             [f"{where}: asdkit: the spec's format is {version}, this asdkit reads {FORMAT}; update asdkit"]
         )
     faults = Diagnostics(document.locations, document.set_faults)
-    loader = _Loader(document.tables, faults, discover() if registry is None else registry)
+    files = files_in(folder or path.absolute().parent)
+    loader = _Loader(document.tables, faults, discover() if registry is None else registry, files)
     head, data, compute = loader.head(path), loader.data(), loader.compute()
     calibration = loader.calibration()
     detectors, overrides = loader.detectors()
@@ -101,10 +107,10 @@ def _with_absolute_paths(data: DataSettings, folder: Path) -> DataSettings:
 class _Loader:
     """Checks the tables of a spec section by section and adds all faults to `faults`."""
 
-    def __init__(self, written: Mapping[str, Any], faults: Diagnostics, registry: Registry) -> None:
+    def __init__(self, written: Mapping[str, Any], faults: Diagnostics, registry: Registry, files: FileLookup) -> None:
         self._written = written
         self._faults = faults
-        self._checker = Checker(registry, faults)
+        self._checker = Checker(registry, faults, files)
         self.tables: dict[tuple[str | None, str], SpecTable] = {}
         for path, text in _invalid_values((), written):
             faults.add_invalid(path, text)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from asdkit.option_files import FileLookup, lookup_context
 from asdkit.spec.positions import KeyPath, quoted
 from asdkit.text import suggestion, suggestion_or_choices
 
@@ -70,7 +71,7 @@ class FieldFault(NamedTuple):
 
 
 def validate(
-    model: type[Model], values: Mapping[str, Any], options: Sequence[str]
+    model: type[Model], values: Mapping[str, Any], options: Sequence[str], files: FileLookup | None = None
 ) -> tuple[Model | None, list[FieldFault]]:
     """Construct a model from TOML values.
 
@@ -84,6 +85,8 @@ def validate(
         Tables, lists, texts, numbers and truth values.
     options
         All keys that the table may have, for suggestions.
+    files
+        Looks up options of type `FilePath`; None: there are none.
 
     Returns
     -------
@@ -91,13 +94,15 @@ def validate(
         The model's instance, or None if there are faults.
     """
     try:
-        instance = model.model_validate_json(json.dumps(values, default=str))
+        instance = model.model_validate_json(
+            json.dumps(values, default=str), context=None if files is None else lookup_context(files)
+        )
     except ValidationError as error:
         faults = list(_faults(error, model, values, options))
         wrong = {fault.path[0] for fault in faults if fault.path}
         rest = {key: value for key, value in values.items() if key not in wrong}
         if wrong and len(rest) < len(values):
-            faults += (fault for fault in validate(model, rest, options)[1] if fault.coerced)
+            faults += (fault for fault in validate(model, rest, options, files)[1] if fault.coerced)
         return None, faults
     coerced = list(_coerced((), values, instance.model_dump(mode="json", by_alias=True)))
     return (None if coerced else instance), coerced

@@ -17,6 +17,7 @@ from asdkit.spec.positions import quoted
 
 RESERVED_NAMES = frozenset(
     {
+        "files",
         "jobs",
         "plots",
         "work",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asdkit.config import Config
 from asdkit.spec.check import report_problems
 from asdkit.spec.diagnostics import Diagnostics, SourceLocations
 from asdkit.spec.document import SpecTable
@@ -59,6 +60,11 @@ class Spec:
     def machine_names(self) -> tuple[str, ...]:
         """Machines in ``[machines]``; the data may not have them."""
         return tuple(self.overrides)
+
+    @property
+    def fuser_configs(self) -> list[Config]:
+        """Options of the fusers."""
+        return [system.fuser.config for system in self.systems.values() if system.fuser is not None]
 
     def detectors_for(self, machine: str) -> dict[str, DetectorSettings]:
         """Return all detectors with their settings for one machine."""

@@ -15,6 +15,7 @@ import numpy as np
 from asdkit.config import Config, NetworkConfig
 from asdkit.context import Context, State
 from asdkit.interfaces import Entry
+from asdkit.option_files import FilePath
 from asdkit.plugins import Kind
 from asdkit.process_state import restored_process_state
 from asdkit.stop_signals import is_of_user
@@ -169,11 +170,17 @@ class Subject(ABC):
         """Why it cannot be constructed with its defaults; empty where it can."""
         try:
             with self._compared():
-                self.plugin_class(self.entry.config())
+                self.plugin_class(self.entry.config(**self._files()))
                 self.make()
         except Exception as error:
             return error_line(error)
         return ""
+
+    def _files(self) -> dict[str, FilePath]:
+        """Return the files of the options that need one: no file is a default."""
+        required = [name for name, field in self.entry.config.model_fields.items() if field.is_required()]
+        named = {name: getattr(self.config, name) for name in required if name in self.config.model_fields_set}
+        return {name: file for name, file in named.items() if isinstance(file, FilePath)}
 
     @cached_property
     def first_use(self) -> Use:

@@ -14,6 +14,7 @@ import typer
 from asdkit.cli.console import pipe_closed
 from asdkit.cli.options import (
     BundleArgument,
+    FileOption,
     FormatOption,
     RateOption,
     RunMachineOption,
@@ -107,6 +108,7 @@ def listen(
     false_alarm_rate: RateOption = None,
     threshold: ThresholdOption = None,
     verify: VerifyOption = None,
+    file: FileOption = None,
     format_: FormatOption = None,
 ) -> None:
     """Score a stream of sound, window by window, and raise an alarm.
@@ -120,7 +122,14 @@ def listen(
 
         rule = _alarm_rule(alarm, quiet, latch)
         opened = open_bundle(
-            bundle, system, machine, id_=id_, false_alarm_rate=false_alarm_rate, threshold=threshold, verify=verify
+            bundle,
+            system,
+            machine,
+            id_=id_,
+            false_alarm_rate=false_alarm_rate,
+            threshold=threshold,
+            verify=verify,
+            files=file,
         )
         listener = Listener(opened, seconds=window, hop=hop, id_=id_, rule=rule)
         pcm = (rate or opened.sample_rate, channels, samples.value)

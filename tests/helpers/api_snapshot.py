@@ -51,7 +51,7 @@ def _member_lines(name: str, cls: type) -> list[str]:
         for key, about in cls.__pydantic_fields__.items():
             members.append(f"{name}.{key}: {cls.__annotations__.get(key, 'inherited')} = {about.default!r}")
     elif dataclasses.is_dataclass(cls):
-        members += [f"{name}.{field.name}: {field.type}" for field in dataclasses.fields(cls)]
+        members += [f"{name}.{f.name}: {f.type}" for f in dataclasses.fields(cls) if not f.name.startswith("_")]
     elif getattr(cls, "_is_protocol", False):
         members += [f"{name}.{key}: {kind}" for key, kind in cls.__annotations__.items()]
     for key, member in sorted(vars(cls).items()):

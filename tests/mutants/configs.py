@@ -1,11 +1,14 @@
 """Broken options."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ConfigDict
 
-from asdkit.api import DetectorConfig, Field
+from asdkit.api import DetectorConfig, Field, FilePath
+from asdkit.option_files import files_in
 from tests.mutants import add, sound
 
 
@@ -38,11 +41,25 @@ class WrongDefault(sound.SoundConfig):
     order: float = Field(0.5, ge=1, le=4, description="its own default is refused")
 
 
+class WithFile(sound.SoundConfig):
+    file: FilePath = Field(default_factory=lambda: files_in(Path())(__file__), description="any file")
+
+
+class OpensThePath(Detector):
+    def __init__(self, config):
+        super().__init__(config)
+        self.size = np.float32(len(Path(config.file.name).read_bytes()))
+
+    def distance(self, frames):
+        return super().distance(frames) * self.size
+
+
 class Lax(sound.SoundConfig):
     model_config = ConfigDict(extra="ignore")
 
 
 add("detector", "defaults_construct", "options_are_validated", NoDefault, sound.Detector)
+add("detector", "files_are_read_by_their_options", "options_are_validated", WithFile, OpensThePath)
 add("detector", "options_are_documented", "options_are_validated", NoDescription, sound.Detector)
 add("detector", "options_are_documented", "options_are_validated", NoSchema, sound.Detector)
 for config in (Anything, NoBounds, WrongDefault, Lax):

@@ -10,10 +10,10 @@ import pytest
 
 from asdkit.api import Config
 from asdkit.data import Clip
+from asdkit.option_files import option_files
 from asdkit.plugins import discover
 from asdkit.run import jobs
 from asdkit.run.check_recordings import Checked
-from asdkit.run.option_files import option_files
 from asdkit.run.plan import Plan
 from asdkit.run.provenance import provenance, signature
 from asdkit.run.store import RunPaths

@@ -16,6 +16,7 @@ CHECKS: tuple[Check, ...] = (
     Check(options.defaults_construct),
     Check(options.options_are_documented),
     Check(options.options_are_validated),
+    Check(options.files_are_read_by_their_options),
     # Arrays in and out.
     Check(io.keeps_its_contract),
     Check(io.inputs_are_unchanged),

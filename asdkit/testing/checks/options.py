@@ -7,11 +7,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from asdkit.option_files import FilePath, lookup_context, stored_options
 from asdkit.spec.settings import PLUGIN_DEFAULT_KEYS, DetectorKeys
 from asdkit.testing.checks.learning import subprocess_result
 from asdkit.testing.child_process import importable, register_in_subprocess
 from asdkit.testing.contract import Failed, Inapplicable
-from asdkit.testing.subject import Subject
+from asdkit.testing.subject import CountingContext, Subject, difference
 from asdkit.text import error_line
 
 _HUGE = 10**18
@@ -37,7 +38,7 @@ def registering_is_light(subject: Subject) -> None:
 
 
 def defaults_construct(subject: Subject) -> None:
-    """Every option has a default, and the class is constructed from the defaults and only stores them."""
+    """Every option but a file has a default, and the class is constructed from them and only stores them."""
     if subject.construction_error:
         raise Failed(f"it cannot be constructed with its defaults: {subject.construction_error}")
     defaults = dict(subject.entry.defaults)
@@ -89,6 +90,25 @@ def options_are_validated(subject: Subject) -> None:
         raise Failed(f"its own default of {'.'.join(map(str, first['loc']))} is refused: {first['msg']}") from None
     if reloaded != defaults:
         raise Failed("its defaults change when written as JSON and read again")
+
+
+def files_are_read_by_their_options(subject: Subject) -> None:
+    """The file of an option is read by `FilePath.read`, never by its path: a bundle holds the content alone."""
+    files = stored_options([subject.config])
+    if not files:
+        raise Inapplicable("none of its options names a file")
+    expected = subject.working_use().outputs
+    moved = {file.name: FilePath(f"no such folder/{file.name}", file.sha256, file.size, file.read()) for file in files}
+    text, context = subject.config.model_dump_json(), lookup_context(moved.__getitem__)
+    advice = "; call read() of the option, and open no path"
+    try:
+        outputs = subject.use(
+            subject.plugin_class(subject.config.model_validate_json(text, context=context)), CountingContext()
+        )
+    except Exception as error:
+        raise Failed(f"it fails where the file is in a bundle: {error_line(error)}{advice}") from error
+    if differs := difference(expected, outputs):
+        raise Failed(f"where the file is in a bundle, {differs}{advice}")
 
 
 def _accepts(subject: Subject, values: dict[str, Any]) -> bool:
