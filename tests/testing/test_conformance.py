@@ -128,4 +128,5 @@ def test_checks_become_cases_of_pytest(pytester, monkeypatch):
     monkeypatch.syspath_prepend(TREE)
     outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     detectors_pass, windows_pass, without_files, windows_skip = 27, 15, 2, 1
-    outcome.assert_outcomes(passed=detectors_pass + windows_pass + 1, skipped=without_files + windows_skip + 1, xfailed=1)
+    skipped = without_files + windows_skip + 1
+    outcome.assert_outcomes(passed=detectors_pass + windows_pass + 1, skipped=skipped, xfailed=1)
