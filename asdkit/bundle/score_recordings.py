@@ -27,7 +27,7 @@ from asdkit.text import error_message, printable
 _LENGTH_TOLERANCE = 0.1  # share of a length
 _ID = re.compile(r"(?:^|_)(?:id|section)_([0-9A-Za-z]+)(?=[_.]|$)", re.IGNORECASE)
 _MAGIC = re.compile(r"[*?[]")
-_BLOCK_CLIPS, _BLOCK_SAMPLES = 64, 1 << 24  # largest block: memory is bounded for many files and for long ones
+BLOCK_CLIPS, _BLOCK_SAMPLES = 64, 1 << 24  # largest block: memory is bounded for many files and for long ones
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,9 @@ def find_recordings(
             notify(f"{printable(name)}: {line}")
 
 
-def score_files(bundle: Bundle, paths: Iterable[str | FileResult], id_: str | None = None) -> Iterator[FileResult]:
+def score_files(
+    bundle: Bundle, paths: Iterable[str | FileResult], id_: str | None = None, *, block: int = 1
+) -> Iterator[FileResult]:
     """Score recordings in order.
 
     Recordings are read and scored in blocks. The first blocks are small, so that the first results come early.
@@ -98,23 +100,25 @@ def score_files(bundle: Bundle, paths: Iterable[str | FileResult], id_: str | No
         As `find_recordings` yields them; `FileResult` items pass through.
     id_
         Id of all recordings; None: the id in each path.
+    block
+        Recordings of the first block.
     """
-    size = 1
-    block: list[_Recording | FileResult] = []
+    size = block
+    items: list[_Recording | FileResult] = []
     samples = 0
     for path in paths:
         item = path if isinstance(path, FileResult) else _inspect(path, bundle)
         own_samples = 0 if isinstance(item, FileResult) else audio.samples_at(item.info, bundle.sample_rate)
-        if block and own_samples >= _BLOCK_SAMPLES:  # a long recording is a block of its own
-            yield from _score_block(bundle, block, id_)
-            block, samples = [], 0
-        block.append(item)
+        if items and own_samples >= _BLOCK_SAMPLES:  # a long recording is a block of its own
+            yield from _score_block(bundle, items, id_)
+            items, samples = [], 0
+        items.append(item)
         samples += own_samples
-        if len(block) >= size or samples >= _BLOCK_SAMPLES:
-            yield from _score_block(bundle, block, id_)
-            block, samples, size = [], 0, min(2 * size, _BLOCK_CLIPS)
-    if block:
-        yield from _score_block(bundle, block, id_)
+        if len(items) >= size or samples >= _BLOCK_SAMPLES:
+            yield from _score_block(bundle, items, id_)
+            items, samples, size = [], 0, min(2 * size, BLOCK_CLIPS)
+    if items:
+        yield from _score_block(bundle, items, id_)
 
 
 def id_from_path(path: str, known: Iterable[str]) -> str | None:

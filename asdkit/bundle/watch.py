@@ -11,8 +11,8 @@ from itertools import takewhile
 from asdkit import audio
 from asdkit.audio import UnreadFiles
 from asdkit.audio.io import suffixes
-from asdkit.bundle.bundle import Bundle
-from asdkit.bundle.score_recordings import FileResult, score_files
+from asdkit.bundle.score_recordings import FileResult
+from asdkit.bundle.scoring_process import Scorer
 from asdkit.data.layouts.base import is_recording
 from asdkit.errors import BadAudio
 from asdkit.text import printable
@@ -174,27 +174,23 @@ class FolderWatch:
         return files, unlisted, unread
 
 
-def watch(
-    bundle: Bundle, folder: FolderWatch, should_stop: Callable[[], bool], id_: str | None = None
-) -> Iterator[FileResult]:
+def watch(scorer: Scorer, folder: FolderWatch, should_stop: Callable[[], bool]) -> Iterator[FileResult]:
     """Score recordings as they appear in a folder, until `should_stop` returns True.
 
     Parameters
     ----------
-    bundle
-        The system.
+    scorer
+        Scores them; see `asdkit.bundle.scoring_process.opened_scorer`.
     folder
         The folder.
     should_stop
         Called about ten times a second, and before each block of recordings.
-    id_
-        Id of all recordings; None: the id in each path.
     """
     while not should_stop():
         begin = time.monotonic()
         paths = folder.poll()
         duration = time.monotonic() - begin
-        yield from score_files(bundle, takewhile(lambda _: not should_stop(), paths), id_)
+        yield from scorer.score(takewhile(lambda _: not should_stop(), paths))
         pause(max(min(_PAUSE, folder.settle / 2), _IDLE_FACTOR * duration), should_stop)
 
 

@@ -41,6 +41,7 @@ from asdkit.process_state import end_left_processes, left_threads
 from asdkit.stop_signals import recorded_interrupts
 from asdkit.text import printable
 from asdkit.version import __version__
+from asdkit.worker_process import forks_allowed
 
 # Errors of the operating system when the output cannot be written.
 _WRITE_ERRORS = (
@@ -102,7 +103,7 @@ def main() -> None:
     open_standard_streams()
     sys.stdout, sys.stderr = cast("TextIO", PipeSafeStream(sys.stdout)), cast("TextIO", PipeSafeStream(sys.stderr))
     try:
-        with recorded_interrupts(), os_exit_raises(), reported_last_call():
+        with recorded_interrupts(), os_exit_raises(), reported_last_call(), forks_allowed():
             _run_command()
     finally:
         end_left_processes()

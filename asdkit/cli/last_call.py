@@ -6,6 +6,7 @@ if the pipe is closed during a call.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -40,9 +41,12 @@ if any(call):
 def reported_last_call() -> Iterator[None]:
     """Report the call of a plugin that is at work when this process ends in the body."""
     reporter: subprocess.Popen[bytes] | None = None
+    process = os.getpid()
 
     def send(call: str) -> None:
         nonlocal reporter
+        if os.getpid() != process:  # a forked process: this one reports its end
+            return
         if reporter is None:
             if not call:
                 return

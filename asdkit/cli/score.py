@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -48,9 +49,11 @@ def score(
     extrapolated. Bad files are listed on standard error and the exit code is 1, or 4 if a plugin
     failed on one; the other files are scored.
     """
-    from asdkit.bundle.score_recordings import find_recordings, score_files
+    from asdkit.bundle.score_recordings import find_recordings
+    from asdkit.bundle.scoring_process import opened_scorer
 
-    opened = open_bundle(
+    opening = partial(
+        open_bundle,
         bundle,
         system,
         machine,
@@ -60,9 +63,10 @@ def score(
         verify=verify,
         files=file,
     )
-    reporter = ScoreReporter(opened.calibrator)
-    results = score_files(opened, find_recordings(files, opened.description.containers, note), id_)
-    write_rows(format_, FILE_COLUMNS, reporter.rows(results))
+    with opened_scorer(opening, id_) as scorer:
+        reporter = ScoreReporter(scorer.calibrator)
+        results = scorer.score(find_recordings(files, scorer.containers, note))
+        write_rows(format_, FILE_COLUMNS, reporter.rows(results))
     reporter.summary()
     bad = reporter.counts["bad"]
     if not (reporter.scored or bad):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,6 +58,7 @@ def watch(
     Rows are those of `asdkit score`. Incomplete files are scored once complete. Bad files are reported once on
     standard error and skipped. Prints a summary and exits with code 130 (Ctrl-C) or 143 (SIGTERM).
     """
+    from asdkit.bundle.scoring_process import opened_scorer
     from asdkit.bundle.watch import FolderWatch
     from asdkit.bundle.watch import watch as score_new
 
@@ -64,27 +66,28 @@ def watch(
         what = "not a folder" if folder.exists() else "no such folder"
         raise DataError(f"{printable(str(folder))}: {what}", hint="Name the folder that recordings will appear in.")
     output = sys.stdout
-    with stop_on_signals() as stop:
-        opened = open_bundle(
-            bundle,
-            system,
-            machine,
-            id_=id_,
-            false_alarm_rate=false_alarm_rate,
-            threshold=threshold,
-            verify=verify,
-            files=file,
-        )
+    opening = partial(
+        open_bundle,
+        bundle,
+        system,
+        machine,
+        id_=id_,
+        false_alarm_rate=false_alarm_rate,
+        threshold=threshold,
+        verify=verify,
+        files=file,
+    )
+    with stop_on_signals() as stop, opened_scorer(opening, id_, persistent=True) as scorer:
         watched = FolderWatch(
             str(folder),
             settle=settle,
-            containers=opened.description.containers,
+            containers=scorer.containers,
             existing=existing,
             notify=note,
         )
         message(f"watching {printable(str(folder))}{_at_start(watched, existing)}")
-        reporter = ScoreReporter(opened.calibrator, progress=False)
-        results = score_new(opened, watched, lambda: bool(stop) or pipe_closed(output), id_)
+        reporter = ScoreReporter(scorer.calibrator, progress=False)
+        results = score_new(scorer, watched, lambda: bool(stop) or pipe_closed(output))
         write_rows(format_, FILE_COLUMNS, reporter.rows(results))
         reporter.summary()
     if stop:

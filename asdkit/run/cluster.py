@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from asdkit.errors import AsdkitError, UsageError
-from asdkit.run.resources import core_count, end_with
+from asdkit.run.resources import core_count
 from asdkit.text import error_message
+from asdkit.worker_process import end_with
 
 _TIMEOUT_S = 10
 

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asdkit.errors import AsdkitError, RunInUse
 from asdkit.run.plan import Shard
@@ -160,6 +160,8 @@ def _release(lock: BaseFileLock) -> None:
 class Lease:
     """The exclusive right of one process to work on a job.
 
+    `died_in` is the call of a plugin in which a process died in the job before; empty if it is not known.
+
     Parameters
     ----------
     work
@@ -177,11 +179,17 @@ class Lease:
         self._ended = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="lease", daemon=True)
         self._last_seen: tuple[LeaseRecord, float] | None = None
+        self._writing = threading.Lock()
+        self.died_in = ""
 
     @property
     def deaths(self) -> int:
         """How often a process died in the job before."""
         return self._record.deaths
+
+    def record_call(self, call: str) -> None:
+        """Write which call of a plugin is at work: it is reported if the process dies in it."""
+        self._update(call=call)
 
     def acquire(self, give_up: Callable[[], bool]) -> bool:
         """Wait until no other process has the job; False if `give_up` returns True first.
@@ -205,8 +213,7 @@ class Lease:
         if forget or not self._record.deaths:
             remove_lease(self._work)
         else:
-            self._record = self._record.model_copy(update={"at_work": False})
-            self._write()
+            self._update(at_work=False, call=self.died_in)
         _release(self._lock)
 
     def _try(self) -> bool:
@@ -215,13 +222,12 @@ class Lease:
         if lock is None:
             return False
         before = read_lease(self._work)
+        self.died_in = before.call if before is not None else ""
         if before is not None and before.at_work and before.host != self._record.host and not self._stale(before):
             _release(lock)  # the other host may not share our locks, but its process is alive
             return False
         self._lock = lock
-        update = {"deaths": self._count_deaths(before), "checkpoint": checkpoint_time(self._work)}
-        self._record = self._record.model_copy(update=update)
-        self._write()
+        self._update(deaths=self._count_deaths(before), checkpoint=checkpoint_time(self._work), call=self.died_in)
         self._heart.start()
         return True
 
@@ -244,9 +250,10 @@ class Lease:
 
     def _beat(self) -> None:
         while not self._ended.wait(BEAT_S):
-            self._record = self._record.model_copy(update={"heartbeat": self._record.heartbeat + 1})
-            self._write()
+            self._update(heartbeat=self._record.heartbeat + 1)
 
-    def _write(self) -> None:
-        with suppress(OSError):  # a full disk may keep deaths from being counted, but not the job from being done
+    def _update(self, **values: Any) -> None:
+        with self._writing, suppress(OSError):
+            # A full disk may keep deaths from being counted, but not the job from being done.
+            self._record = self._record.model_copy(update=values)
             write_lease(self._work, self._record)

@@ -303,8 +303,8 @@ class LeaseRecord(Record):
         Time of the checkpoint that this attempt began from [ns]; 0: from the start.
     at_work
         False once the holder released the job unfinished.
-    heartbeat
-        Grows while the holder lives.
+    heartbeat, call
+        Grows while the holder lives; the call of a plugin at work, if there is one.
     """
 
     host: str
@@ -315,6 +315,7 @@ class LeaseRecord(Record):
     checkpoint: int = Field(alias="got")
     at_work: bool = True
     heartbeat: int = Field(default=0, alias="beat")
+    call: str = ""
 
 
 class FileEntry(TypedDict):

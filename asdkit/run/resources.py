@@ -1,20 +1,14 @@
-"""Cores and device of this machine, how workers share the cores, and how a worker ends with its driver."""
+"""Cores, memory and device of this machine, and how workers share the cores."""
 
 from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from asdkit.spec import ComputeSettings
-
-_PR_SET_PDEATHSIG = 1
-_POLL_S = 0.1
 
 
 def core_count() -> int:
@@ -63,22 +57,6 @@ def share_cores(compute: ComputeSettings, cores: int) -> tuple[int, int, tuple[s
         return workers, threads, ()
     request = f"{wanted} workers of {compute.threads or threads} threads"
     return workers, threads, (f"{request} would be more than {cores} cores: {workers} of {threads} are used",)
-
-
-def end_with(driver: int) -> None:
-    """End this process when the process `driver` ends, however that ends.
-
-    On Linux the kernel does it at once. On other systems, and if the driver is dead already, a thread does it.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-    def watch() -> None:
-        while os.getppid() == driver:
-            time.sleep(_POLL_S)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="end-with-driver", daemon=True).start()
 
 
 def select_device(device: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import platform
 import signal
@@ -10,17 +11,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any, Literal
 
 from asdkit.errors import AsdkitError
+from asdkit.plugin_calls import announced_calls
 from asdkit.run.cluster import dask_client, run_calls
 from asdkit.run.job import Outcome, run_job
 from asdkit.run.jobs import Job
 from asdkit.run.locks import TRIES, Lease, is_run
-from asdkit.run.resources import core_count, end_with, select_device, share_cores
+from asdkit.run.resources import core_count, select_device, share_cores
 from asdkit.run.store import RunPaths, unchanged
 from asdkit.spec import ComputeSettings
 from asdkit.text import error_message
+from asdkit.worker_process import end_with
 
 _LOST_WORKER = "A worker stopped while some jobs were given"  # joblib's warning; the run reports the job by name
 _SMALL_JOB = 1 << 20  # bytes of recordings
@@ -92,7 +96,8 @@ class Backend:
             outcomes = run_calls(self.client, calls)
         else:
             calls = [partial(_attempt_all, batch, paths, run, **options) for batch in batches]
-            outcomes = self._run_by_loky(calls)
+            rounds = [calls] if self.workers > 1 else [[call] for call in calls]
+            outcomes = chain.from_iterable(map(self._run_by_loky, rounds))
         for batch in outcomes:
             yield from batch
 
@@ -170,7 +175,8 @@ def attempt(job: Job, paths: RunPaths, run: str, *, device: str, threads: int, a
     except AsdkitError as error:  # its folder cannot be locked here
         return Outcome(job.key, "failed", error_message(error))
     try:
-        outcome = _attempt_leased(job, paths, lease.deaths, device, threads)
+        with announced_calls(lease.record_call):
+            outcome = _attempt_leased(job, paths, lease, device, threads)
     except BaseException:
         lease.release(forget=False)
         raise
@@ -178,11 +184,12 @@ def attempt(job: Job, paths: RunPaths, run: str, *, device: str, threads: int, a
     return outcome
 
 
-def _attempt_leased(job: Job, paths: RunPaths, deaths: int, device: str, threads: int) -> Outcome:
+def _attempt_leased(job: Job, paths: RunPaths, lease: Lease, device: str, threads: int) -> Outcome:
     if unchanged(paths.done(job)) is None:  # another process has done it meanwhile
         return Outcome(job.key, "done")
-    if deaths >= TRIES:
-        message = f"its process died {deaths} times (out of memory? a plugin that ends the process?)"
+    if lease.deaths >= TRIES:
+        where = f", the last time during {lease.died_in}" if lease.died_in else ""
+        message = f"its process died {lease.deaths} times{where} (out of memory? a plugin that ends the process?)"
         return Outcome(job.key, "failed", message)
     return run_job(job, paths, select_device(device), threads)
 
@@ -237,4 +244,5 @@ def _begin_worker(driver: int) -> None:
     """Set up a worker of this machine: ignore signals, which the driver handles, and end with the driver."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    faulthandler.disable()  # of loky: the run says in one line which call ended the process
     end_with(driver)

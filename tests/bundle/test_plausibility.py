@@ -20,6 +20,7 @@ from asdkit.bundle import Bundle
 from asdkit.bundle.bundle import MAX_IDS_TRIED
 from asdkit.bundle.plausibility import WRONG_FORMAT, implausible, level_remarks
 from asdkit.bundle.score_recordings import score_files
+from asdkit.bundle.scoring_process import InProcess
 from asdkit.bundle.stream import Listener, WindowResult
 from asdkit.bundle.stream_sources import Sound
 from asdkit.bundle.watch import FolderWatch, watch
@@ -56,7 +57,7 @@ def test_nothing_is_decided_on_silence(bundle, tmp_path, rate, value):
         bundle.score(silence, rate, "unknown"),
         bundle.score_waves([np.zeros(RATE, np.float32)], ["00"])[0],
         next(score_files(bundle, [str(tmp_path / "quiet_id_00.wav")])).verdict,
-        next(watch(bundle, FolderWatch(str(tmp_path), settle=0.05, existing=True), lambda: False)).verdict,
+        next(watch(InProcess(bundle), FolderWatch(str(tmp_path), settle=0.05, existing=True), lambda: False)).verdict,
         windows_of(bundle, Sound(silence, rate))[0].verdict,
     ]
     for verdict in verdicts:

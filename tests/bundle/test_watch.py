@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from asdkit.bundle.scoring_process import InProcess
 from asdkit.bundle.watch import FolderWatch, watch
 from tests.helpers.commands import Command
 from tests.helpers.rooms import RATE, write_clip
@@ -243,7 +244,7 @@ def test_watching_gives_the_scores_of_scoring(bundle, recordings, tmp_path):
     for path in paths:
         shutil.copy(path, tmp_path / "in")
     folder = FolderWatch(str(tmp_path / "in"), settle=0.05, existing=True)
-    results = list(islice(watch(bundle, folder, lambda: False), 3))
+    results = list(islice(watch(InProcess(bundle), folder, lambda: False), 3))
     assert [Path(result.path).name for result in results] == [path.name for path in paths[:3]]
     for result, path in zip(results, paths, strict=False):
         wave, rate = soundfile.read(path, dtype="int16")
@@ -335,5 +336,5 @@ def test_watching_ends_when_its_reader_leaves(exported, tmp_path):
 def test_other_rates_and_channels_are_scored(bundle, tmp_path):
     wave = np.random.default_rng(0).normal(0, 0.05, (2 * RATE * 2, 2))
     soundfile.write(tmp_path / "a.wav", wave, 2 * RATE)
-    result = next(watch(bundle, FolderWatch(str(tmp_path), settle=0.05, existing=True), lambda: False))
+    result = next(watch(InProcess(bundle), FolderWatch(str(tmp_path), settle=0.05, existing=True), lambda: False))
     assert result.verdict is not None

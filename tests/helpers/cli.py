@@ -14,9 +14,10 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -65,9 +66,11 @@ def _process_state(arguments: list[str], cwd: Path, env: dict[str, str]) -> Iter
     """Set arguments, folder, environment, module path and warnings as in a new process; restore all afterwards.
 
     Restored too: signal handlers, loggers, generators of random numbers, PyTorch's threads and modules imported from
-    the added folders. Worker processes of joblib end, as they do with the process that started them.
+    the added folders. Worker processes of joblib end, as they do with the process that started them. No process is
+    forked: this one has threads.
     """
     with ExitStack() as stack:
+        stack.enter_context(patch("asdkit.cli.forks_allowed", nullcontext))
         for part in (_logging(), _signals(), _random_numbers(), _torch(), _environment(env), _folder(cwd)):
             stack.enter_context(part)
         stack.enter_context(_imports(arguments, [str(cwd), *env["PYTHONPATH"].split(os.pathsep)]))

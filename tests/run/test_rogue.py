@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.cli import cli_in
+from tests.helpers.commands import command_in
 from tests.helpers.rogues import install_rogue
 from tests.helpers.rooms import make_spec, results_of, write_clip
 
@@ -68,14 +69,22 @@ def test_other_files_are_scored(rogue_room, kind, code, line):
     assert [name for name in scored if "/1_" not in name] == ["new/0_id_00.wav", "new/2_id_00.wav"]
 
 
-def test_a_crash_names_the_plugin_and_a_thread_does_not_hang(rogue_room, tmp_path):
-    from tests.helpers.commands import command_in
-
+@pytest.mark.parametrize(("kind", "signal", "code"), [("os.abort", "SIGABRT", 4), ("SIGKILL", "SIGKILL", 1)])
+def test_a_plugin_that_ends_the_process_costs_score_one_file(rogue_room, kind, signal, code):
     command = command_in(rogue_room)
-    crashed = command("score", "b.asdkit", "new", ROGUE="os.abort", ROGUE_AT="score")
-    assert crashed.returncode < 0
-    assert f"ended by the plugin, during score of {NAME}" in crashed.stderr
-    threaded = command("score", "b.asdkit", "new", ROGUE="thread", ROGUE_AT="score")
+    files = [f"new/{name}_id_00.wav" for name in "0212"]  # a block of one, one of two, in which it dies, one of four
+    ran = command("score", "b.asdkit", *files, "--format", "csv", ROGUE=kind, ROGUE_AT="score")
+    assert ran.returncode == code, ran.stderr
+    bad = [line for line in ran.stderr.splitlines() if line.startswith("bad: ")]
+    assert len(bad) == 1
+    assert bad[0].startswith(f"bad: new/1_id_00.wav: the process ended by {signal}")
+    assert f"during score of {NAME}" in bad[0]
+    scored = [row.partition(",")[0] for row in ran.stdout.splitlines()[1:]]
+    assert scored == [name for name in files if "/1_" not in name]
+
+
+def test_a_thread_that_a_plugin_leaves_does_not_hang(rogue_room):
+    threaded = command_in(rogue_room)("score", "b.asdkit", "new", ROGUE="thread", ROGUE_AT="score")
     assert threaded.returncode == 0, threaded.stderr
     assert len(threaded.stdout.splitlines()) == 3
     assert f"{NAME} left a running thread (sleep) behind in score" in threaded.stderr
