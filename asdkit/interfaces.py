@@ -162,7 +162,13 @@ class WindowAugmenter(Protocol):
 
 
 class Detector(Protocol):
-    """Fit on normal windows and score others. Constructed as ``Class(config)``, which only stores the config."""
+    """Fit on normal windows and score others. Constructed as ``Class(config)``, which only stores the config.
+
+    Optional method ``why_no_weight(features, windows, ids, ctx)``, with the arguments of `score`: why the scores of the
+    fitted detector mean nothing on this machine, as one sentence of plain words; ``""`` if they may mean something. A
+    run calls it once after ``fit`` with the training clips held out: normal, never fitted to, no labels. Systems then
+    fuse without the detector on this machine. Without the method, or without clips held out, it has its weight.
+    """
 
     def fit(self, training: Training, ctx: Context) -> None:
         """Fit on training clips, all of them normal; discard the result of an earlier ``fit``.

@@ -20,10 +20,12 @@ from asdkit.features import Features, FloatArray, IntArray, Windows
 from asdkit.interfaces import Detector
 from asdkit.plugin_calls import plugin_call
 from asdkit.spec.settings import Top
+from asdkit.text import printable
 
 DoubleArray = npt.NDArray[np.float64]
 
 _PART_WINDOWS, _PART_ROWS = 1 << 13, 1 << 16  # of a matrix with a longer clip: what a detector scores at a time
+_LONGEST_REASON = 300  # characters
 
 
 def score_windows(
@@ -161,6 +163,49 @@ def _subset(features: Features, windows: Windows, clips: IntArray) -> tuple[Feat
     frames = np.concatenate([features.clip(clip) for clip in clips])
     window_offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     return Features(frames, offsets, features.scale), Windows(starts, window_offsets, windows.frames), positions
+
+
+def why_no_weight(
+    detectors: Mapping[str, Detector],
+    features: Features,
+    windows: Windows,
+    ids: Sequence[str],
+    ctx: Context,
+) -> str:
+    """Ask detectors why their scores mean nothing on this machine; see `asdkit.api.Detector`.
+
+    Parameters
+    ----------
+    detectors
+        By id; one under ``""`` where all ids share it.
+    features, windows, ids, ctx
+        As for `asdkit.api.Detector.score`: training clips held out.
+
+    Returns
+    -------
+    reason
+        One line; empty if any of the detectors has none, or there are no clips.
+
+    Raises
+    ------
+    PluginError
+        If a detector raises an error, or returns anything but a str.
+    """
+    reasons: dict[str, None] = {}
+    for id_, detector in detectors.items():
+        clips = np.flatnonzero([id_ in ("", own) for own in ids])
+        method = getattr(detector, "why_no_weight", None)
+        if method is None or not len(clips):
+            return ""
+        some_features, some_windows, _ = _subset(features, windows, clips)
+        with plugin_call(detector, "why_no_weight"):
+            reason = method(some_features, some_windows, [ids[int(i)] for i in clips], ctx)
+            if not isinstance(reason, str):
+                raise TypeError(f"returned {type(reason).__name__}; expected str")
+        if not reason:
+            return ""
+        reasons[printable(" ".join(reason.split()))[:_LONGEST_REASON]] = None
+    return "; ".join(reasons)
 
 
 def pool_scores(scores: FloatArray, offsets: IntArray, pool: Literal["mean", "max"] | Top) -> DoubleArray:

@@ -119,7 +119,7 @@ class Description(Config):
     """Content of ``bundle.json``.
 
     `clip_seconds` is the median duration of the training clips. It and `recorded` are None if the run has no record
-    of them.
+    of them. `no_weight` says why members know nothing on this machine: those left out of the bundle, or all of them.
     """
 
     format: Literal[1]
@@ -138,6 +138,7 @@ class Description(Config):
     files: tuple[FilePart, ...] = ()
     rule: RulePart
     versions: dict[str, str]
+    no_weight: dict[str, str] = Field(default_factory=dict)
 
 
 def read_description(where: str, files: Mapping[str, bytes]) -> Description:

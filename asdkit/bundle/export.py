@@ -46,7 +46,8 @@ def export(bundle: Bundle, *, onnx: bool = False, with_files: bool = True) -> by
     if onnx:
         description = _add_graphs(bundle, files)
     description = include_files(description, files, with_files)
-    files[DESCRIPTION] = (description.model_dump_json(indent=1) + "\n").encode()
+    unused = None if description.no_weight else {"no_weight"}  # earlier versions of asdkit refuse the key
+    files[DESCRIPTION] = (description.model_dump_json(indent=1, exclude=unused) + "\n").encode()
     files[CARD] = model_card(bundle, description).encode()
     return pack(files)
 
@@ -113,6 +114,7 @@ def _card_parts(description: Description) -> list[str]:
             f"pooled by {_pool(m.pool)}" + (", with an ONNX graph" if m.graphs else "")
             for m in description.members
         ),
+        *_card_weights(description),
         f"- members combined by `{fuser.use}`{_source(fuser)}: {_options(fuser.config)}"
         if fuser
         else "- one member: its score is the score of the system",
@@ -121,6 +123,15 @@ def _card_parts(description: Description) -> list[str]:
             + ("" if f.included else ", not included")
             for f in description.files
         ),
+    ]
+
+
+def _card_weights(description: Description) -> list[str]:
+    """Say which members have no weight: left out, or used because none has any."""
+    present = {member.name for member in description.members}
+    return [
+        f"- member {name} {'has no weight, but no other member has' if name in present else 'is left out'}: {reason}"
+        for name, reason in description.no_weight.items()
     ]
 
 

@@ -26,7 +26,7 @@ from asdkit.errors import DataError, UsageError
 from asdkit.option_files import FileLookup, FilePath, stored_files
 from asdkit.plugin_calls import plugin_call
 from asdkit.plugins import Kind, Registry
-from asdkit.run.fusion import Fused, fuse_members
+from asdkit.run.fusion import Fused, fuse_members, with_weight
 from asdkit.run.records import ClipRecord, DetectorRecord, JobRecord, PluginRecord
 from asdkit.run.score_table import RunSplit
 from asdkit.run.state_codec import encode_state, finite_state
@@ -61,7 +61,9 @@ def take(
     names, fuser_table = (systems[name].members, systems[name].fuser) if name in systems else ([name], None)
     fuser = None if fuser_table is None else _as_plugin(fuser_table)
     jobs = {member: _read_member(paths, detectors[member]) for member in names}
-    first = jobs[names[0]].record
+    no_weight = {member: job.record.no_weight for member, job in jobs.items() if job.record.no_weight}
+    jobs = {member: jobs[member] for member in with_weight(names, no_weight)}
+    first = next(iter(jobs.values())).record
     distribution = partial(_distribution, where, registry)
     stored = [stored_file(paths, name, digest) for name, digest in sorted(settings.files.items())]
     fused = _fuse(where, fuser, list(jobs.values()), registry, stored_files(stored))
@@ -85,6 +87,7 @@ def take(
         files=_add_files(stored, [job.detector for job in jobs.values()], fuser, files),
         rule=RulePart(false_alarm_rate=settings.calibration.false_alarm_rate, threshold=settings.calibration.threshold),
         versions=first.versions,
+        no_weight=no_weight,
     )
     return description, files
 

@@ -11,6 +11,7 @@ from asdkit.bundle import CalibrationScores, Calibrator
 from asdkit.bundle.calibration import percent
 from asdkit.metrics import IdResult, partial_means
 from asdkit.report.run_data import Run
+from asdkit.run.notes import no_weight_notes
 from asdkit.text import plural
 
 _MAX_LINES = 30  # of one caution
@@ -55,11 +56,12 @@ def cautions(run: Run, left_out: Sequence[str] = ()) -> list[Caution]:
         ("Recordings left out", True, [f"{s.path}: {s.reason}" for s in run.skipped]),
         ("Means that are not comparable", True, _partial_means(run)),
         ("Worse than chance", True, _worse_than_chance(run)),
+        ("Members without weight", False, _no_weight(run)),
         ("Few test clips", False, _few_test_clips(run)),
         ("Few training clips", False, _few_training_clips(run)),
         ("Unsupported thresholds", False, _unsupported(run)),
         ("Ties between normal clips and anomalies", False, _ties(run)),
-        ("Notes of the run", False, run.notes),
+        ("Notes of the run", False, [note for note in run.notes if note not in _no_weight(run)]),
         ("Not on this page", False, list(left_out)),
     ]
     return [
@@ -76,6 +78,12 @@ def _partial_means(run: Run) -> list[str]:
 def _worse_than_chance(run: Run) -> list[str]:
     low = [r for r in run.results if r.auc is not None and r.auc < 0.5]
     return _with_ids((f"{r.name}: its AUC is below 50 %", r.machine, _id_and_domain(r)) for r in low)
+
+
+def _no_weight(run: Run) -> list[str]:
+    systems = {name: system.members for name, system in run.systems.items()}
+    by_machine = run.record.no_weight
+    return [note for machine, why in by_machine.items() for note in no_weight_notes(machine, systems, why)]
 
 
 def _few_test_clips(run: Run) -> list[str]:

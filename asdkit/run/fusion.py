@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,6 +47,24 @@ class Fused:
     reference: dict[str, DoubleArray]
     held: DoubleArray
     fuser: Fuser | None
+
+
+def with_weight(members: Sequence[str], no_weight: Mapping[str, str]) -> list[str]:
+    """Return the members of a system that are fused on a machine: those with weight, or all if none has.
+
+    Parameters
+    ----------
+    members
+        Names of the system's members.
+    no_weight
+        By name of a member: why its scores mean nothing on this machine (`asdkit.scoring.why_no_weight`).
+
+    Examples
+    --------
+    >>> with_weight(["M", "G"], {"M": "it knows nothing"}), with_weight(["M"], {"M": "it knows nothing"})
+    (['G'], ['M'])
+    """
+    return [name for name in members if not no_weight.get(name)] or list(members)
 
 
 def fuse_members(

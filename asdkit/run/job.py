@@ -29,7 +29,7 @@ from asdkit.run.records import ClipRecord, JobRecord
 from asdkit.run.state_codec import encode_state, finite_state
 from asdkit.run.store import RunPaths, publish, state_name, write_job
 from asdkit.run.training_data import RecordingReader, WaveVariant, load_augmenters, make_training, wave_variants
-from asdkit.scoring import pool_scores, score_windows
+from asdkit.scoring import pool_scores, score_windows, why_no_weight
 from asdkit.text import error_line
 from asdkit.version import __version__
 
@@ -103,6 +103,8 @@ class _JobRun:
         Window scores [float32, ``[windows]``] by clip name.
     clip_facts
         By clip name: digest, silence, length, sample rate, number of windows.
+    no_weight
+        Why systems fuse without this detector; empty if they fuse with it.
     """
 
     job: Job
@@ -113,6 +115,7 @@ class _JobRun:
     notes: list[str] = field(default_factory=list)
     scores: dict[str, FloatArray] = field(default_factory=dict)
     clip_facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    no_weight: str = ""
 
     def run(self) -> None:
         """Do all steps; the result appears under its final name complete or not at all."""
@@ -130,6 +133,7 @@ class _JobRun:
                     encoded = encode_state(state)
                 (result / state_name(id_)).write_bytes(encoded)
             self._score_remaining(detectors, featurizer)
+            self.no_weight = self._why_no_weight(detectors, featurizer)
         self._collect_notes(caught)
         self._write(result)
         publish(result, self.paths.done(self.job))
@@ -170,6 +174,17 @@ class _JobRun:
             features, _ = self._extract(clips, wave_variants(clips, []), featurizer, ctx, map_large=True)
             self._score(detectors, features, clips)
 
+    def _why_no_weight(self, detectors: dict[str, Detector], featurizer: Featurizer) -> str:
+        """Ask the detectors, where they can tell, by the clips held out: `asdkit.scoring.why_no_weight`."""
+        clips = self.job.held
+        if not clips or not all(hasattr(detector, "why_no_weight") for detector in detectors.values()):
+            return ""
+        ctx = self._context("")
+        features, _ = self._extract(clips, wave_variants(clips, []), featurizer, ctx, map_large=True)
+        with self._timed("score"):
+            windows = cut_windows(features.offsets, self.job.settings.frames, self.job.settings.hop)
+            return why_no_weight(detectors, features, windows, [c.clip.id for c in clips], ctx)
+
     def _extract(
         self,
         clips: Sequence[PlannedClip],
@@ -194,16 +209,18 @@ class _JobRun:
                 should_stop=ctx.should_stop,
             )
         for index, clip in enumerate(clips):
-            self.clip_facts[clip.clip.name] = {
-                "sha256": reader.digests[index].hex(),
-                "sound": reader.sounds[index].hex(),
-                "silent": reader.silent[index],
-                "cancelled": reader.cancelled[index],
-                "samples": sources[index].samples,
-                "sample_rate": reader.rates[index],
-                "rms": reader.levels[index].rms,
-                "peak": reader.levels[index].peak,
-            }
+            self.clip_facts.setdefault(clip.clip.name, {}).update(
+                {
+                    "sha256": reader.digests[index].hex(),
+                    "sound": reader.sounds[index].hex(),
+                    "silent": reader.silent[index],
+                    "cancelled": reader.cancelled[index],
+                    "samples": sources[index].samples,
+                    "sample_rate": reader.rates[index],
+                    "rms": reader.levels[index].rms,
+                    "peak": reader.levels[index].peak,
+                }
+            )
         return features, reader.digest()
 
     def _score(self, detectors: dict[str, Detector], features: Features, clips: Sequence[PlannedClip]) -> None:
@@ -251,6 +268,7 @@ class _JobRun:
             versions=versions(),
             seconds={step: round(seconds, 3) for step, seconds in self.seconds.items()},
             notes=self.notes,
+            no_weight=self.no_weight,
             clips=[
                 ClipRecord(name=c.name, id=c.id, split="held" if c.name in held else c.split, **self.clip_facts[c.name])
                 for c in clips

@@ -122,10 +122,8 @@ class ClipRecord(Record):
         The same digest for the same sound in any sample format; None in jobs of early versions.
     cancelled
         Whether the mean of its channels was scored and the channels cancel in it.
-    samples, sample_rate
-        Length at the rate of the spec, and the recording's own rate [Hz]; None in jobs of early versions.
-    rms, peak
-        Level at the rate of the spec, full scale 1; None in jobs of early versions.
+    samples, sample_rate, rms, peak
+        Length at the rate of the spec, the recording's own rate [Hz], and levels, full scale 1; None in early jobs.
     windows
         How many windows were scored.
     """
@@ -180,10 +178,10 @@ class JobRecord(Record):
 
     Attributes
     ----------
-    settings
-        Of the detector, as in `DetectorRecord`.
-    seconds
-        Wall time by step.
+    settings, seconds
+        Of the detector, as in `DetectorRecord`; wall time by step.
+    no_weight
+        Why systems fuse without this detector, if they do.
     """
 
     machine: str
@@ -194,6 +192,7 @@ class JobRecord(Record):
     versions: dict[str, str]
     seconds: dict[str, float]
     notes: list[str]
+    no_weight: str = ""
     clips: list[ClipRecord]
 
 
@@ -215,8 +214,8 @@ class ResultsRecord(Record):
         Names of the training clips held out, by machine.
     references
         By machine, name (of a member or system) and id: calibration scores of the clips held out, ascending.
-    held_scores
-        By machine, system with a fuser, and clip: the same scores.
+    held_scores, no_weight
+        By machine, system with a fuser, and clip: the same scores. By machine and member: why systems fuse without it.
     sha256
         Digests of data, settings and code (`asdkit.run.provenance`).
     escaped_names
@@ -240,6 +239,7 @@ class ResultsRecord(Record):
     sha256: dict[str, str] | None = None
     wall_seconds: float | None = None
     held_scores: dict[str, dict[str, dict[str, float]]] = {}
+    no_weight: dict[str, dict[str, str]] = {}
     escaped_names: bool = False
     scores_sha256: str | None = None
 

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from asdkit.audio import SILENT
 from asdkit.data import Clip
 from asdkit.errors import AsdkitWarning, DataError
 from asdkit.files import write_atomic
-from asdkit.metrics import IdResult, LabelledClip, Mean, ScoringRule, evaluate, means, partial_means, rule_for
+from asdkit.metrics import IdResult, LabelledClip, Mean, ScoringRule, evaluate, means, rule_for
 from asdkit.plugins import Registry
-from asdkit.run.check_recordings import Skipped, cancelled_note
-from asdkit.run.fusion import fuse_members
+from asdkit.run.check_recordings import Skipped
+from asdkit.run.fusion import fuse_members, with_weight
 from asdkit.run.jobs import Job
-from asdkit.run.records import ClipRecord, JobRecord, ResultsRecord, SkippedRecord
+from asdkit.run.notes import (
+    folded,
+    missing_auc_notes,
+    no_weight_notes,
+    partial_mean_notes,
+    recording_notes,
+    untested_notes,
+)
+from asdkit.run.records import JobRecord, ResultsRecord, SkippedRecord
 from asdkit.run.score_table import DoubleArray, RunSplit, ScoreTable, encode_csv
 from asdkit.run.store import RunPaths, read_job, read_job_scores, write_results, write_scores
 from asdkit.spec import FuserSettings, Spec
@@ -48,6 +55,8 @@ class Results:
         Wall time of each job by step, by title.
     recordings
         SHA-256 of the content of each recording, by name.
+    no_weight
+        By machine and member: why systems fuse without it.
     """
 
     clips: dict[str, list[Clip]]
@@ -61,6 +70,7 @@ class Results:
     notes: list[str]
     seconds: dict[str, dict[str, float]]
     recordings: dict[str, str] = field(default_factory=dict)
+    no_weight: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def collect(
@@ -79,19 +89,15 @@ def collect(
         The spec and all jobs of the plan.
     folders
         Folder of each finished job, by key.
-    failed
-        Why the other jobs failed, by key.
-    skipped
-        Recordings left out.
+    failed, skipped
+        Why the other jobs failed, by key; recordings left out.
     registry
         The plugins.
 
     Raises
     ------
-    DataError
-        If a job did not score exactly the clips of the plan.
     AsdkitError
-        If the files of a job are damaged.
+        If a job did not score exactly the clips of the plan, or its files are damaged.
     """
     clips: dict[str, list[Clip]] = {}
     tables: dict[str, ScoreTable] = {}
@@ -99,6 +105,7 @@ def collect(
     notes: list[str] = []
     seconds: dict[str, dict[str, float]] = {}
     recordings: dict[str, str] = {}
+    no_weight: dict[str, dict[str, str]] = {}
     failures = {job.title: failed[job.key] for job in jobs if job.key in failed}
     for job in jobs:
         if job.machine not in tables:
@@ -110,27 +117,22 @@ def collect(
         for name in job.detectors:
             table.columns[name] = scores
             _fuse(name, [name], None, table, registry)
+        if record.no_weight:
+            no_weight.setdefault(job.machine, {}).update(dict.fromkeys(job.detectors, record.no_weight))
         seconds[job.title] = record.seconds
         recordings |= {clip.name: clip.sha256 for clip in record.clips}
         job_notes += [(job.title, note) for note in record.notes]
         notes += recording_notes(job.machine, record.clips)
-    notes += _fuse_systems(spec, tables, failures, registry)
+    notes += _fuse_systems(spec, tables, no_weight, failures, registry)
     trained = {name for job in jobs for name in job.detectors}
     members, systems = [n for n in spec.detector_names if n in trained], list(spec.systems)
     rule = rule_for(spec.data.layout)
     rows = _evaluate(clips, tables, members, systems, rule)
     averages = means(rows, rule)
-    notes += [*_missing_auc_notes(rows), *_untested_notes(tables), *_partial_mean_notes(averages)]
-    notes = list(dict.fromkeys([*_folded(job_notes), *notes]))
-    return Results(clips, tables, rows, averages, members, systems, failures, list(skipped), notes, seconds, recordings)
-
-
-def _folded(job_notes: Sequence[tuple[str, str]]) -> list[str]:
-    """Write each note of jobs once, with the titles of all jobs that have it."""
-    titles: dict[str, list[str]] = {}
-    for title, note in job_notes:
-        titles.setdefault(note, []).append(title)
-    return [f"{', '.join(of_note)}: {note}" for note, of_note in titles.items()]
+    notes += [*missing_auc_notes(rows), *untested_notes(tables), *partial_mean_notes(averages)]
+    notes = list(dict.fromkeys([*folded(job_notes), *notes]))
+    results = Results(clips, tables, rows, averages, members, systems, failures, list(skipped), notes, seconds)
+    return replace(results, recordings=recordings, no_weight=no_weight)
 
 
 def save_results(paths: RunPaths, results: Results, layout: str, about: Mapping[str, Any]) -> None:
@@ -165,6 +167,7 @@ def save_results(paths: RunPaths, results: Results, layout: str, about: Mapping[
             for machine, table in results.scores.items()
         },
         held_scores={machine: table.held_scores for machine, table in results.scores.items()},
+        no_weight=results.no_weight,
         escaped_names=True,
         scores_sha256=scores_sha256,
         notes=results.notes,
@@ -189,67 +192,6 @@ def remove_results(paths: RunPaths) -> None:
             system.rmdir()
 
 
-def recording_notes(machine: str, clips: Sequence[ClipRecord]) -> list[str]:
-    """Note silent recordings of a job, channels that cancel, and recordings that hold the same sound as another."""
-    notes = [f"{clip.name}: {SILENT}" for clip in clips if clip.silent and not clip.cancelled]
-    notes += [cancelled_note(machine, clip.name) for clip in [c for c in clips if c.cancelled][:1]]
-    first: dict[str, str] = {}
-    copies: list[tuple[str, str]] = []
-    for clip in clips:
-        if clip.split != "test" and not clip.silent:
-            original = first.setdefault(clip.content, clip.name)
-            if original != clip.name:
-                copies.append((original, clip.name))
-    if copies:
-        original, copy = copies[0]
-        what = f"{len(copies)} training recordings hold" if len(copies) > 1 else "a training recording holds"
-        notes.append(
-            f"{machine}: {what} the same sound as another ({original} and {copy}); where one is used for training and "
-            f"the other held out, p-values and thresholds are too optimistic"
-        )
-    test = [clip for clip in clips if clip.split == "test"]
-    if seen := [(first[clip.content], clip.name) for clip in test if clip.content in first and not clip.silent]:
-        original, copy = seen[0]
-        notes.append(
-            f"{machine}: {len(seen)} of {len(test)} test recordings hold the same sound as a training recording "
-            f"({copy} and {original}); AUC and verdicts are then mostly too optimistic"
-        )
-    return notes
-
-
-def _missing_auc_notes(rows: Iterable[IdResult]) -> list[str]:
-    """Note the ids without an AUC."""
-    by_reason: dict[tuple[str, str], dict[str, None]] = {}
-    for row in rows:
-        if row.auc is None:
-            labelled = row.n_normal + row.n_anomaly > 0
-            reason = "no test clips of both classes" if labelled else "no labelled test clips"
-            shown = f"{row.id} ({row.domain})" if row.domain else row.id
-            by_reason.setdefault((row.machine, reason), {})[shown] = None
-    notes = []
-    for (machine, reason), ids in by_reason.items():
-        left_out = "it is left out" if len(ids) == 1 else "they are left out"
-        notes.append(f"{machine} id {', '.join(ids)}: {reason}, so no AUC; {left_out} of the means")
-    return notes
-
-
-def _untested_notes(tables: Mapping[str, ScoreTable]) -> list[str]:
-    """Note the machines without test clips."""
-    return [
-        f"{machine}: no test clips; only training clips have scores"
-        for machine, table in tables.items()
-        if not table.count(None, "test")
-    ]
-
-
-def _partial_mean_notes(averages: Sequence[Mean]) -> list[str]:
-    """Note the means over fewer machines than others."""
-    return [
-        f"{mean.name}: its mean is over {mean.of} of {most} machines and not comparable with the others"
-        for mean, most in partial_means(averages)
-    ]
-
-
 def _empty_table(job: Job) -> ScoreTable:
     """Make the table of a job's machine, without scores."""
     parts: list[tuple[RunSplit, Sequence[Any]]] = [("train", job.train), ("held", job.held), ("test", job.test)]
@@ -272,16 +214,23 @@ def _read_scores(folder: Path, clips: Sequence[str]) -> tuple[DoubleArray, JobRe
 
 
 def _fuse_systems(
-    spec: Spec, tables: Mapping[str, ScoreTable], failures: dict[str, str], registry: Registry
+    spec: Spec,
+    tables: Mapping[str, ScoreTable],
+    no_weight: Mapping[str, Mapping[str, str]],
+    failures: dict[str, str],
+    registry: Registry,
 ) -> list[str]:
-    """Fuse every system on every machine; failures go into `failures`, the fusers' warnings are returned."""
+    """Fuse every system on every machine; failures go into `failures`, notes of members and fusers are returned."""
+    systems = {name: system.members for name, system in spec.systems.items()}
     notes = []
     for machine, table in tables.items():
+        reasons = no_weight.get(machine, {})
+        notes += no_weight_notes(machine, systems, reasons)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", AsdkitWarning)
             for name, system in spec.systems.items():
                 try:
-                    _fuse(name, system.members, system.fuser, table, registry)
+                    _fuse(name, with_weight(system.members, reasons), system.fuser, table, registry)
                 except (Exception, SystemExit) as error:  # a fuser may raise anything; the other systems are fused
                     failures[f"{machine} {name}"] = f"fuser: {error_line(error)}"
         notes += [f"{machine}: {w.message}" for w in caught if issubclass(w.category, AsdkitWarning)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -75,6 +75,26 @@ class NetworkDetector:
 
     def score(self, features: Features, windows: Windows, ids: Sequence[str], ctx: Context) -> FloatArray:
         """Score windows; see `asdkit.api.Detector`."""
+        return self.of_windows(lambda network, batch: network.score(batch), features, windows, ids, ctx)
+
+    def of_windows(
+        self,
+        compute: Callable[[WindowNetwork, torch.Tensor], torch.Tensor],
+        features: Features,
+        windows: Windows,
+        ids: Sequence[str],
+        ctx: Context,
+    ) -> FloatArray:
+        """Compute a number of each window [float32, ``[windows]``] by the trained network.
+
+        Parameters
+        ----------
+        compute
+            From the network in evaluation mode and a batch of standardised windows [float32, ``[batch, frames,
+            bands]``] to numbers ``[batch]``, or ``[batch, ids]``: then that of the clip's own id is taken.
+        features, windows, ids, ctx
+            As for `score`.
+        """
         trained = self._require_trained()
         assert windows.frames == trained.frames
         columns = np.array([trained.ids.index(id_) for id_ in ids], np.int64)[windows.clip_of()]
@@ -89,10 +109,15 @@ class NetworkDetector:
                 if ctx.should_stop():
                     raise Stopped("scoring was stopped")
                 rows = slice(first, first + len(batch.windows))
-                scores[rows] = _own_score(network.score(batch.windows), column[rows])
+                scores[rows] = _own_column(compute(network, batch.windows), column[rows])
                 first = rows.stop
             result: FloatArray = scores.cpu().numpy().copy()
         return result
+
+    @property
+    def real_ids(self) -> tuple[str, ...]:
+        """Ids of the training clips, sorted: the columns of `WindowNetwork.score`."""
+        return tuple(self._require_trained().ids)
 
     def scoring_module(self) -> ScoringModule:
         """Return a copy of the trained network as one module in evaluation mode, for export to ONNX."""
@@ -173,6 +198,6 @@ class _Trained:
         return fold_batch_norm(self.network)
 
 
-def _own_score(scores: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    """Score of each window [``[batch]``] in the column of its clip's id, where a network gives ``[batch, ids]``."""
-    return scores if scores.ndim == 1 else scores.gather(1, columns[:, None])[:, 0]
+def _own_column(values: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Value of each window [``[batch]``] in the column of its clip's id, where there are those of ``[batch, ids]``."""
+    return values if values.ndim == 1 else values.gather(1, columns[:, None])[:, 0]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+import numpy as np
 import torch
 from torch.nn import functional
 
-from asdkit.api import NetworkDetector, WindowNetwork
+from asdkit.api import Context, Features, NetworkDetector, WindowNetwork, Windows
 from asdkit_id_classifier import mobilenet, resnet
 from asdkit_id_classifier.config import IdClassifierConfig
 from asdkit_id_classifier.distance import Distance
 from asdkit_id_classifier.heads import ArcFace, Softmax
+
+_LEAST_KNOWLEDGE = 0.25  # share of the way from chance to 1
 
 
 class IdClassifier(NetworkDetector):
@@ -32,6 +35,30 @@ class IdClassifier(NetworkDetector):
     def build(self, frames: int, bands: int, classes: int) -> ClassifierNetwork:
         """Make the network."""
         return ClassifierNetwork(classes, self.config)
+
+    def why_no_weight(self, features: Features, windows: Windows, ids: Sequence[str], ctx: Context) -> str:
+        """Say so if it does not tell the ids of held-out clips apart; see `asdkit.api.Detector`.
+
+        It does not if the share of windows given their own id, mean over the ids, is less than a quarter of the way
+        from chance to 1. With clips of fewer than two ids it cannot be said.
+        """
+        known = len(self.real_ids)
+        if len(set(ids)) < 2:
+            return ""
+
+        def recognise(network: WindowNetwork, batch: torch.Tensor) -> torch.Tensor:
+            assert isinstance(network, ClassifierNetwork)
+            return network.recognise(batch, known)
+
+        own = self.of_windows(recognise, features, windows, ids, ctx)
+        of_window = np.array(ids)[windows.clip_of()]
+        share = float(np.mean([own[of_window == id_].mean() for id_ in sorted(set(ids))]))
+        chance = 1 / known
+        if share >= chance + _LEAST_KNOWLEDGE * (1 - chance):
+            return ""
+        return (
+            f"{share:.0%} of the windows of the held-out training clips were given their own id; chance is {chance:.0%}"
+        ).replace("%", " %")
 
 
 class ClassifierNetwork(WindowNetwork):
@@ -60,6 +87,11 @@ class ClassifierNetwork(WindowNetwork):
         images = windows[:, None].contiguous(memory_format=torch.channels_last)
         features: torch.Tensor = self.backbone(images)
         return features
+
+    def recognise(self, windows: torch.Tensor, ids: int) -> torch.Tensor:
+        """1 at the most probable of the ids, 0 at the others [float32, ``[batch, ids]``]."""
+        logits = self.head(self.features(windows))[:, :ids]
+        return functional.one_hot(logits.argmax(1), ids).float()
 
     def loss(self, windows: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Divergence from the targets, or ArcFace's loss."""

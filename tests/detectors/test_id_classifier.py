@@ -219,6 +219,44 @@ def test_unknown_ids_ignore_pseudo_ids() -> None:
     np.testing.assert_array_equal(unknown, np.minimum(a, b))
 
 
+@pytest.mark.parametrize(
+    ("recognised", "ids", "reason"),
+    [
+        (
+            [1.0, 0.0],
+            "ab",
+            "50 % of the windows of the held-out training clips were given their own id; chance is 50 %",
+        ),
+        (
+            [0.7, 0.5],
+            "ab",
+            "60 % of the windows of the held-out training clips were given their own id; chance is 50 %",
+        ),
+        ([0.75, 0.5], "ab", ""),
+        ([1.0, 1.0], "ab", ""),
+        ([1.0, 0.0], "bb", ""),
+    ],
+    ids=["one id for all", "near chance", "a quarter of the way", "all", "clips of one id"],
+)
+def test_a_network_that_recognises_no_id_has_no_weight(recognised, ids, reason, monkeypatch) -> None:
+    offsets = np.arange(0, 3) * 40
+    features = Features(np.random.default_rng(0).normal(size=(80, 32)).astype(np.float32), offsets)
+    windows = cut_windows(offsets, 32, 8)
+    training = Training(features, windows, ["a", "b"], np.array([0, 1]), ("a", "b"), 2)
+    detector = IdClassifier(IdClassifierConfig(epochs=1, least_batches=1, batch_size=2))
+    detector.fit(training, Context(seed=1))
+    share = torch.tensor(recognised)
+    monkeypatch.setattr(ClassifierNetwork, "recognise", lambda self, windows, count: share.expand(len(windows), count))
+    assert detector.why_no_weight(features, windows, list(ids), Context()) == reason
+
+
+def test_one_id_is_recognised_among_the_ids_alone() -> None:
+    network = ClassifierNetwork(4, IdClassifierConfig()).eval()
+    network.backbone, network.head = nn.Identity(), Fixed(torch.tensor([[0.0, 1.0, 5.0, 9.0], [2.0, 1.0, 5.0, 9.0]]))
+    recognised = network.recognise(torch.zeros(2, 3, 3), 2)
+    torch.testing.assert_close(recognised, torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+
+
 def test_distances_are_mahalanobis_with_a_shared_covariance() -> None:
     rng = np.random.default_rng(0)
     classes = rng.integers(2, size=900)

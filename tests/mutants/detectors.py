@@ -35,6 +35,12 @@ class OneScoreAClip(Detector):
         return super().score(features, windows, ids, ctx)[windows.offsets[:-1]]
 
 
+@caught_by("why_no_weight_is_a_sentence", "scores_are_not_constant")
+class NoReason(Detector):
+    def why_no_weight(self, features, windows, ids, ctx):
+        return None
+
+
 @caught_by("inputs_are_unchanged", "keeps_its_contract")
 class CentresInPlace(Detector):
     def score(self, features, windows, ids, ctx):

@@ -3,8 +3,8 @@
 import numpy as np
 import soundfile
 
+from asdkit.run.notes import recording_notes
 from asdkit.run.records import ClipRecord
-from asdkit.run.results import recording_notes
 
 
 def clip(name, sha256, split="train", silent=False, cancelled=False):

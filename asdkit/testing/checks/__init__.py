@@ -32,6 +32,7 @@ CHECKS: tuple[Check, ...] = (
     # Scores of clips.
     Check(scoring.a_clip_is_scored_on_its_own, _DETECTOR),
     Check(scoring.unknown_ids_get_the_best, _DETECTOR),
+    Check(scoring.why_no_weight_is_a_sentence, _DETECTOR),
     # Fused scores.
     Check(scoring.a_clip_is_fused_on_its_own, _FUSER),
     Check(scoring.fused_scores_are_not_constant, _FUSER),

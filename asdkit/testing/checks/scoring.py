@@ -57,6 +57,25 @@ def unknown_ids_get_the_best(subject: DetectorSubject) -> None:
         raise Failed("an id that was not in training does not get the lowest score over the known ids")
 
 
+def why_no_weight_is_a_sentence(subject: DetectorSubject) -> None:
+    """Its method why_no_weight, if any, gives a str, the same after loading, and changes no score."""
+    detector = subject.fitted()
+    if not hasattr(detector, "why_no_weight"):
+        raise Inapplicable("it does not say when its scores mean nothing")
+    clips = subject.training_clips()
+    features, windows = subject.cut(clips)
+    expected = subject.score(detector, clips)
+    reason = detector.why_no_weight(features, windows, clips.ids, CountingContext())
+    if not isinstance(reason, str):
+        raise Failed(f"why_no_weight returned {type(reason).__name__}; expected str")
+    if not np.array_equal(subject.score(detector, clips), expected):
+        raise Failed("why_no_weight changed the scores")
+    loaded = subject.make()
+    loaded.load(state_of(detector))
+    if loaded.why_no_weight(features, windows, clips.ids, CountingContext()) != reason:
+        raise Failed("why_no_weight gives another reason after its state was loaded")
+
+
 def a_clip_is_fused_on_its_own(subject: FuserSubject) -> None:
     """A clip's fused score is the same alone, among others, and in any order."""
     fuser = subject.working_use().instance
