@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import re
 from collections.abc import Iterable, Sequence
@@ -148,3 +149,11 @@ def _escaped(match: re.Match[str]) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # Python's surrogate escape for a byte that is not UTF-8
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def file_name(text: str) -> str:
+    """Return `text` as a file name: unchanged if it is plain, else plain characters and a digest."""
+    plain = re.sub(r"[^0-9A-Za-z_-]", "_", text)[:60]
+    if plain == text:
+        return text
+    return f"{plain}-{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"

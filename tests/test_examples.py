@@ -21,7 +21,7 @@ MODULES = sorted(
     for path in (ROOT / "asdkit").rglob("*.py")
     if ">>> " in path.read_text(encoding="utf-8")
 )
-NEEDS_BUNDLE = ("asdkit.bundle.bundle", "asdkit.bundle.export")
+NEEDS_BUNDLE = ("asdkit.bundle.bundle", "asdkit.bundle.system", "asdkit.bundle.export")
 
 
 def public_functions() -> Iterator[tuple[str, object]]:

@@ -208,6 +208,19 @@ class Calibrator:
         calibration = self.scores.get(id_)
         return calibration is not None and calibration.supported_rate <= self.rule.false_alarm_rate * (1 + _ROUNDING)
 
+    def highest_normal(self, id_: str) -> float | None:
+        """Return the highest score that is still called normal; None if the clips held out of an id support none."""
+        calibration, rate = self.scores.get(id_), self.rule.false_alarm_rate
+        if calibration is None:
+            return None
+        if self.rule.threshold == "gamma":
+            return calibration.gamma_threshold(rate)
+        if not self.supports(id_):
+            return None
+        # p = (1 + clips at or above the score) / (n + 1) must not exceed the rate
+        at_most = int(np.floor(rate * (len(calibration.scores) + 1) * (1 + _ROUNDING))) - 1
+        return float(calibration.scores[len(calibration.scores) - 1 - at_most])
+
     def shortfall(self, id_: str) -> str:
         """Return why the clips held out of an id do not support the rate of the rule; empty if they do."""
         if self.supports(id_):

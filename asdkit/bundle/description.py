@@ -19,8 +19,8 @@ from asdkit.spec.positions import dotted
 from asdkit.spec.settings import folder_fault, folder_key
 from asdkit.text import printable
 
-FORMAT: Final = 1
-"""Version of the bundle format that this version of asdkit reads and writes."""
+FORMAT: Final = 2
+"""Version of the bundle format that this version of asdkit writes; it reads this one and all before it."""
 DESCRIPTION: Final = "bundle.json"
 CARD: Final = "README.md"
 EXPORT_AGAIN: Final = "; export it again from its run"
@@ -84,13 +84,24 @@ class MemberPart(PluginPart):
     graphs: dict[str, Graph] = Field(default_factory=dict)
 
 
+class HealthyPart(Config):
+    """Healthy clips of one id, to compare new recordings with: their file and their names."""
+
+    file: str
+    clips: tuple[str, ...] = Field(min_length=1)
+
+
 class IdPart(Config):
-    """One machine id: its numbers of training clips and of clips held out, and the file of its calibration scores."""
+    """One machine id: its numbers of training clips and of clips held out, and the file of its calibration scores.
+
+    `healthy` is None in bundles of early versions, and where the recordings were missing at export.
+    """
 
     name: str
     learnt: Count
     held_out: Count
     reference: str | None
+    healthy: HealthyPart | None = None
 
 
 class RecordedPart(Config):
@@ -122,7 +133,7 @@ class Description(Config):
     of them. `no_weight` says why members know nothing on this machine: those left out of the bundle, or all of them.
     """
 
-    format: Literal[1]
+    format: Literal[1, 2]
     name: str
     machine: str
     system: str
@@ -177,8 +188,9 @@ def read_description(where: str, files: Mapping[str, bytes]) -> Description:
 
 
 def referenced_files(description: Description) -> set[str]:
-    """Return the names of the files with trained states, graphs, calibration scores and what options name."""
+    """Return the names of the files with states, graphs, calibration scores, healthy clips and what options name."""
     references = [part.reference for part in description.ids if part.reference is not None]
+    references += [part.healthy.file for part in description.ids if part.healthy is not None]
     states = [name for member in description.members for name in member.states.values()]
     graphs = [graph.file for member in description.members for graph in member.graphs.values()]
     named = [part.entry for part in description.files if part.included]

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from asdkit.bundle.bundle import Bundle
 from asdkit.bundle.members import Member
+from asdkit.bundle.system import TrainedSystem
 from asdkit.explain import Explanation, Grid, MemberInput, NearestExcerpts, Scorer, explain
 from asdkit.features import Features, FloatArray, Windows
 from asdkit.scoring import pool_scores
 
 
 def explain_clip(
-    bundle: Bundle, features: Sequence[Features], id_: str, nearest: Sequence[NearestExcerpts], grid: Grid | None = None
+    bundle: TrainedSystem,
+    features: Sequence[Features],
+    id_: str,
+    nearest: Sequence[NearestExcerpts],
+    grid: Grid | None = None,
+    *,
+    exclude: int | None = None,
 ) -> Explanation:
     """Explain the score of one clip.
 
@@ -26,16 +32,16 @@ def explain_clip(
     id_
         A known id of the bundle.
     nearest
-        For each featurizer, the search in healthy clips of that id. A bundle holds no clips, so the caller gives them.
-    grid
-        Resolution; see `asdkit.explain.explain`.
+        For each featurizer, the search in healthy clips of that id.
+    grid, exclude
+        Resolution; index of the healthy clip that this clip is. See `asdkit.explain.explain`.
     """
     inputs = [_member_input(bundle, m, features[m.featurizer], nearest[m.featurizer], id_) for m in bundle.members]
-    return explain(inputs, lambda members: bundle.fused(members, [id_] * len(members)), grid)
+    return explain(inputs, lambda members: bundle.fused(members, [id_] * len(members)), grid, exclude=exclude)
 
 
 def _member_input(
-    bundle: Bundle, member: Member, features: Features, nearest: NearestExcerpts, id_: str
+    bundle: TrainedSystem, member: Member, features: Features, nearest: NearestExcerpts, id_: str
 ) -> MemberInput:
     def score(copies: Features, windows: Windows) -> FloatArray:
         return member.score(copies, windows, [id_] * copies.clips, bundle.ctx)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
+
 from asdkit.bundle.archive import pack
 from asdkit.bundle.bundle import Bundle
 from asdkit.bundle.calibration import NOTHING_HELD_OUT, percent
-from asdkit.bundle.description import CARD, DESCRIPTION, Description, Graph, PluginPart
+from asdkit.bundle.description import CARD, DESCRIPTION, FORMAT, Description, Graph, HealthyPart, PluginPart
+from asdkit.bundle.healthy import encode_clips
 from asdkit.bundle.named_files import include_files
 from asdkit.bundle.onnx_export import graphs_of
 from asdkit.commands import PROJECT
+from asdkit.errors import AsdkitWarning, DataError
 from asdkit.text import plural, printable
 
 
-def export(bundle: Bundle, *, onnx: bool = False, with_files: bool = True) -> bytes:
+def export(bundle: Bundle, *, onnx: bool = False, with_files: bool = True, healthy: bool = True) -> bytes:
     """Return the content of a bundle file; the same system gives the same bytes.
 
     Parameters
@@ -23,6 +27,8 @@ def export(bundle: Bundle, *, onnx: bool = False, with_files: bool = True) -> by
         Add an ONNX graph of each network, compared with torch.
     with_files
         Include the content of the files that options name; else only their digests.
+    healthy
+        Keep healthy clips of each id, with which `Bundle.explain` compares recordings (see `asdkit.bundle.healthy`).
 
     Raises
     ------
@@ -34,7 +40,7 @@ def export(bundle: Bundle, *, onnx: bool = False, with_files: bool = True) -> by
     Warns
     -----
     AsdkitWarning
-        For a member that is not a network.
+        For a member that is not a network; for an id without healthy clips.
 
     Examples
     --------
@@ -46,10 +52,29 @@ def export(bundle: Bundle, *, onnx: bool = False, with_files: bool = True) -> by
     if onnx:
         description = _add_graphs(bundle, files)
     description = include_files(description, files, with_files)
+    if healthy:
+        description = _add_healthy_clips(bundle, description, files)
     unused = None if description.no_weight else {"no_weight"}  # earlier versions of asdkit refuse the key
     files[DESCRIPTION] = (description.model_dump_json(indent=1, exclude=unused) + "\n").encode()
     files[CARD] = model_card(bundle, description).encode()
     return pack(files)
+
+
+def _add_healthy_clips(bundle: Bundle, description: Description, files: dict[str, bytes]) -> Description:
+    """Add the healthy clips of all ids to `files`; return the description that refers to them."""
+    parts = []
+    for number, part in enumerate(description.ids):
+        try:
+            clips = bundle.healthy_clips(part.name)
+        except DataError as error:
+            text = f"the bundle holds no healthy clips of id {part.name}, so it can explain less: {error.message}"
+            warnings.warn(text, AsdkitWarning, stacklevel=3)
+            parts.append(part)
+            continue
+        kept = HealthyPart(file=f"healthy/{number}.safetensors", clips=tuple(clip.name for clip in clips))
+        files[kept.file] = encode_clips(clips)
+        parts.append(part.model_copy(update={"healthy": kept}))
+    return description.model_copy(update={"ids": tuple(parts), "format": FORMAT})
 
 
 def _add_graphs(bundle: Bundle, files: dict[str, bytes]) -> Description:

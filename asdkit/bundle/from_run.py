@@ -31,6 +31,7 @@ from asdkit.run.records import ClipRecord, DetectorRecord, JobRecord, PluginReco
 from asdkit.run.score_table import RunSplit
 from asdkit.run.state_codec import encode_state, finite_state
 from asdkit.run.store import RunPaths, read_job, read_job_scores, read_settings, state_name, stored_file, verify
+from asdkit.scoring import DoubleArray
 from asdkit.spec import FuserSettings
 from asdkit.text import printable, suggestion_or_choices
 
@@ -66,9 +67,9 @@ def take(
     first = next(iter(jobs.values())).record
     distribution = partial(_distribution, where, registry)
     stored = [stored_file(paths, name, digest) for name, digest in sorted(settings.files.items())]
-    fused = _fuse(where, fuser, list(jobs.values()), registry, stored_files(stored))
+    fused, scores = _fuse(where, fuser, list(jobs.values()), registry, stored_files(stored))
     files: dict[str, bytes] = {}
-    ids = _add_ids(first, fused, files)
+    ids = _add_ids(first, fused, scores, files)
     featurizers, members = _add_members(jobs, distribution, files)
     description = Description(
         format=FORMAT,
@@ -181,8 +182,8 @@ def _distribution(where: str, registry: Registry, kind: Kind, use: str) -> str:
 
 def _fuse(
     where: str, fuser: PluginRecord | None, jobs: Sequence[_MemberJob], registry: Registry, files: FileLookup
-) -> Fused:
-    """Fuse the members' scores as the run did: the same clips by the same code."""
+) -> tuple[Fused, DoubleArray]:
+    """Fuse the members' scores as the run did, the same clips by the same code; return these scores, too."""
     clips = jobs[0].record.clips
     try:
         scores = np.array([[job.scores[clip.name] for job in jobs] for clip in clips])
@@ -195,18 +196,19 @@ def _fuse(
         assert entry is not None  # a plugin that was found has one
         config = plugin_config(where, "fuser", fuser.use, entry.config, fuser.config, files)
         settings = FuserSettings(fuser.use, config)
-    return fuse_members(settings, scores, [clip.id for clip in clips], train, held, registry)
+    return fuse_members(settings, scores, [clip.id for clip in clips], train, held, registry), scores
 
 
-def _add_ids(record: JobRecord, fused: Fused, files: dict[str, bytes]) -> tuple[IdPart, ...]:
-    """Describe each id; add the scores of its clips held out to `files`."""
+def _add_ids(record: JobRecord, fused: Fused, scores: DoubleArray, files: dict[str, bytes]) -> tuple[IdPart, ...]:
+    """Describe each id; add the scores of its clips held out, fused and by member, to `files`."""
     train, held = _ids(record, "train"), _ids(record, "held")
     parts = []
     for number, id_ in enumerate(sorted(set(train))):
         file = None
         if id_ in fused.reference:
             file = f"references/{number}.safetensors"
-            files[file] = encode_state({"scores": fused.reference[id_]})
+            own = [clip.split == "held" and clip.id == id_ for clip in record.clips]
+            files[file] = encode_state({"scores": fused.reference[id_], "members": scores[own]})
         parts.append(IdPart(name=id_, learnt=train.count(id_), held_out=held.count(id_), reference=file))
     return tuple(parts)
 

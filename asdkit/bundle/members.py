@@ -26,7 +26,7 @@ from asdkit.option_files import FileLookup
 from asdkit.plugin_calls import guarded, plugin_call
 from asdkit.plugins import Kind, Plugin, Registry, restriction
 from asdkit.run.state_codec import decode_state, is_finite
-from asdkit.scoring import score_windows
+from asdkit.scoring import DoubleArray, score_windows
 from asdkit.spec import Top
 from asdkit.spec.messages import option_names, validate
 from asdkit.spec.positions import dotted
@@ -87,13 +87,15 @@ class Member:
 class LoadedSystem:
     """The parts of a system, ready to score.
 
-    `calibration` holds the calibration scores by id, without the ids that have no clips held out.
+    `calibration` holds the calibration scores by id, without the ids that have no clips held out. `member_scores` are
+    the members' scores of the same clips [float64, ``[held out, members]``], where the bundle holds them.
     """
 
     featurizers: list[Featurizer]
     members: list[Member]
     fuser: Fuser | None
     calibration: dict[str, CalibrationScores]
+    member_scores: dict[str, DoubleArray]
 
 
 def load_system(where: str, description: Description, files: Mapping[str, bytes], registry: Registry) -> LoadedSystem:
@@ -119,11 +121,15 @@ def load_system(where: str, description: Description, files: Mapping[str, bytes]
     """
     loader = _PartLoader(where, files, registry, files_of_options(where, description, files))
     known_ids = [part.name for part in description.ids]
+    held_out = {part.name: (part, part.reference) for part in description.ids if part.reference is not None}
+    calibration = {id_: loader.calibration(*part) for id_, part in held_out.items()}
+    member_scores = {id_: loader.member_scores(*part, len(description.members)) for id_, part in held_out.items()}
     return LoadedSystem(
         [loader.featurizer(part) for part in description.featurizers],
         [loader.member(part, known_ids) for part in description.members],
         None if description.fuser is None else loader.fitted("fuser", description.fuser, description.fuser.state),
-        {part.name: loader.calibration(part, part.reference) for part in description.ids if part.reference is not None},
+        calibration,
+        {id_: scores for id_, scores in member_scores.items() if scores is not None},
     )
 
 
@@ -213,6 +219,17 @@ class _PartLoader:
         if (np.diff(scores) < 0).any():
             raise DataError(f"{self._where}: {file}: the scores of clips held out are not ascending{EXPORT_AGAIN}")
         return CalibrationScores(scores)
+
+    def member_scores(self, part: IdPart, file: str, members: int) -> DoubleArray | None:
+        """Return the members' scores of the clips held out; None in bundles of early versions."""
+        scores = self._state(file).get("members")
+        if scores is None:
+            return None
+        if not (isinstance(scores, np.ndarray) and scores.dtype == np.float64):
+            raise DataError(f"{self._where}: {file}: not the members' scores of clips held out{EXPORT_AGAIN}")
+        if scores.shape != (part.held_out, members):
+            raise DataError(f"{self._where}: {file}: scores of another number of clips or members{EXPORT_AGAIN}")
+        return scores
 
     def _graph_detector(self, part: MemberPart, graph: Graph, file: str) -> Detector:
         """Open a graph; where torch is installed, it must give the scores of the weights beside it."""

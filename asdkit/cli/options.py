@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asdkit.errors import UsageError
+from asdkit.text import printable
 
 if TYPE_CHECKING:
     from asdkit.bundle import Bundle
@@ -126,6 +127,14 @@ ThresholdOption = Annotated[
 def run_folder(out: Path | None, name: str) -> Path:
     """Return the run folder: `out`, or by default ``runs/<name>``."""
     return (out or Path("runs") / name).absolute()
+
+
+def require_new_file(out: Path) -> None:
+    """Raise a UsageError unless `out` is a file, or none yet, in a folder that exists."""
+    if out.exists() and not out.is_file():
+        raise UsageError(f"{printable(str(out))} is not a file", hint="Name the file to write with -o.")
+    if not out.absolute().parent.is_dir():
+        raise UsageError(f"{out.absolute().parent} is not a folder", hint="Create it first, or choose another -o.")
 
 
 def open_bundle(

@@ -221,7 +221,7 @@ def thresholds(run: Run, machine: str, name: str) -> list[Threshold]:
     rows = []
     for id_ in run.ids(machine):
         own = calibration.get(id_)
-        limit = None if own is None else _limit(own, calibrator, id_)
+        limit = calibrator.highest_normal(id_)
         test_scores = [table.columns[name][table.where(id_, "test", label)] for label in (0, 1)]
         above = [(0 if limit is None else int((scores > limit).sum()), len(scores)) for scores in test_scores]
         rows.append(
@@ -235,15 +235,3 @@ def thresholds(run: Run, machine: str, name: str) -> list[Threshold]:
             )
         )
     return rows
-
-
-def _limit(calibration: CalibrationScores, calibrator: Calibrator, id_: str) -> float | None:
-    """Return the highest score that is still called normal."""
-    rate = calibrator.rule.false_alarm_rate
-    if calibrator.rule.threshold == "gamma":
-        return calibration.gamma_threshold(rate)
-    if not calibrator.supports(id_):
-        return None
-    # p = (1 + clips at or above the score) / (n + 1) must not exceed the rate
-    at_most = int(np.floor(rate * (len(calibration.scores) + 1) * (1 + _ROUNDING))) - 1
-    return float(calibration.scores[len(calibration.scores) - 1 - at_most])

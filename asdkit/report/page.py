@@ -6,17 +6,19 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from asdkit.bundle.calibration import percent
+from asdkit.bundle.explained_page import article_values
+from asdkit.drawing.figure import Drawing
+from asdkit.drawing.page import fill, inline
 from asdkit.files import write_atomic
 from asdkit.metrics import IdResult, Mean
 from asdkit.metrics.rules import auc_and_pauc
 from asdkit.report.cautions import cautions, list_ids, thresholds
 from asdkit.report.clip_sections import ClipSection, clip_sections
-from asdkit.report.plots import MAX_CURVES, Drawing, Plot, draw_plot, plan_plots, write_plots
+from asdkit.report.plots import MAX_CURVES, Plot, draw_plot, plan_plots, write_plots
 from asdkit.report.rankings import agreement, disagreements, ranked_lists
 from asdkit.report.run_data import Run, read_run
 from asdkit.run.records import SystemRecord
@@ -95,26 +97,15 @@ def render(
     left_out
         What the page does not show, a line each.
     """
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-    from markupsafe import Markup
-
-    inline = {plot: Markup(d.inline(f"d{i}")) for i, (plot, d) in enumerate(drawings.items())}  # noqa: S704  escaped
-    templates = files("asdkit.report") / "templates"
-    environment = Environment(
-        loader=FunctionLoader(lambda name: (templates / name).read_text(encoding="utf-8")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html").render(
-        style=Markup((templates / "report.css").read_text(encoding="utf-8")),  # noqa: S704  ours
+    drawn = {plot: inline(drawing, f"d{i}") for i, (plot, drawing) in enumerate(drawings.items())}
+    return fill(
+        "report.html",
         run=run,
         version=__version__,
         labelled=any(r.auc is not None for r in run.results),
         overview=_overview_table(run),
         cautions=cautions(run, left_out),
-        machines=[_machine(run, machine, sections, inline) for machine in sorted(run.tables)],
+        machines=[_machine(run, machine, sections, drawn) for machine in sorted(run.tables)],
         counts={split: sum(t.count(None, split) for t in run.tables.values()) for split in ("train", "held", "test")},
         asked=f"{percent(run.rule.false_alarm_rate)} of healthy clips",
         percent=percent,
@@ -123,8 +114,8 @@ def render(
     )
 
 
-def _machine(run: Run, machine: str, sections: Sequence[ClipSection], inline: Mapping[Plot, Any]) -> dict[str, Any]:
-    """Return what the template shows of one machine; `inline` are the drawings as SVG."""
+def _machine(run: Run, machine: str, sections: Sequence[ClipSection], drawn: Mapping[Plot, Any]) -> dict[str, Any]:
+    """Return what the template shows of one machine; `drawn` are the drawings as SVG."""
     table, ids = run.tables[machine], run.ids(machine)
     names = run.drawn(machine)
     members, correlations = agreement(run, machine)
@@ -138,11 +129,11 @@ def _machine(run: Run, machine: str, sections: Sequence[ClipSection], inline: Ma
     return {
         "name": machine,
         "table": _id_table(run, machine),
-        "roc": [{"title": f"id {i}", "svg": inline[Plot(machine, i)]} for i in ids if Plot(machine, i) in inline],
+        "roc": [{"title": f"id {i}", "svg": drawn[Plot(machine, i)]} for i in ids if Plot(machine, i) in drawn],
         "curves_left_out": names[MAX_CURVES:],
-        "scores": [_scores(run, machine, name, inline) for name in names],
+        "scores": [_scores(run, machine, name, drawn) for name in names],
         "groups": [(key, text) for key, text, count in groups if count],
-        "explained": [_explained(s, inline) for s in sections if s.explained.chosen.machine == machine],
+        "explained": [_explained(s, drawn) for s in sections if s.clip.chosen.machine == machine],
         "members": members,
         "agreement": correlations,
         "agree": any(value is not None for i, row in enumerate(correlations) for value in row[:i]),
@@ -150,7 +141,7 @@ def _machine(run: Run, machine: str, sections: Sequence[ClipSection], inline: Ma
     }
 
 
-def _scores(run: Run, machine: str, name: str, inline: Mapping[Plot, Any]) -> dict[str, Any]:
+def _scores(run: Run, machine: str, name: str, drawn: Mapping[Plot, Any]) -> dict[str, Any]:
     """Return what the template shows of one name's scores: histograms, thresholds, and ranked clips."""
     table = run.tables[machine]
     mean = next((m for m in run.means if (m.machine, m.name) == (machine, name)), None)
@@ -159,50 +150,27 @@ def _scores(run: Run, machine: str, name: str, inline: Mapping[Plot, Any]) -> di
         "composition": _composition(run.systems.get(name)),
         "figures": auc_and_pauc(mean, DASH),
         "panels": [
-            {"title": f"id {i}", "svg": inline[Plot(machine, i, name)]}
+            {"title": f"id {i}", "svg": drawn[Plot(machine, i, name)]}
             for i in run.ids(machine)
-            if Plot(machine, i, name) in inline
+            if Plot(machine, i, name) in drawn
         ],
         "lists": ranked_lists(table, name),
         "thresholds": thresholds(run, machine, name) if any(table.references.get(name, {})) else [],
     }
 
 
-def _explained(section: ClipSection, inline: Mapping[Plot, Any]) -> dict[str, Any]:
+def _explained(section: ClipSection, drawn: Mapping[Plot, Any]) -> dict[str, Any]:
     """Return what the template shows of one explained clip."""
-    clip = section.explained
-    pictures = [inline[plot] for plot in section.drawings]
-    return {
-        "clip": clip.chosen.ranked.clip,
-        "id": clip.chosen.ranked.id,
-        "name": clip.chosen.name,
-        "reason": clip.chosen.reason,
-        "score": clip.chosen.ranked.score,
-        "p_value": _p_value(clip.p_value, clip.supported_rate),
-        "worst": None if clip.heat is None and clip.score_over_time is None else clip.worst,
-        "frequency": None if clip.worst_frequency is None else _frequency(clip.worst_frequency),
-        "has_heat": clip.heat is not None,
-        "remark": clip.remark,
-        "picture": pictures[0],
-        "beside": pictures[1] if clip.nearest is not None else None,
-        "nearest": clip.nearest,
-        "audio": section.audio,
-        "cut": section.cut,
-    }
-
-
-def _p_value(p_value: float | None, supported: float | None) -> str:
-    """Return a p-value in words; no lower value than the held-out clips support."""
-    if p_value is None or supported is None:
-        return ""
-    if p_value <= supported:
-        return f"p-value at most {supported:.2g}, the lowest that the held-out clips support"
-    return f"p-value {p_value:.2g}"
-
-
-def _frequency(frequency: float) -> str:
-    """Return a frequency [Hz] with its unit."""
-    return f"{frequency / 1000:.2g} kHz" if frequency >= 1000 else f"{float(f'{frequency:.2g}'):g} Hz"
+    clip, chosen = section.clip, section.clip.chosen
+    values = article_values(
+        section.article,
+        [drawn[plot] for plot in section.drawings],
+        title=chosen.ranked.clip,
+        reason=chosen.reason,
+        score=chosen.ranked.score,
+        p_value=clip.p_value,
+    )
+    return {**values, "name": chosen.name}
 
 
 def _overview_table(run: Run) -> dict[str, Any]:

@@ -195,7 +195,7 @@ FORGERIES = {
         with_member(use="mean-spectrum", distribution="x; rm -rf /"),
         "no plugin provides the detector 'mean-spectrum'; `asdkit plugins` lists the installed ones",
     ),
-    "a newer format": ("bundle.json", described(format=2), "its format is 2; this asdkit reads 1: update asdkit"),
+    "a newer format": ("bundle.json", described(format=3), "its format is 3; this asdkit reads 2: update asdkit"),
     "a truth value for the format": ("bundle.json", described(format=True), "format: true is a truth value; expected"),
     "an unknown key": (
         "bundle.json",

@@ -17,12 +17,12 @@ from asdkit import audio
 from asdkit.audio.level import measure_level, spectral_flatness
 from asdkit.audio.pcm import PcmFormat
 from asdkit.bundle import Bundle
-from asdkit.bundle.bundle import MAX_IDS_TRIED
 from asdkit.bundle.plausibility import WRONG_FORMAT, implausible, level_remarks
 from asdkit.bundle.score_recordings import score_files
 from asdkit.bundle.scoring_process import InProcess
 from asdkit.bundle.stream import Listener, WindowResult
 from asdkit.bundle.stream_sources import Sound
+from asdkit.bundle.system import MAX_IDS_TRIED
 from asdkit.bundle.watch import FolderWatch, watch
 from asdkit.errors import DataError
 from tests.helpers.rooms import RATE

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from asdkit.drawing.figure import Drawing
 from asdkit.report import write_report
-from asdkit.report.plots import Drawing
 from tests.helpers.made_runs import two_machines
 from tests.helpers.pages import EVIL, Page
 from tests.helpers.planted import make_run
@@ -42,8 +42,8 @@ def planted(tmp_path_factory) -> Path:
 def blank_drawings(monkeypatch):
     """Leave all drawings empty, for tests that read only the text of a page."""
     blank = Drawing(b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>', b"")
-    for module in ("plots", "clip_sections"):
-        monkeypatch.setattr(f"asdkit.report.{module}.render_figure", lambda draw, size: blank)
+    for module in ("report.plots", "drawing.clip", "drawing.histogram"):
+        monkeypatch.setattr(f"asdkit.{module}.render_figure", lambda draw, size: blank)
 
 
 @pytest.fixture(autouse=True)

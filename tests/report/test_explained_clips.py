@@ -14,11 +14,13 @@ import soundfile
 
 from asdkit.audio import CANCELLED
 from asdkit.bundle import Bundle
+from asdkit.bundle.explained import frequencies_of
+from asdkit.bundle.explained_page import make_article
+from asdkit.drawing.sound import MAX_SECONDS, audio_uri, player_part
 from asdkit.explain import Explanation, Grid
 from asdkit.kernels.mel import mel_edges
 from asdkit.report import write_report
-from asdkit.report.clip_sections import MAX_SECONDS, audio_uri, draw_clip, player_part
-from asdkit.report.explained_clips import choose_clips, explain_clips, frequencies_of
+from asdkit.report.explained_clips import choose_clips, explain_clips
 from asdkit.report.run_data import read_run
 from tests.helpers.made_runs import edit_settings
 from tests.helpers.pages import EVIL, Page
@@ -28,7 +30,7 @@ from tests.helpers.planted import BEGIN, LENGTH, PITCH, RATE, SECONDS, make_run,
 def explain_burst(folder):
     """Explain the clip with the burst, which is the worst of the anomalous ones."""
     (burst,) = [e for e in explain_clips(read_run(folder))[0] if e.chosen.ranked.clip.endswith(f"{EVIL}.wav")]
-    return burst
+    return burst.explained
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +41,7 @@ def burst(planted):
 @pytest.fixture
 def coarse(monkeypatch):
     """Make heat maps of few cells, for tests that do not look at them."""
-    monkeypatch.setattr("asdkit.report.explained_clips.GRID", Grid(2, 2))
+    monkeypatch.setattr("asdkit.bundle.explained.GRID", Grid(2, 2))
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def test_burst_is_the_hottest_and_worst_place(burst):
     edges = mel_edges(64, 0.0, RATE / 2, False)
     pitch_band = np.searchsorted(edges, PITCH) - 1
     assert abs(band * 64 / burst.heat.shape[1] + 2 - pitch_band) <= 4
-    assert burst.p_value < 0.2
+    assert burst.verdict.p_value < 0.2
     assert burst.nearest.clip.startswith("fan/train/")
 
 
@@ -70,7 +72,7 @@ def test_a_clip_that_says_nothing_is_undecided(planted, coarse, monkeypatch):
     monkeypatch.setattr(Bundle, "decode", lambda self, path: replace(decode(self, path), cancels=True))
     for clip in explain_clips(read_run(planted))[0]:
         assert clip.p_value is None
-        assert clip.remark == f"Undecided: {CANCELLED}."
+        assert clip.explained.remark == f"Undecided: {CANCELLED}."
 
 
 def test_worst_time_is_that_of_the_verdict(planted, coarse):
@@ -79,14 +81,14 @@ def test_worst_time_is_that_of_the_verdict(planted, coarse):
     explained, _ = explain_clips(run)
     assert explained
     for clip in explained:
-        (verdict,) = bundle.score_waves([clip.wave], [clip.chosen.ranked.id])
-        assert clip.worst == verdict.worst_seconds
+        (verdict,) = bundle.score_waves([clip.explained.wave], [clip.chosen.ranked.id])
+        assert clip.explained.worst == verdict.worst_seconds
 
 
 def test_spectrogram_has_frequencies_and_the_burst_its_own(burst):
     # the hottest cell is 4 of 64 mel bands high, about 300 Hz there
     assert abs(burst.worst_frequency - PITCH) < 300
-    svg = draw_clip(burst).svg.decode()
+    svg = make_article(burst).drawings["clip"].svg.decode()
     assert ">frequency, kHz<" in svg
     assert ">2<" in svg
 
@@ -95,7 +97,7 @@ def test_spectrogram_without_frequencies_counts_bands(planted, coarse, monkeypat
     monkeypatch.delattr("asdkit_logmel.featurizer.LogMel.frequencies")
     unknown = explain_burst(planted)
     assert unknown.worst_frequency is None
-    assert "band, low to high" in draw_clip(unknown).svg.decode()
+    assert "band, low to high" in make_article(unknown).drawings["clip"].svg.decode()
 
 
 class TwoBands:
@@ -121,7 +123,7 @@ def test_valid_frequencies_are_taken():
 
 def test_clip_without_heat_says_so(planted, monkeypatch):
     cold = Explanation(1.0, -np.ones((16, 16)), (np.ones(3),))
-    monkeypatch.setattr("asdkit.report.explained_clips.explain_clip", lambda *args: cold)
+    monkeypatch.setattr("asdkit.bundle.explained.explain_clip", lambda *args, **options: cold)
     burst = explain_burst(planted)
     assert burst.remark == "The heat map is empty: no replaced part lowers the score."
     assert burst.worst == burst.score_over_time.seconds[burst.score_over_time.scores.argmax()]
@@ -177,16 +179,16 @@ def test_training_clips_have_no_heat_map_or_p_value(tmp_path, blank_drawings):
     explained, left_out = explain_clips(read_run(run))
     assert len(explained) == 3
     assert not left_out
-    assert all(e.heat is None and e.p_value is None for e in explained)
-    assert all(e.nearest.clip != e.chosen.ranked.clip for e in explained)
+    assert all(e.explained.heat is None and e.p_value is None for e in explained)
+    assert all(e.explained.nearest.clip != e.chosen.ranked.clip for e in explained)
     assert "the detectors were trained on this clip" in Page(write_report(run)).shown
 
 
 def test_first_heat_map_is_made_beyond_the_budget(planted, coarse, monkeypatch):
     monkeypatch.setattr("asdkit.report.explained_clips.BUDGET", 0.0)
     explained, _ = explain_clips(read_run(planted))
-    assert [e.heat is not None for e in explained] == [True, False, False]
-    assert "may take 0 s in all" in explained[1].remark
+    assert [e.explained.heat is not None for e in explained] == [True, False, False]
+    assert "may take 0 s in all" in explained[1].explained.remark
 
 
 def test_player_gets_a_bounded_part_around_the_worst():

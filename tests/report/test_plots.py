@@ -8,9 +8,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from asdkit.drawing.clip import band_axis
+from asdkit.drawing.histogram import draw_histogram
 from asdkit.kernels.mel import mel_edges
-from asdkit.report.clip_sections import band_axis
-from asdkit.report.plots import MAX_DRAWINGS, Curve, draw_histogram, draw_roc, plan_plots
+from asdkit.report.plots import MAX_DRAWINGS, Curve, draw_roc, plan_plots
 from asdkit.report.run_data import read_run
 from tests.helpers.made_runs import IDS, MACHINES, clips, write_run
 

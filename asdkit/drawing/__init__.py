@@ -1,0 +1,1 @@
+"""Pictures, sound and templates of the pages: arrays in, SVG, PNG and text out."""
