@@ -13,7 +13,7 @@ from asdkit.plugins import KINDS, discover
 from asdkit.spec import load_spec
 from asdkit.testing.checks import checks_of
 from tests import tutorial
-from tests.helpers.packages import install
+from tests.helpers.packages import install_tree
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = runpy.run_path(str(DOCS / "plugin_pages.py"))["pages"]()
@@ -60,10 +60,9 @@ def test_the_tutorial_has_six_commands_to_a_running_detector():
 def test_snippets_of_the_tutorial_fit_the_new_plugin(tmp_path, monkeypatch, asdkit):
     written = asdkit("new-plugin", "detector", "my-idea")
     assert written.returncode == 0, written.stderr
-    module = tmp_path / "asdkit-my-idea" / "asdkit_my_idea.py"
-    tutorial.change_score(module)
+    tutorial.change_score(tmp_path / "asdkit-my-idea" / "asdkit_my_idea" / "detector.py")
     site = tmp_path / "site"
-    install(site, "asdkit-my-idea", {module.name: module.read_text()}, {"my-idea": "asdkit_my_idea"})
+    install_tree(site, tmp_path / "asdkit-my-idea")
     checked = asdkit("check-plugin", "my-idea")
     assert checked.returncode == 0, checked.stdout
     (table,) = tutorial.blocks("toml")

@@ -1,7 +1,7 @@
 """Run ``docs/write-a-plugin.md`` in an empty folder, as a new user would: ``python -m tests.tutorial``.
 
-Runs every command, applies every snippet where the page says, and prints the duration of each command. Instead of
-``asdkit`` from an index, this tree is installed, at the versions of ``constraints.txt``.
+Runs every command, applies every snippet where the page says, and prints the duration of each command. The clone is
+this tree; other packages are installed at the versions of ``constraints.txt``.
 """
 
 # ruff: noqa: T201 (prints a report)
@@ -50,8 +50,8 @@ def run(folder: Path) -> float:
     total = 0.0
     for number, command in enumerate(commands(), start=1):
         if number == FIRST + 1:
-            change_score(folder / "asdkit-my-idea" / "asdkit_my_idea.py")
-        words = command.replace("install asdkit", f"install -q -c {TREE / 'constraints.txt'} {TREE}")
+            change_score(folder / "asdkit-my-idea" / "asdkit_my_idea" / "detector.py")
+        words = command.replace("install path/to/asdkit", f"install -q -c {TREE / 'constraints.txt'} {TREE}")
         begin, busy = time.perf_counter(), cpu_seconds()
         ran = subprocess.run(words.split(), cwd=folder, capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - begin

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 _TEMPLATES = {
     "pyproject.toml": "pyproject.toml.txt",
     "README.md": "README.md.txt",
-    "$module.py": "$kind.py.txt",
-    "test_$module.py": "test.py.txt",
+    "LICENSE": "LICENSE.txt",
+    "$module/__init__.py": "${kind}_hook.py.txt",
+    "$module/$kind.py": "$kind.py.txt",
+    "tests/test_$module.py": "test.py.txt",
 }
 _MAX_NAME_LENGTH = 64
 _VALUES = ("true", "false", "inf", "nan")
@@ -43,7 +45,7 @@ def new_plugin(
     KIND is detector, featurizer, augmenter or fuser; the folder is asdkit-NAME.
     """
     folder = write_package(kind, name, Path())
-    typer.echo(f"Change {folder / _module(name)}.py only. Next:\n")
+    typer.echo(f"The plugin is {folder / _module(name) / kind}.py, its options are in __init__.py beside it. Next:\n")
     for command in (f"pip install -e {folder}", f"asdkit check-plugin {name}", _fill(_TRY_IT[kind], kind, name)):
         typer.echo(f"    {command}")
 
@@ -59,10 +61,11 @@ def write_package(kind: Kind, name: str, parent: Path) -> Path:
     folder = parent / f"asdkit-{name}"
     _check_name(name, folder)
     templates = files("asdkit.cli") / "templates"
-    folder.mkdir(parents=True)
     for path, template in _TEMPLATES.items():
         text = (templates / _fill(template, kind, name)).read_text(encoding="utf-8")
-        (folder / _fill(path, kind, name)).write_text(_fill(text, kind, name), encoding="utf-8")
+        target = folder / _fill(path, kind, name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(_fill(text, kind, name), encoding="utf-8")
     return folder
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -96,13 +98,15 @@ def to_toml(value: Any) -> str:
 def _print_options(plugin: Plugin) -> None:
     typer.echo(f"{plugin.name}: {plugin.kind or 'plugin'} of {plugin.distribution} {plugin.version}, {plugin.status}")
     typer.echo(_remark(plugin))
+    typer.echo(f"registered by {plugin.module}, {_file_of(plugin.module)}")
     if plugin.command is not None:
         typer.echo(
             f"command {_class(plugin)}, plugin API {plugin.command.api_version}; see: asdkit {plugin.name} --help"
         )
     if plugin.status != "ok" or plugin.entry is None or plugin.kind is None or plugin.kind == "command":
         return
-    typer.echo(f"class {_class(plugin)}, plugin API {plugin.entry.api_version}")
+    class_ = _class(plugin)
+    typer.echo(f"class {class_}, {_file_of(class_.partition(':')[0])}; plugin API {plugin.entry.api_version}")
     core = [[key, "", str(value), "read by the core: see docs/spec.md"] for key, value in plugin.entry.defaults.items()]
     try:
         rows, block = core + option_rows(plugin.entry.config), spec_block(plugin.kind, plugin.entry)
@@ -145,6 +149,18 @@ def _class(plugin: Plugin) -> str:
         return plugin.cause
     target = listed.target
     return target if isinstance(target, str) else f"{target.__module__}:{getattr(target, '__qualname__', target)}"
+
+
+def _file_of(module: str) -> str:
+    """Return the path of a module's source, without importing the module."""
+    name = module.partition(":")[0]  # an entry point may name an object in the module
+    if name in sys.modules:
+        return printable(getattr(sys.modules[name], "__file__", None) or "in no file")
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError) as error:
+        return f"which cannot be found: {error_line(error)}"
+    return printable(spec.origin or "in no file") if spec else "which cannot be found"
 
 
 def _defaults(config: type[Config]) -> dict[str, Any]:

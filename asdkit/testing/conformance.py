@@ -19,6 +19,7 @@ from asdkit.process_state import restored_process_state
 from asdkit.stop_signals import is_of_user
 from asdkit.testing.checks import checks_of
 from asdkit.testing.contract import Check, Failed, Inapplicable
+from asdkit.testing.location import location
 from asdkit.testing.subject import Subject
 from asdkit.testing.subjects import SUBJECTS
 from asdkit.text import error_line, suggestion_or_choices
@@ -45,6 +46,10 @@ class CheckResult:
         What is wrong and what to do; why the failure was expected; why the check does not apply.
     seconds
         Its duration.
+    where
+        For a failure, the line of the plugin that raised, or defines what failed: ``"file.py:12 (score)"``.
+    clips
+        How many clips, waves or windows it used, such as ``"18 fitted, 96 scored"``.
     """
 
     check: str
@@ -52,6 +57,8 @@ class CheckResult:
     about: str
     message: str = ""
     seconds: float = 0.0
+    where: str = ""
+    clips: str = ""
 
 
 def check_plugin(
@@ -88,7 +95,7 @@ def check_plugin(
     """
     subject = make_subject(entry, options or {})
     expected = dict(expected_failures or {})
-    _validate_expected(expected, [subject])
+    validate_expected(expected, [subject])
     return [result_of(check, subject, expected.get(check.name)) for check in _selected(checks, [subject])[0]]
 
 
@@ -114,7 +121,7 @@ def parametrize_with_checks(
 
     subjects = [make_subject(entry, options or {}) for entry in entries]
     expected = dict(expected_failures or {})
-    _validate_expected(expected, subjects)
+    validate_expected(expected, subjects)
     cases = []
     for subject, selected in zip(subjects, _selected(checks, subjects), strict=True):
         for check in selected:
@@ -125,9 +132,9 @@ def parametrize_with_checks(
     return pytest.mark.parametrize("check", cases)
 
 
-def make_subject(entry: Entry, options: Mapping[str, Any]) -> Subject:
+def make_subject(entry: Entry, options: Mapping[str, Any], kind: Kind | None = None) -> Subject:
     """Make the subject that all checks of a plugin share; raises `UsageError` as `check_plugin` does."""
-    kind = _kind_of(entry)
+    kind = kind or _kind_of(entry)
     try:
         subject = SUBJECTS[kind](entry, options, _module_of(entry, kind))
         refused = subject.refusal() if options else ""
@@ -162,7 +169,7 @@ def _validate_names(names: Iterable[str], subjects: Sequence[Subject]) -> None:
             )
 
 
-def _validate_expected(expected: Mapping[str, str], subjects: Sequence[Subject]) -> None:
+def validate_expected(expected: Mapping[str, str], subjects: Sequence[Subject]) -> None:
     """Raise `UsageError` for an expected failure of no check, or without a reason."""
     _validate_names(expected, subjects)
     for name, reason in expected.items():
@@ -204,6 +211,7 @@ def _module_of(entry: Entry, kind: Kind) -> str:
 
 
 def _run(check: Check, subject: Subject) -> None:
+    subject.used = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # warnings about results are no fault
         try:
@@ -225,11 +233,15 @@ def _run_case(check: Check, subject: Subject) -> None:
         _run(check, subject)
     except Inapplicable as error:
         pytest.skip(str(error))
+    except Failed as error:
+        details = ", ".join(filter(None, (location(subject, check, error), _used(subject))))
+        raise Failed(f"{error} [{details}]") from error.__cause__
 
 
 def result_of(check: Check, subject: Subject, expected: str | None) -> CheckResult:
     """Run a check; `expected` is the reason why it should fail."""
     begin = time.perf_counter()
+    where = ""
     status: Literal["passed", "failed", "expected", "skipped"] = "passed"
     message = ""
     try:
@@ -237,11 +249,16 @@ def result_of(check: Check, subject: Subject, expected: str | None) -> CheckResu
     except Inapplicable as error:
         status, message = "skipped", str(error)
     except Failed as error:
-        status, message = "failed", str(error)
+        status, message, where = "failed", str(error), location(subject, check, error)
         if expected is not None:
             status, message = "expected", f"{expected} ({error})"
     else:
         if expected is not None:
             status = "failed"
             message = f"expected to fail ({expected}), but it passes; remove it from expected_failures"
-    return CheckResult(check.name, status, check.about, message, time.perf_counter() - begin)
+    seconds = time.perf_counter() - begin
+    return CheckResult(check.name, status, check.about, message, seconds, where, _used(subject))
+
+
+def _used(subject: Subject) -> str:
+    return ", ".join(f"{amount} {what}" for what, amount in subject.used.items())

@@ -27,10 +27,16 @@ class Check:
         Takes a `asdkit.testing.subject.Subject` of such a kind; raises `Failed` or `Inapplicable`.
     kinds
         Kinds of plugins that the check is for.
+    method
+        Method that a failure points to where no line raised an exception; ``""``: the one that gives the results.
+    about_options
+        Whether a failure points to the class of the options instead.
     """
 
     run: Callable[[Any], None]
     kinds: tuple[Kind, ...] = KINDS
+    method: str = ""
+    about_options: bool = False
 
     @property
     def name(self) -> str:

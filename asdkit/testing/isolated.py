@@ -25,7 +25,9 @@ _COMMAND = "from asdkit.testing.isolated import run_request; run_request()"
 _INTERVAL = 0.05  # seconds between two looks at the process
 
 
-def check_in_process(kind: Kind, name: str, options: Mapping[str, Any], timeout: float) -> list[CheckResult]:
+def check_in_process(
+    kind: Kind, name: str, options: Mapping[str, Any], timeout: float, expected: Mapping[str, str]
+) -> list[CheckResult]:
     """Check an installed plugin in a new process; see `asdkit.testing.check_plugin`.
 
     Parameters
@@ -34,6 +36,8 @@ def check_in_process(kind: Kind, name: str, options: Mapping[str, Any], timeout:
         The plugin and options for the checks.
     timeout
         Time limit of each check [s].
+    expected
+        Name of a check -> the reason why it fails.
 
     Returns
     -------
@@ -48,7 +52,7 @@ def check_in_process(kind: Kind, name: str, options: Mapping[str, Any], timeout:
     with tempfile.TemporaryDirectory() as folder:
         answers = Path(folder, "answers")
         answers.touch()
-        request = {"kind": kind, "name": name, "options": dict(options), "path": sys.path}
+        request = {"kind": kind, "name": name, "options": dict(options), "expected": dict(expected), "path": sys.path}
         Path(folder, "request").write_text(json.dumps(request, default=str))
         process = subprocess.Popen(  # noqa: S603 (this Python and our own command)
             [sys.executable, "-c", _COMMAND, folder], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
@@ -105,11 +109,11 @@ def run_request() -> None:
             warnings.simplefilter("ignore")  # the command has shown them
             entry = discover().entry(request["kind"], request["name"])
         try:
-            subject = make_subject(entry, request["options"])
+            subject = make_subject(entry, request["options"], request["kind"])
         except UsageError as error:
             answer({"usage": error.message})
             return
         for check in checks_of(subject.kind):
-            answer(asdict(result_of(check, subject, None)))
+            answer(asdict(result_of(check, subject, request["expected"].get(check.name))))
         end_left_processes()
         answer({})

@@ -21,7 +21,6 @@ from asdkit.process_state import restored_process_state
 from asdkit.stop_signals import is_of_user
 from asdkit.testing.contract import Inapplicable
 from asdkit.testing.side_effects import SideEffects, recorded_side_effects, seed_global_generators
-from asdkit.text import error_line
 
 Arrays = dict[str, np.ndarray]
 
@@ -120,6 +119,8 @@ class Subject(ABC):
     ----------
     changes
         What its import, construction and uses changed in the process so far.
+    used
+        How many clips, waves or windows the running check has used so far, such as ``{"fitted": 18, "scored": 24}``.
     """
 
     kind: ClassVar[Kind]
@@ -131,6 +132,17 @@ class Subject(ABC):
         self.module = module
         self.subprocess_result: SubprocessResult | None = None
         self.changes: list[str] = []
+        self.used: dict[str, int] = {}
+
+    def note(self, amounts: Mapping[str, int]) -> None:
+        """Add to `used`; of several uses the largest counts."""
+        for what, amount in amounts.items():
+            self.used[what] = max(amount, self.used.get(what, 0))
+
+    @property
+    @abstractmethod
+    def amounts(self) -> dict[str, int]:
+        """How many clips, waves or windows one `use` takes, by what is done with them."""
 
     @cached_property
     def config(self) -> Config:
@@ -166,15 +178,15 @@ class Subject(ABC):
         """Say what is wrong with the arrays of a use; empty where nothing is."""
 
     @cached_property
-    def construction_error(self) -> str:
-        """Why it cannot be constructed with its defaults; empty where it can."""
+    def construction_error(self) -> Exception | None:
+        """The exception that constructing it with its defaults raised, if any."""
         try:
             with self._compared():
                 self.plugin_class(self.entry.config(**self._files()))
                 self.make()
         except Exception as error:
-            return error_line(error)
-        return ""
+            return error
+        return None
 
     def _files(self) -> dict[str, FilePath]:
         """Return the files of the options that need one: no file is a default."""
@@ -218,6 +230,7 @@ class Subject(ABC):
         """
         if self.construction_error:
             raise Inapplicable("it cannot be constructed: see defaults_construct")
+        self.note(self.amounts)
         use = self.first_use
         if use.error is not None or self.fault(use.outputs):
             raise Inapplicable("it does not work at all: see keeps_its_contract")

@@ -20,6 +20,8 @@ from asdkit.testing.subject import SEED, Arrays, CountingContext, Subject, Use, 
 from asdkit.testing.synthetic import IDS, SAMPLE_RATE, Clips, clips_to_score, training_clips, wave
 
 _AUGMENTED_FRAMES = 16  # frames of the windows that augmenters get
+_FEW, _MANY = 6, 64  # training clips of each id; many where a clip is one window
+_FAULTS = 16  # normal clips of each id to compare with as many faulty ones
 
 
 class DetectorSubject(Subject):
@@ -49,12 +51,22 @@ class DetectorSubject(Subject):
         return 48 if self.frames == "clip" else max(48, self.frames + 15 * self._keys.hop)
 
     def training_clips(self, *, twin: bool = False) -> Clips:
-        """Return training clips; of one id where each id has its own detector."""
-        return self._in_scope(training_clips(self.rows, twin=twin))
+        """Return training clips, at least 64 windows of each id; of one id where each id has its own detector."""
+        each = _MANY if self.frames == "clip" else _FEW
+        return self._in_scope(training_clips(self.rows, twin=twin, each=each))
 
     def test_clips(self) -> Clips:
         """Return clips to score."""
         return self._in_scope(clips_to_score(self.rows))
+
+    def comparison_clips(self) -> Clips:
+        """Return more clips to score, enough to tell how well faults are found."""
+        return self._in_scope(clips_to_score(self.rows, each=_FAULTS))
+
+    @property
+    def amounts(self) -> dict[str, int]:
+        """Number of clips that a use fits and scores."""
+        return {"fitted": len(self.training_clips()), "scored": len(self.test_clips())}
 
     def shortest_clips(self) -> Clips:
         """Return training clips of one window each."""
@@ -93,11 +105,13 @@ class DetectorSubject(Subject):
         if refused:
             raise Inapplicable(f"its options refuse such training clips: {refused}")
         detector = self.make() if instance is None else instance
+        self.note({"fitted": len(clips)})
         detector.fit(self.training(clips), ctx or CountingContext())
         return detector
 
     def score(self, detector: Any, clips: Clips) -> np.ndarray:
         """Return window scores of clips; fails where they are not finite float32, one per window."""
+        self.note({"scored": len(clips)})
         features, windows = self.cut(clips)
         scores = detector.score(features, windows, clips.ids, CountingContext())
         fault = array_fault("score", scores, np.float32, (len(windows),))
@@ -160,6 +174,11 @@ class FeaturizerSubject(Subject):
 
     kind: ClassVar[Kind] = "featurizer"
 
+    @property
+    def amounts(self) -> dict[str, int]:
+        """Number of waves that a use takes."""
+        return {"waves": 2}
+
     def fill(self, featurizer: Any, sound: np.ndarray, *, read_only: bool = False) -> np.ndarray:
         """Return the frames of a wave; unwritten numbers are NaN."""
         sound_copy = copy_of(sound, read_only)
@@ -199,6 +218,11 @@ class AugmenterSubject(Subject):
         """Names of its variants."""
         assert isinstance(self.config, AugmenterConfig)
         return self.config.variant_names
+
+    @property
+    def amounts(self) -> dict[str, int]:
+        """Number of waves that a use takes; windows where it is an augmenter of windows."""
+        return {"waves": 1} if getattr(self.plugin_class, "kind", "") == "wave" else {"windows": len(self.windows()[0])}
 
     def windows(self, ids: int = len(IDS)) -> tuple[np.ndarray, np.ndarray]:
         """Return a batch of windows [``[batch, frames, bands]``], dB, and its targets [``[batch, ids]``]."""
@@ -263,6 +287,11 @@ class FuserSubject(Subject):
     """A fuser of two members whose scores have different scales."""
 
     kind: ClassVar[Kind] = "fuser"
+
+    @property
+    def amounts(self) -> dict[str, int]:
+        """Number of clips whose scores a use fits and fuses."""
+        return {"fitted": len(self.scores()[1]), "fused": 12}
 
     def scores(self, seed: int = 5, clips: int = 24, faulty: int = 0) -> tuple[np.ndarray, tuple[str, ...]]:
         """Return clip scores [float64, ``[clips, 2]``] and ids; both members score the first `faulty` clips higher."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -18,7 +21,9 @@ from asdkit.cli.new_plugin import write_package
 from asdkit.plugins import KINDS, discover
 from asdkit.spec import load_spec
 from tests.helpers.cli import cli_in
-from tests.helpers.packages import install
+from tests.helpers.commands import command_in
+from tests.helpers.packages import install, install_tree
+from tests.mutants import sound
 
 TREE = Path(__file__).parents[2]
 SPECS = sorted([*TREE.glob("specs/*.toml"), TREE / "plugins" / "asdkit_demo" / "demo.toml"])
@@ -31,9 +36,7 @@ def scaffolds(tmp_path_factory) -> Path:
     for kind in KINDS:
         written = cli_in(folder)("new-plugin", kind, f"my-{kind}")
         assert written.returncode == 0, written.stderr
-        module = f"asdkit_my_{kind}"
-        source = (folder / f"asdkit-my-{kind}" / f"{module}.py").read_text()
-        install(folder / "site", f"asdkit-my-{kind}", {f"{module}.py": source}, {f"my-{kind}": module})
+        install_tree(folder / "site", folder / f"asdkit-my-{kind}")
     return folder
 
 
@@ -42,17 +45,21 @@ def test_a_new_plugin_is_small_and_passes_its_checks(scaffolds, kind):
     folder = scaffolds / f"asdkit-my-{kind}"
     pyproject = (folder / "pyproject.toml").read_text()
     assert tomllib.loads(pyproject)["project"]["entry-points"] == {"asdkit": {f"my-{kind}": f"asdkit_my_{kind}"}}
-    assert len(pyproject.splitlines()) <= 15
-    assert len((folder / f"asdkit_my_{kind}.py").read_text().splitlines()) <= 40
+    assert len(pyproject.splitlines()) <= 25
+    assert sum(len(path.read_text().splitlines()) for path in folder.glob(f"asdkit_my_{kind}/*.py")) <= 50
     asdkit = cli_in(scaffolds)
     checked = asdkit("check-plugin", f"my-{kind}")
     assert checked.returncode == 0, checked.stdout
     assert " 0 failed" in checked.stderr
-    assert asdkit("plugins", f"my-{kind}").stdout.startswith(f"my-{kind}: {kind} of asdkit-my-{kind} 1.0, ok")
+    shown = asdkit("plugins", f"my-{kind}").stdout
+    assert shown.startswith(f"my-{kind}: {kind} of asdkit-my-{kind} 1.0, ok")
+    package = scaffolds / "site" / f"asdkit_my_{kind}"
+    assert f"registered by asdkit_my_{kind}, {package / '__init__.py'}\n" in shown
+    assert f", {package / f'{kind}.py'}; plugin API " in shown
 
 
 def test_the_tests_of_new_plugins_pass(scaffolds):
-    files = [f"asdkit-my-{kind}/test_asdkit_my_{kind}.py" for kind in KINDS]
+    files = [f"asdkit-my-{kind}/tests/test_asdkit_my_{kind}.py" for kind in KINDS]
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files],
         cwd=scaffolds, capture_output=True, text=True, check=False,
@@ -60,6 +67,32 @@ def test_the_tests_of_new_plugins_pass(scaffolds):
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout
     assert int(re.search(r"(\d+) passed", ran.stdout)[1]) > 10 * len(KINDS)
+
+
+def test_a_built_plugin_is_checked_with_what_its_wheel_contains(scaffolds, tmp_path):
+    """A second module is in the wheel; one beside the package is not, although the source can be imported here."""
+    folder = shutil.copytree(scaffolds / "asdkit-my-fuser", tmp_path / "asdkit-my-fuser")
+    package = folder / "asdkit_my_fuser"
+    (package / "weights.py").write_text("from asdkit_outside import ONE\n")
+    fuser = package / "fuser.py"
+    fuser.write_text(fuser.read_text().replace("import numpy", "import asdkit_my_fuser.weights\nimport numpy"))
+    (folder / "asdkit_outside.py").write_text("ONE = 1\n")
+    run = command_in(tmp_path)
+    lacking = run("check-plugin", "my-fuser", "--built", folder, PYTHONPATH=f"{folder}:{TREE}")
+    assert lacking.returncode == 4, lacking.stderr
+    assert "No module named 'asdkit_outside': the wheel does not contain it" in lacking.stdout
+    assert "weights.py:1" in lacking.stdout
+    (package / "weights.py").write_text("ONE = 1\n")
+    whole = run("check-plugin", "my-fuser", "--built", folder, PYTHONPATH=f"{folder}:{TREE}")
+    assert whole.returncode == 0, whole.stdout
+    assert " 0 failed" in whole.stderr
+
+
+def test_what_is_no_package_is_not_built(asdkit, tmp_path):
+    absent = asdkit("check-plugin", "my-fuser", "--built", "absent")
+    assert (absent.returncode, "absent/pyproject.toml: No such file" in absent.stderr) == (2, True)
+    (tmp_path / "pyproject.toml").write_text("[build-system")
+    assert "not valid" in asdkit("check-plugin", "my-fuser", "--built", ".").stderr
 
 
 def test_new_plugin_prints_the_next_three_commands(asdkit):
@@ -99,12 +132,13 @@ def test_new_plugin_refuses_invalid_and_used_names(asdkit, tmp_path, name, words
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["none", "class", "print", "config", "entry", "stopped", "not-fitted", "np", "a" * 64])
-def test_names_of_python_and_asdkit_make_working_packages(kind, name, tmp_path):
+def test_names_of_python_and_asdkit_make_working_packages(kind, name, tmp_path, monkeypatch):
     folder = write_package(kind, name, tmp_path)
-    (module,) = folder.glob("asdkit_*.py")
-    namespace = {"__name__": module.stem}
-    exec(compile(module.read_text(), module, "exec"), namespace)
-    (entry,) = namespace[f"asdkit_{kind}s"]()
+    (package,) = folder.glob("asdkit_*")
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    module = importlib.import_module(package.name)
+    (entry,) = getattr(module, f"asdkit_{kind}s")()
     assert entry.name == name
     plugin = entry.load()(entry.config())
     if kind == "detector":
@@ -148,6 +182,24 @@ def test_check_plugin_takes_options_and_known_names(asdkit):
     unknown = asdkit("check-plugin", "z-scor")
     assert unknown.returncode == 2
     assert 'did you mean "z-score"' in unknown.stderr
+
+
+def test_check_plugin_takes_expected_failures_with_a_reason(asdkit, tmp_path):
+    source = LIGHT_PLUGIN.replace("sound:Detector", "detectors:Similarity")
+    install(tmp_path / "site", "asdkit-light", {"plug_light.py": source}, {"light": "plug_light"})
+    failed = asdkit("check-plugin", "light")
+    assert failed.returncode == 4
+    first = failed.stdout.splitlines()[2]
+    line = inspect.getsourcelines(sound.Detector.score)[1]
+    assert re.match(r"failed +faults_score_higher +18 fitted, 96 scored +AUC 0.00", first)
+    assert first.endswith(f"sound.py:{line} (score)]")
+    assert failed.stdout.splitlines()[-1].startswith("skipped 1: it does not find the planted fault")
+    expected = asdkit("check-plugin", "light", "--expect-failure", "faults_score_higher=it measures likeness")
+    assert (expected.returncode, "1 expected" in expected.stderr) == (0, True)
+    assert re.search("expected +faults_score_higher .* it measures likeness", expected.stdout)
+    for wrong, words in (("faults_score_higher", "expected CHECK=REASON"), ("faults_score=x", "did you mean")):
+        refused = asdkit("check-plugin", "light", "--expect-failure", wrong)
+        assert (refused.returncode, words in refused.stderr) == (2, True), refused.stderr
 
 
 def test_check_plugin_names_the_cause_of_a_broken_plugin(asdkit, tmp_path):

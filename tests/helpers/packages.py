@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 
@@ -19,3 +20,11 @@ def install(
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
     points = "\n".join(f"{name} = {value}" for name, value in entry_points.items())
     (info / "entry_points.txt").write_text(f"[{group}]\n{points}\n")
+
+
+def install_tree(site: Path, folder: Path) -> None:
+    """Install the package in a folder into `site`: all modules that are not its tests."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    paths = [path for path in folder.rglob("*.py") if not path.name.startswith("test_")]
+    modules = {str(path.relative_to(folder)): path.read_text() for path in paths}
+    install(site, project["name"], modules, project["entry-points"]["asdkit"])

@@ -69,6 +69,7 @@ def threads_do_not_disturb_each_other(subject: FeaturizerSubject) -> None:
     if subject.second_difference():
         raise Inapplicable("it never gives the same frames twice: see same_seed_same_result")
     sounds = [wave(0.5 + 0.1 * (i % 3), seed=i) for i in range(16)]
+    subject.note({"waves": len(sounds)})
     alone = [subject.fill(featurizer, sound) for sound in sounds]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda sound: subject.fill(featurizer, sound), sounds))

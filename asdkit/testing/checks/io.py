@@ -18,6 +18,7 @@ def keeps_its_contract(subject: Subject) -> None:
     """Used as a run uses it, it returns arrays of the promised shapes and dtypes, all finite."""
     if subject.construction_error:
         raise Inapplicable("it cannot be constructed: see defaults_construct")
+    subject.note(subject.amounts)
     use = subject.first_use
     if use.error is not None:
         raise Failed(f"it raised {error_line(use.error)}") from use.error
@@ -184,6 +185,7 @@ def nan_scores_are_refused(subject: FuserSubject) -> None:
 
 def generators_and_threads_are_untouched(subject: Subject) -> None:
     """Global random generators, thread settings and the state of the process are the same before and after."""
+    subject.working_use()
     _, effects = subject.second_use
     if subject.changes:
         raise Failed(f"it {'; it '.join(dict.fromkeys(subject.changes))}; leave the process as it was")
@@ -195,6 +197,7 @@ def generators_and_threads_are_untouched(subject: Subject) -> None:
 
 def no_file_is_written(subject: Subject) -> None:
     """It writes, creates and removes no file: the core does all writing."""
+    subject.working_use()
     _, effects = subject.second_use
     if effects.files:
         raise Failed(f"it wrote {', '.join(dict.fromkeys(effects.files))}")
@@ -202,6 +205,7 @@ def no_file_is_written(subject: Subject) -> None:
 
 def nothing_is_printed(subject: Subject) -> None:
     """It prints nothing to standard output or standard error."""
+    subject.working_use()
     _, effects = subject.second_use
     if effects.printed.strip():
         raise Failed(f"it printed {effects.printed.strip().splitlines()[0]!r}; use ctx.progress or AsdkitWarning")

@@ -39,8 +39,8 @@ def registering_is_light(subject: Subject) -> None:
 
 def defaults_construct(subject: Subject) -> None:
     """Every option but a file has a default, and the class is constructed from them and only stores them."""
-    if subject.construction_error:
-        raise Failed(f"it cannot be constructed with its defaults: {subject.construction_error}")
+    if (error := subject.construction_error) is not None:
+        raise Failed(f"it cannot be constructed with its defaults: {error_line(error)}") from error
     defaults = dict(subject.entry.defaults)
     unknown = defaults.keys() - PLUGIN_DEFAULT_KEYS
     if unknown or (defaults and subject.kind != "detector"):
@@ -50,8 +50,8 @@ def defaults_construct(subject: Subject) -> None:
         )
     try:
         DetectorKeys.model_validate_json(json.dumps(defaults))
-    except ValidationError as error:
-        raise Failed(f"its Entry's defaults are wrong: {error.errors()[0]['msg']}") from None
+    except ValidationError as wrong:
+        raise Failed(f"its Entry's defaults are wrong: {wrong.errors()[0]['msg']}") from None
 
 
 def options_are_documented(subject: Subject) -> None:
