@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from asdkit.audio import Wave
-from asdkit.config import AugmenterConfig, Config, Cost, DetectorConfig, JobOutline, JobSize, NetworkConfig
+from asdkit.config import AugmenterConfig, Config, Cost, DetectorConfig, JobOutline, JobSize, NetworkConfig, Scale
 from asdkit.context import Context, Scalar, State, StateValue
 from asdkit.errors import AsdkitError, AsdkitWarning, NotFitted, Stopped
 from asdkit.features import Features, FloatArray, IntArray, Windows, cut_windows
@@ -76,6 +76,7 @@ __all__ = [
     "NetworkDetector",
     "NotFitted",
     "Scalar",
+    "Scale",
     "State",
     "StateValue",
     "Stopped",

@@ -19,6 +19,10 @@ _UPDATE = 100  # operations in the time that AdamW takes for a weight, gradient 
 _SAVE = 400  # operations in the time that a checkpoint takes for a weight
 
 
+Scale = Literal["db", "power", "linear"]
+"""What the numbers of frames are: decibels, powers, or anything else (an embedding, samples, cepstra)."""
+
+
 class Config(BaseModel):
     """Options of a plugin: a strict, frozen pydantic model that refuses unknown keys.
 
@@ -37,7 +41,23 @@ class Config(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
 
-class AugmenterConfig(Config):
+class _ScaledConfig(Config):
+    """Options of a plugin that gets frames."""
+
+    scales: ClassVar[tuple[Scale, ...]] = ("db", "power")
+    """Scales of frames that it accepts. A featurizer of another one is refused before any work."""
+
+    def scale_problem(self, scale: Scale) -> str:
+        """Return why these options do not accept frames of a scale; empty if they do.
+
+        Override it where that depends on the options; begin with the option at fault and a colon.
+        """
+        if scale in self.scales:
+            return ""
+        return f"accepts only {' or '.join(self.scales)}"
+
+
+class AugmenterConfig(_ScaledConfig):
     """Options of an augmenter, with what a spec must know of it before any work."""
 
     soft_targets: ClassVar[bool] = False
@@ -133,7 +153,7 @@ class Cost:
     operations: float
 
 
-class DetectorConfig(Config):
+class DetectorConfig(_ScaledConfig):
     """Options of a detector, with a check of what pydantic cannot express, and an estimate of its cost."""
 
     def problems(self, job: JobOutline) -> list[str]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asdkit import mapped
+from asdkit.config import Scale
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -29,12 +30,12 @@ class Features:
     offsets
         [int64, ``[clips + 1]``] Clip ``i`` is ``frames[offsets[i]:offsets[i + 1]]``.
     scale
-        ``"db"`` or ``"power"``: the scale of the numbers, as the featurizer declares it.
+        ``"db"``, ``"power"`` or ``"linear"``: the scale of the numbers, as the featurizer declares it.
     """
 
     frames: FloatArray
     offsets: IntArray
-    scale: Literal["db", "power"] = "db"
+    scale: Scale = "db"
 
     @property
     def clips(self) -> int:

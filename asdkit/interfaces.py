@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from asdkit.audio import Wave
 from asdkit.commands import hookimpl
-from asdkit.config import AugmenterConfig, Config
+from asdkit.config import AugmenterConfig, Config, Scale
 from asdkit.context import Context, State
 from asdkit.features import Features, FloatArray, IntArray, Windows
 from asdkit.version import API_VERSION
@@ -90,8 +90,9 @@ class Featurizer(Protocol):
 
     bands: int
     """Number of values in a frame."""
-    scale: Literal["db", "power"]
-    """Unit of the values: decibels or power."""
+    scale: Scale
+    """What the values are: decibels (``"db"``), powers, or anything else (``"linear"``), such as an embedding, samples
+    or cepstra. Detectors and augmenters say which they accept (``scales`` of their options)."""
 
     def rows(self, n_samples: int) -> int:
         """Return the number of frames of a wave of `n_samples` samples."""
@@ -144,7 +145,8 @@ class WindowAugmenter(Protocol):
         Parameters
         ----------
         windows
-            [float32, ``[batch, frames, bands]``] In decibels; may be changed in place.
+            [float32, ``[batch, frames, bands]``] In decibels, or linear numbers if ``scales`` of its options has those;
+            may be changed in place.
         targets
             [float32, ``[batch, classes]``] One-hot at the window's id; real ids come first. For an augmenter with
             variants the core sets the targets afterwards.

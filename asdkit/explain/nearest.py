@@ -149,7 +149,7 @@ class NearestExcerpts:
 
 
 def _decibels(frames: FloatArray, scale: str) -> FloatArray:
-    if scale == "db":
+    if scale != "power":
         return frames
     return (10 * np.log10(np.maximum(frames, _MIN_POWER))).astype(np.float32)
 

@@ -18,6 +18,7 @@ from asdkit.features import Features, cut_windows
 from asdkit.interfaces import Detector, Featurizer
 from asdkit.plugin_calls import plugin_call
 from asdkit.plugins import Registry, discover
+from asdkit.run.scales import scale_of, scale_problems
 from asdkit.run.training_data import load_augmenters, make_training
 from asdkit.scoring import DoubleArray, pool_scores, score_windows
 from asdkit.spec import DetectorSettings, Spec
@@ -120,6 +121,8 @@ def fit_arrays(
     registry = registry or discover()
     ctx = ctx or Context(seed=spec.seed)
     featurizer: Featurizer = registry.find("featurizer", settings.featurizer.use).construct(settings.featurizer.config)
+    if problems := scale_problems(settings, scale_of(featurizer)):
+        raise UsageError("; ".join(problems))
     fitted = FittedArrays(settings, spec.data.sample_rate, featurizer, {}, tuple(known_ids), ctx)
     waves = _check_waves(waves, settings, featurizer)
     for group in [""] if settings.scope == "machine" else known_ids:

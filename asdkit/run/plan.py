@@ -25,6 +25,7 @@ from asdkit.run.check_recordings import Checked, check_audio
 from asdkit.run.estimates import Estimate, estimate_job
 from asdkit.run.jobs import Job, make_jobs
 from asdkit.run.resources import core_count, share_cores
+from asdkit.run.scales import require_scales
 from asdkit.run.store import RunPaths, checkpoint_time, submission_name, unchanged
 from asdkit.spec import Spec
 from asdkit.spec.positions import quoted
@@ -168,7 +169,7 @@ def list_jobs(spec: Spec, registry: Registry, machines: Sequence[str] | None = N
     DataError
         If the folder does not fit the layout, or the names of clips, machines and ids cannot be used.
     SpecError
-        For settings that do not fit these clips.
+        For settings that do not fit these clips, or detectors that do not accept the scale of their featurizer.
     """
     with warnings.catch_warnings(record=True) as caught, _garbage_collection_paused():
         warnings.simplefilter("always", AsdkitWarning)
@@ -176,6 +177,7 @@ def list_jobs(spec: Spec, registry: Registry, machines: Sequence[str] | None = N
         clips = find_clips(data.layout, data.root, machines or data.machines, data.ground_truth, data.containers)
         _require_names(clips)
         jobs = make_jobs(spec, clips, registry)
+        require_scales(spec, jobs)
     notes = [str(w.message) for w in caught if issubclass(w.category, AsdkitWarning)]
     present = sorted({c.machine for c in clips})
     notes += [

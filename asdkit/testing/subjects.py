@@ -6,11 +6,11 @@ import copy
 import json
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
-from asdkit.config import AugmenterConfig, DetectorConfig, JobOutline
+from asdkit.config import AugmenterConfig, DetectorConfig, JobOutline, Scale
 from asdkit.features import Features, IntArray, Windows, cut_windows
 from asdkit.interfaces import Entry, Training
 from asdkit.plugins import Kind
@@ -197,13 +197,16 @@ class FeaturizerSubject(Subject):
 
     def fault(self, outputs: Arrays) -> str:
         """Every number of every frame is written and finite; powers are not negative."""
+        scale = self.first_use.instance.scale
+        if scale not in get_args(Scale):
+            return f"scale is {scale!r}; expected one of {', '.join(get_args(Scale))}"
         for name, frames in outputs.items():
             fault = array_fault(f"fill ({name} wave)", frames, np.float32, frames.shape)
             if fault:
                 return fault.replace("that are NaN or infinite", "that are NaN, infinite, or not written")
             if not len(frames):
                 return f"rows says that a wave of a second has no frames ({name})"
-            if self.first_use.instance.scale == "power" and (frames < 0).any():
+            if scale == "power" and (frames < 0).any():
                 return 'scale is "power", but there are negative numbers'
         return ""
 

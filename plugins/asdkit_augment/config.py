@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from asdkit.api import AugmenterConfig, Field
+from asdkit.api import AugmenterConfig, Field, Scale
 
 
 class MixConfig(AugmenterConfig):
     """Random convex combinations of windows of two ids, with the proportions as targets."""
 
     soft_targets: ClassVar[bool] = True
+
+    scales: ClassVar[tuple[Scale, ...]] = ("db", "power", "linear")
+
+    def scale_problem(self, scale: Scale) -> str:
+        """Linear numbers are blended as they are."""
+        return 'with domain = "power" accepts only db or power' if (scale, self.domain) == ("linear", "power") else ""
 
     domain: Literal["log", "power"] = Field("log", description="blend decibels, or powers (both in the report)")
     alpha: float = Field(1.0, gt=0, description="shares are drawn from Beta(alpha, alpha); 1: uniform")
@@ -38,6 +44,8 @@ class WarpConfig(AugmenterConfig):
 
 class ResampleConfig(AugmenterConfig):
     """The wave played faster or slower; each rate is a new class for each id."""
+
+    scales: ClassVar[tuple[Scale, ...]] = ("db", "power", "linear")
 
     rates: list[Annotated[float, Field(ge=0.25, le=4)]] = Field(
         [0.8, 0.9, 1.1, 1.2],

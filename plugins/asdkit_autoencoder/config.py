@@ -1,12 +1,14 @@
 """Options of ``autoencoder``."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from asdkit.api import Cost, Field, JobOutline, JobSize, NetworkConfig
+from asdkit.api import Cost, Field, JobOutline, JobSize, NetworkConfig, Scale
 
 
 class AutoencoderConfig(NetworkConfig):
     """Sizes are those of the baseline of DCASE 2020 Task 2 (Koizumi et al. 2020)."""
+
+    scales: ClassVar[tuple[Scale, ...]] = ("db", "power", "linear")
 
     target: Literal["all", "middle"] = Field(
         "all",

@@ -1,8 +1,8 @@
 """Options of ``id-classifier``."""
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
-from asdkit.api import Cost, Field, JobOutline, JobSize, NetworkConfig
+from asdkit.api import Cost, Field, JobOutline, JobSize, NetworkConfig, Scale
 
 
 class _Backbone(NamedTuple):
@@ -29,6 +29,8 @@ class IdClassifierConfig(NetworkConfig):
 
     Windows have 32 frames by default, chosen on the tuning recordings (docs/results.md); the report's have 64.
     """
+
+    scales: ClassVar[tuple[Scale, ...]] = ("db", "power", "linear")
 
     backbone: Literal["mobilenet-v2", "resnet-50"] = Field(
         "mobilenet-v2", description="MobileNetV2 of width 0.5 (the report's Table 2) or ResNet-50, one input channel"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import model_validator
 
-from asdkit.api import Cost, DetectorConfig, Field, JobSize
+from asdkit.api import Cost, DetectorConfig, Field, JobSize, Scale
 
 _FITS = 6  # one of all clips and one without each fifth of them
 _STEPS = 20  # of a mixture's expectation maximisation, which usually ends sooner
@@ -15,6 +15,8 @@ _DISTANCE = 10  # operations in the time that a difference takes in a search for
 _AT_ONCE = 4_000_000  # numbers gathered at a time
 
 Statistic = Literal["mean", "power", "deviation", "change", "median-change", "shape", "fine", "ranked", "modulation"]
+_OF_POWER = ("power", "shape", "fine", "modulation")  # statistics of powers, in decibels
+
 Side = Literal["both", "above", "below"]
 Normalisation = Literal["none", "ldn-ratio", "ldn-difference", "varmin", "ced"]
 
@@ -35,6 +37,16 @@ class StatisticsConfig(DetectorConfig):
         "bands; fine, the power less its running mean over 9 bands; ranked, the mean over frames sorted downwards with "
         "weights rank_decay**n; and modulation, the power of envelopes in modulation bands (docs/classical.md)",
     )
+    scales: ClassVar[tuple[Scale, ...]] = ("db", "power", "linear")
+
+    def scale_problem(self, scale: Scale) -> str:
+        """Statistics of powers mean nothing of linear numbers."""
+        wrong = [f'"{name}"' for name in self.statistics if name in _OF_POWER]
+        if scale != "linear" or not wrong:
+            return ""
+        others = ", ".join(f'"{name}"' for name in get_args(Statistic) if name not in _OF_POWER)
+        return f"statistics: {', '.join(wrong)} of linear numbers mean nothing; expected some of {others}"
+
     rank_decay: float = Field(0.9, ge=0, le=1, description="of ranked: 1 gives the mean over frames, 0 the maximum")
 
     def cost(self, size: JobSize) -> Cost:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,21 @@ class AsksBetweenEpochs(Detector):
 class NeverAsks(Detector):
     def fit(self, training, ctx):
         super().fit(training, Unstoppable())
+
+
+class AnyScaleConfig(sound.SoundConfig):
+    scales = ("db", "power", "linear")
+
+
+@caught_by("accepted_scales_are_scored", "silence", AnyScaleConfig)
+class TakesLogarithms(Detector):
+    """It says that it accepts linear numbers, and takes the logarithm of them."""
+
+    def score(self, features, windows, ids, ctx):
+        if features.scale != "db":
+            with np.errstate(all="ignore"):
+                features = replace(features, frames=10 * np.log10(features.frames))
+        return super().score(features, windows, ids, ctx)
 
 
 @caught_by("a_clip_is_scored_on_its_own", "faults_score_higher")

@@ -34,6 +34,11 @@ class LeavesTheLastRow(Featurizer):
         super().fill(wave, sample_rate, out[:-1])
 
 
+@caught_by("keeps_its_contract", "shortest_waves")
+class NoScale(Featurizer):
+    scale = "decibel"
+
+
 @caught_by("inputs_are_unchanged", "same_seed_same_result")
 class ChangesTheWave(Featurizer):
     def fill(self, wave, sample_rate, out):

@@ -33,6 +33,7 @@ CHECKS: tuple[Check, ...] = (
     Check(scoring.a_clip_is_scored_on_its_own, _DETECTOR),
     Check(scoring.unknown_ids_get_the_best, _DETECTOR),
     Check(scoring.why_no_weight_is_a_sentence, _DETECTOR),
+    Check(scoring.accepted_scales_are_scored, _DETECTOR),
     # Fused scores.
     Check(scoring.a_clip_is_fused_on_its_own, _FUSER),
     Check(scoring.fused_scores_are_not_constant, _FUSER),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from asdkit.config import DetectorConfig
+from asdkit.features import Features
 from asdkit.metrics import auc
 from asdkit.scoring import score_windows
 from asdkit.testing.contract import Failed, Inapplicable
-from asdkit.testing.subject import CountingContext, state_of
+from asdkit.testing.subject import CountingContext, array_fault, state_of
 from asdkit.testing.subjects import DetectorSubject, FuserSubject
 from asdkit.testing.synthetic import Clips, concatenated
 from asdkit.text import error_line
@@ -74,6 +78,29 @@ def why_no_weight_is_a_sentence(subject: DetectorSubject) -> None:
     loaded.load(state_of(detector))
     if loaded.why_no_weight(features, windows, clips.ids, CountingContext()) != reason:
         raise Failed("why_no_weight gives another reason after its state was loaded")
+
+
+def accepted_scales_are_scored(subject: DetectorSubject) -> None:
+    """Where it accepts linear numbers, such as those of an embedding, it is fitted to them and scores them."""
+    assert isinstance(subject.config, DetectorConfig)
+    if subject.config.scale_problem("linear"):
+        raise Inapplicable("with these options it does not accept linear numbers")
+    subject.working_use()
+    training = subject.training(subject.training_clips())
+    features, windows = subject.cut(subject.test_clips())
+    detector = subject.make()
+    try:
+        detector.fit(replace(training, features=_linear(training.features)), CountingContext())
+        scores = detector.score(_linear(features), windows, subject.test_clips().ids, CountingContext())
+    except Exception as error:
+        raise Failed(f"it says that it accepts linear numbers, but {error_line(error)}") from error
+    if fault := array_fault("score of linear numbers", scores, np.float32, (len(windows),)):
+        raise Failed(fault)
+
+
+def _linear(features: Features) -> Features:
+    """Make linear numbers of both signs from decibels."""
+    return replace(features, frames=(features.frames + np.float32(60)) / np.float32(10), scale="linear")
 
 
 def a_clip_is_fused_on_its_own(subject: FuserSubject) -> None:
