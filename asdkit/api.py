@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from asdkit.audio import Wave
+from asdkit.base_detector import BaseDetector
 from asdkit.config import AugmenterConfig, Config, Cost, DetectorConfig, JobOutline, JobSize, NetworkConfig, Scale
 from asdkit.context import Context, Scalar, State, StateValue
 from asdkit.errors import AsdkitError, AsdkitWarning, NotFitted, Stopped
@@ -46,6 +47,7 @@ from asdkit.interfaces import (
 )
 from asdkit.kernels import band_centres, band_spectrum, frame_count, log_mel, mel_centres
 from asdkit.option_files import FilePath
+from asdkit.sklearn_state import load_estimator, store_estimator
 
 if TYPE_CHECKING:
     from asdkit.kernels import gather
@@ -57,6 +59,7 @@ __all__ = [
     "AsdkitError",
     "AsdkitWarning",
     "AugmenterConfig",
+    "BaseDetector",
     "Config",
     "Context",
     "Cost",
@@ -93,8 +96,10 @@ __all__ = [
     "gather",
     "hookimpl",
     "kernel",
+    "load_estimator",
     "log_mel",
     "mel_centres",
+    "store_estimator",
 ]
 
 _LAZY = {

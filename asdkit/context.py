@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from asdkit.errors import Stopped
+
 Scalar = None | bool | int | float | str
 StateValue = np.ndarray | Scalar | list[str]
 State = dict[str, StateValue]
@@ -55,6 +57,11 @@ class Context:
     def should_stop(self) -> bool:
         """Return True if the work is to stop: then raise `asdkit.api.Stopped`. Call it at least once per batch."""
         return False
+
+    def raise_if_stopped(self) -> None:
+        """Raise `asdkit.api.Stopped` if the work is to stop; call it at least once per batch."""
+        if self.should_stop():
+            raise Stopped("stopped")
 
     def save_checkpoint(self, state: Mapping[str, StateValue]) -> None:
         """Store what is needed to resume if the process dies; replaces the previous checkpoint."""

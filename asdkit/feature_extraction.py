@@ -81,7 +81,7 @@ def fill_features(
     Raises
     ------
     DataError
-        If a wave does not have the expected number of samples, or frames are not finite.
+        If a wave does not have the expected number of samples, or samples or frames are not finite.
     Stopped
         If `should_stop` returned True.
     PluginError
@@ -223,6 +223,8 @@ class _ClipQueue:
                 f"{source.name}: has {len(wave)} samples, but {source.samples} were expected",
                 hint="Did the file change during feature extraction? Run again.",
             )
+        if wave.dtype != np.int16 and not all(np.isfinite(block).all() for block in mapped.blocks(wave)):
+            raise DataError(f"{source.name}: the wave holds numbers that are NaN or infinite")
         rows = self._frames[self._offsets[index] : self._offsets[index + 1]]
         with plugin_call(self._featurizer, "fill"):
             _fill(self._featurizer, wave, self._sample_rate, rows)

@@ -6,6 +6,7 @@ All clips of one machine lie in one matrix, one after the other, so a window of 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -90,6 +91,35 @@ class Windows:
     def clips(self) -> int:
         """Number of clips."""
         return len(self.offsets) - 1
+
+    def batches(self, features: Features, size: int) -> Iterator[tuple[slice, FloatArray]]:
+        """Stack windows, `size` at a time.
+
+        Yields
+        ------
+        rows, batch
+            Which windows these are, and their frames [float32, ``[batch, frames, bands]``]; the next batch overwrites
+            them. Windows that are whole clips come one by one.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from asdkit.api import Features, cut_windows
+        >>> features = Features(np.ones((9, 2), np.float32), np.array([0, 4, 9]))
+        >>> windows = cut_windows(features.offsets, frames=3)
+        >>> [(rows.start, batch.shape) for rows, batch in windows.batches(features, size=4)]
+        [(0, (4, 3, 2)), (4, (1, 3, 2))]
+        """
+        if self.frames == "clip":
+            for clip in range(features.clips):
+                yield slice(clip, clip + 1), features.clip(clip)[None]
+            return
+        buffer = np.empty((min(size, len(self)), self.frames, features.bands), np.float32)
+        within = np.arange(self.frames)
+        for first in range(0, len(self), size):
+            rows = self.starts[first : first + size]
+            np.take(features.frames, rows[:, None] + within, axis=0, out=buffer[: len(rows)])
+            yield slice(first, first + len(rows)), buffer[: len(rows)]
 
     def clip_of(self) -> IntArray:
         """Index of each window's clip [int64, ``[windows]``]."""

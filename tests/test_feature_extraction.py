@@ -153,14 +153,34 @@ def test_unexpected_length_is_an_error_naming_the_clip(featurizer):
         fill_features(featurizer, shorter, RATE)
 
 
-def test_frames_that_are_not_finite_are_an_error(featurizer):
+def test_no_plugin_gets_samples_that_are_not_finite():
     def read(i):
         samples = wave(i).astype(np.float32)
         samples[1000] = np.nan if i == 2 else 0
         return samples
 
-    with pytest.raises(DataError, match="clip 2: the featurizer returned frames that are NaN or infinite"):
-        fill_features(featurizer, sources(4, read), RATE)
+    with pytest.raises(DataError, match="clip 2: the wave holds numbers that are NaN or infinite"):
+        fill_features(Hiding(), sources(4, read), RATE)
+
+
+def test_frames_that_are_not_finite_are_an_error():
+    with pytest.raises(DataError, match="clip 0: the featurizer returned frames that are NaN or infinite"):
+        fill_features(Hiding(np.inf), sources(4), RATE)
+
+
+class Hiding:
+    """A featurizer that hides NaN among the samples, and returns a number of its own."""
+
+    bands, scale = 1, "db"
+
+    def __init__(self, number=0.0):
+        self.number = number
+
+    def rows(self, n_samples):
+        return n_samples // 100
+
+    def fill(self, wave, sample_rate, out):
+        out[:] = self.number + 0 * np.nan_to_num(wave[0])
 
 
 def test_interrupt_in_a_reader_is_raised(featurizer):

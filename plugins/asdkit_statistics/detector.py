@@ -11,13 +11,12 @@ import numpy.typing as npt
 
 from asdkit.api import (
     AsdkitError,
+    BaseDetector,
     Context,
     Features,
     FloatArray,
     IntArray,
-    NotFitted,
     State,
-    Stopped,
     Training,
     Windows,
 )
@@ -31,7 +30,7 @@ Blocks = list[FloatArray]
 """Standardised summaries, an array [float32, ``[windows, numbers]``] for each statistic."""
 
 
-class StatisticsDetector(ABC):
+class StatisticsDetector(BaseDetector, ABC):
     """A detector that scores summaries of windows: their differences from the mean of their id.
 
     Differences are standardised and scored by one model for all ids of the training clips: with few clips an id, a
@@ -47,9 +46,7 @@ class StatisticsDetector(ABC):
     scoring_options: ClassVar[tuple[str, ...]] = ("rank_decay",)
     """Options that scores of a fitted model depend on; a state fitted with other values is refused."""
 
-    def __init__(self, config: StatisticsConfig) -> None:
-        self.config = config
-        self._fitted: State | None = None
+    config: StatisticsConfig
 
     @property
     def centred(self) -> bool:
@@ -64,9 +61,8 @@ class StatisticsDetector(ABC):
     def score_blocks(self, blocks: Blocks, model: State) -> npt.NDArray[np.floating]:
         """Score standardised summaries with a model, each window on its own [``[windows]``]."""
 
-    def fit(self, training: Training, ctx: Context) -> None:
-        """Fit to the real training clips; see `asdkit.api.Detector`."""
-        self._fitted = None
+    def learn(self, training: Training, ctx: Context) -> State:
+        """Fit to the real training clips; see `asdkit.api.BaseDetector`."""
         rows = slice(0, int(training.windows.offsets[training.real]))
         windows = Windows(
             training.windows.starts[rows], training.windows.offsets[: training.real + 1], training.windows.frames
@@ -80,7 +76,7 @@ class StatisticsDetector(ABC):
         marks, first = np.unique(_marks(summaries, id_of), return_index=True)
         sizes = widths(self.config, features.bands)
         scores = self._cross_fit(summaries, sizes, clips, id_of, ctx)[first]
-        self._fitted = {
+        return {
             "ids": list(training.real_ids),
             "statistics": list(distinct(self.config)),
             **{name: getattr(self.config, name) for name in self.scoring_options},
@@ -113,8 +109,7 @@ class StatisticsDetector(ABC):
             return self._score(summaries, id_of, self._fit_standardised(summaries, sizes, id_of, ctx))
         scores = np.empty(len(summaries), np.float32)
         for held in range(fold.max() + 1):
-            if ctx.should_stop():
-                raise Stopped("fitting was stopped")
+            ctx.raise_if_stopped()
             out = fold == held
             model = self._fit_standardised(summaries[~out], sizes, id_of[~out], ctx)
             scores[out] = self._score(summaries[out], id_of[out], model)
@@ -132,9 +127,9 @@ class StatisticsDetector(ABC):
             differences += means.mean(axis=0)
         return split(differences * array(model, "standard.scale"), array(model, "widths"))
 
-    def score(self, features: Features, windows: Windows, ids: Sequence[str], ctx: Context) -> FloatArray:
-        """Score windows under their clips' ids; see `asdkit.api.Detector`."""
-        fitted = self.state()
+    def score_windows(self, features: Features, windows: Windows, ids: Sequence[str], ctx: Context) -> FloatArray:
+        """Score windows under their clips' ids; see `asdkit.api.BaseDetector`."""
+        fitted = self.fitted
         names = fitted["ids"]
         assert isinstance(names, list)
         id_of = np.array([names.index(id_) for id_ in ids], np.int64)[windows.clip_of()]
@@ -153,12 +148,6 @@ class StatisticsDetector(ABC):
         place = np.minimum(np.searchsorted(known, marks), len(known) - 1)
         return np.where(known[place] == marks, cross_fitted[place], self._score(summaries, id_of, fitted))
 
-    def state(self) -> State:
-        """Return what was fitted; see `asdkit.api.Detector`."""
-        if self._fitted is None:
-            raise NotFitted("a detector must be fitted or loaded before it can score")
-        return dict(self._fitted)
-
     def load(self, state: State) -> None:
         """Restore what `state` returned; see `asdkit.api.Detector`."""
         fitted, expected = state.get("statistics"), list(distinct(self.config))
@@ -170,7 +159,7 @@ class StatisticsDetector(ABC):
             if fitted != expected_value:
                 raise ValueError(f"it was fitted with {name} = {fitted!r}; expected {expected_value!r}")
         equal = np.full(len(expected), array(state, "standard.scale").size // len(expected))  # before `modulation`
-        self._fitted = {"widths": equal, **state}
+        super().load({"widths": equal, **state})
 
 
 def one_sided(differences: npt.NDArray[np.floating], side: Side) -> npt.NDArray[np.floating]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from asdkit.api import Context, Features, FloatArray, IntArray, Stopped, Windows, gather
+from asdkit.api import Context, Features, FloatArray, IntArray, Windows, gather
 from asdkit_statistics.config import Statistic, StatisticsConfig
 from asdkit_statistics.statistics import band_blocks, compute, compute_block, finish, width
 
@@ -29,13 +29,13 @@ def summarise(features: Features, windows: Windows, config: StatisticsConfig, ct
     summaries = np.empty((len(windows), widths(config, features.bands).sum()), np.float32)
     if windows.frames == "clip":
         for clip in range(features.clips):
-            _check(ctx)
+            ctx.raise_if_stopped()
             summaries[clip] = _of_clip(features, clip, config, ctx)
     else:
         at_once = max(1, _AT_ONCE // (windows.frames * features.bands))
         buffer = np.empty((min(at_once, len(windows)), windows.frames, features.bands), np.float32)
         for first in range(0, len(windows), at_once):
-            _check(ctx)
+            ctx.raise_if_stopped()
             starts = windows.starts[first : first + at_once]
             frames = gather(features.frames, starts, windows.frames, buffer)
             parts = [compute(frames, statistic, features.scale, config.rank_decay) for statistic in distinct(config)]
@@ -50,13 +50,8 @@ def _of_clip(features: Features, clip: int, config: StatisticsConfig, ctx: Conte
     for statistic in distinct(config):
         blocks = []
         for bands in band_blocks(statistic, features.bands, at_once):
-            _check(ctx)
+            ctx.raise_if_stopped()
             columns = features.columns(clip, bands.start, bands.stop)
             blocks.append((bands, compute_block(columns[None], statistic, features.scale, config.rank_decay)))
         parts.append(finish(blocks, statistic, features.bands)[0])
     return np.concatenate(parts).astype(np.float32)
-
-
-def _check(ctx: Context) -> None:
-    if ctx.should_stop():
-        raise Stopped("summarising windows was stopped")

@@ -258,16 +258,6 @@ class SpreadOverIds(Detector):
         self.mean += np.float32(0 / (len(training.real_ids) - 1))
 
 
-@caught_by("nan_is_refused", "silence")
-class HidesNan(Detector):
-    def fit(self, training, ctx):
-        super().fit(training, ctx)
-        self.mean = np.nan_to_num(self.mean)
-
-    def distance(self, frames):
-        return super().distance(np.nan_to_num(frames))
-
-
 @caught_by("runs_without_cuda", "state_survives_a_new_process")
 class NeedsCuda(Detector):
     """Needs a GPU where the machine has one, which the test simulates."""

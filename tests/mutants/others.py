@@ -101,12 +101,6 @@ class PromisesAFrame(Featurizer):
         return max(1, super().rows(n_samples))
 
 
-@caught_by("nan_is_not_hidden", "silent_waves")
-class HidesNanSamples(Featurizer):
-    def power(self, wave, out):
-        return np.nan_to_num(super().power(wave, out))
-
-
 @caught_by("keeps_its_contract", "inputs_are_unchanged")
 class OtherLength(WaveAugmenter):
     def vary(self, wave, sample_rate, variant):
@@ -242,16 +236,10 @@ class KnownIdsOnly(Fuser):
         self.mean, self.ids = state["mean"], state["ids"]
 
 
-@caught_by("unusual_scores", "nan_scores_are_refused")
+@caught_by("unusual_scores", "keeps_its_contract")
 class DividesByTheDeviation(Fuser):
     def fit(self, train_scores, ids):
         self.mean = train_scores.std(axis=0)
-
-
-@caught_by("nan_scores_are_refused", "unusual_scores")
-class HidesNanScores(Fuser):
-    def fuse(self, scores, ids):
-        return super().fuse(np.nan_to_num(scores), ids)
 
 
 @caught_by("state_survives_a_new_process", "same_seed_same_result")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from asdkit.api import AugmenterConfig, Config, DetectorConfig, Entry, Field, NotFitted, Stopped
+from asdkit.api import AugmenterConfig, BaseDetector, Config, DetectorConfig, Entry, Field, NotFitted, Stopped
 
 
 class SoundConfig(DetectorConfig):
@@ -65,6 +65,23 @@ class KnownIdsOnly(Detector):
     def load(self, state):
         super().load(state)
         self.ids = state["ids"]
+
+
+class ShortDetector(BaseDetector):
+    """The same by `BaseDetector`: the distance of stacked windows."""
+
+    def learn(self, training, ctx):
+        ctx.raise_if_stopped()
+        return {"mean": training.features.frames.mean(axis=0)}
+
+    def restore(self, state):
+        self.mean = state["mean"]
+
+    def score_windows(self, features, windows, ids, ctx):
+        scores = np.empty(len(windows))
+        for rows, batch in windows.batches(features, 7):
+            scores[rows] = (np.abs(batch - self.mean) ** np.float32(self.config.order)).mean(axis=(1, 2))
+        return scores
 
 
 class FeaturizerConfig(Config):
@@ -169,6 +186,7 @@ class Fuser:
 ENTRIES = {
     "detector": Entry("sound", SoundConfig, Detector, summary="Sound."),
     "detector of known ids": Entry("sound", SoundConfig, KnownIdsOnly, summary="Sound."),
+    "short detector": Entry("sound", SoundConfig, ShortDetector, summary="Sound."),
     "featurizer": Entry("sound", FeaturizerConfig, Featurizer, summary="Sound."),
     "wave": Entry("sound", WaveConfig, WaveAugmenter, summary="Sound."),
     "window": Entry("sound", WindowConfig, WindowAugmenter, summary="Sound."),

@@ -60,13 +60,10 @@ CHECKS: tuple[Check, ...] = (
     Check(io.ragged_lengths, _DETECTOR),
     Check(io.one_id, _DETECTOR),
     Check(io.one_clip, _DETECTOR),
-    Check(io.nan_is_refused, _DETECTOR),
     Check(io.silent_waves, _FEATURIZER),
     Check(io.shortest_waves, _FEATURIZER, "rows"),
-    Check(io.nan_is_not_hidden, _FEATURIZER),
     Check(io.unusual_inputs, _AUGMENTER),
     Check(io.unusual_scores, _FUSER),
-    Check(io.nan_scores_are_refused, _FUSER),
     # Side effects.
     Check(io.generators_and_threads_are_untouched),
     Check(io.no_file_is_written),

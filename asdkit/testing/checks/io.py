@@ -78,18 +78,6 @@ def one_clip(subject: DetectorSubject) -> None:
     _fit_and_score(subject, "one clip", subject.training_clips().take([0]), subject.test_clips().of_id(IDS[0]))
 
 
-def nan_is_refused(subject: DetectorSubject) -> None:
-    """NaN among the frames never gives a finite score: it raises, or gives NaN, which a run refuses."""
-    with_nan = _with_nan(subject.test_clips().take([0]))
-    detector = subject.fitted()
-    if _is_finite(lambda: subject.score(detector, with_nan)):
-        raise Failed("a window with NaN among its frames got a finite score")
-    clips = subject.training_clips()
-    train = concatenated(_with_nan(clips.take([0])), clips.take(range(1, len(clips))))
-    if _is_finite(lambda: subject.score(subject.fit(train), subject.test_clips())):
-        raise Failed("fitted on frames with NaN among them, it gives finite scores")
-
-
 def silent_waves(subject: FeaturizerSubject) -> None:
     """Silence gives finite frames."""
     featurizer = subject.working_use().instance
@@ -112,15 +100,6 @@ def shortest_waves(subject: FeaturizerSubject) -> None:
         frames = _attempt(f"a wave of {n} samples", subject.fill, featurizer, wave(1.0)[:n])
         if fault := array_fault(f"fill ({n} samples)", frames, np.float32, frames.shape):
             raise Failed(fault)
-
-
-def nan_is_not_hidden(subject: FeaturizerSubject) -> None:
-    """A wave with NaN raises, or gives NaN frames, never finite ones."""
-    featurizer = subject.working_use().instance
-    sound = wave(1.0)
-    sound[8000] = np.nan
-    if _is_finite(lambda: subject.fill(featurizer, sound)):
-        raise Failed("a wave with NaN in it gave finite frames")
 
 
 def unusual_inputs(subject: AugmenterSubject) -> None:
@@ -174,15 +153,6 @@ def unusual_scores(subject: FuserSubject) -> None:
             raise Failed(fault)
 
 
-def nan_scores_are_refused(subject: FuserSubject) -> None:
-    """A member's NaN never gives a finite fused score: it raises, or gives NaN."""
-    scores, ids = subject.scores(6, 12)
-    scores[0, 0] = np.nan
-    fuser = subject.working_use().instance
-    if _is_finite(lambda: fuser.fuse(scores, ids)[:1]):
-        raise Failed("a clip that one member scores NaN got a finite fused score")
-
-
 def generators_and_threads_are_untouched(subject: Subject) -> None:
     """Global random generators, thread settings and the state of the process are the same before and after."""
     subject.working_use()
@@ -226,20 +196,3 @@ def _fit_and_score(subject: DetectorSubject, what: str, train: Clips, test: Clip
     subject.working_use()
     detector = _attempt(f"fitted on {what}", subject.fit, train)
     _attempt(f"scoring after a fit on {what}", subject.score, detector, test)
-
-
-def _with_nan(clip: Clips) -> Clips:
-    """Return one clip with a band of NaN."""
-    frames = clip.frames[0].copy()
-    frames[:, 3] = np.nan
-    return Clips((frames,), clip.ids, clip.faulty)
-
-
-def _is_finite(compute: Callable[[], np.ndarray]) -> bool:
-    """Whether the result is finite; an exception counts as a refusal."""
-    try:
-        return bool(np.isfinite(compute()).all())
-    except Inapplicable:
-        raise
-    except Exception:
-        return False
