@@ -1,6 +1,6 @@
 """Fitted estimators of scikit-learn as arrays and plain values of a state, without pickle.
 
-What an estimator learnt is copied attribute by attribute; those that search neighbours are stored as their data and
+What was fitted is copied attribute by attribute; those that search neighbours are stored as their data and
 fitted again. What is loaded is checked, because scikit-learn's compiled code trusts its own trees and vectors.
 """
 
@@ -146,7 +146,7 @@ def _own_params(estimator: Any) -> dict[str, Any]:
 
 
 def _attributes(estimator: Any) -> State:
-    """Return what the estimator learnt, where it is arrays, numbers or texts."""
+    """Return what was fitted, where it is arrays, numbers or texts."""
     params = _own_params(estimator)
     found: State = {}
     for key, value in vars(estimator).items():
