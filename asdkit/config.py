@@ -40,6 +40,14 @@ class Config(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
+    def rate_problems(self, sample_rate: int) -> list[str]:
+        """Return why these options cannot work with waves of a sample rate [Hz], one sentence each; by default none.
+
+        For what pydantic cannot check, because a spec has the rate in ``[data]``. Begin a sentence with the option at
+        fault and a colon where there is one: ``"fmax: ..."``.
+        """
+        return []
+
 
 class _ScaledConfig(Config):
     """Options of a plugin that gets frames."""

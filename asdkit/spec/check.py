@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from asdkit.config import AugmenterConfig, Config, DetectorConfig
@@ -36,13 +36,15 @@ _PLUGIN_HINT = "Tell the plugin's author, or use another."
 class Checker:
     """Converts tables to settings; a table with faults gives None, and the faults are added to `faults`.
 
-    Featurizers and augmenters are checked before the detectors that refer to them.
+    Featurizers and augmenters are checked before the detectors that refer to them. Options are checked against
+    `sample_rate` once it is set.
     """
 
     def __init__(self, registry: Registry, faults: Diagnostics, files: FileLookup) -> None:
         self._registry = registry
         self._faults = faults
         self._files = files
+        self.sample_rate: int | None = None
         self.featurizers: dict[str, FeaturizerSettings | None] = {}
         self.augmenters: dict[str, AugmenterSettings | None] = {}
 
@@ -154,7 +156,11 @@ class Checker:
         core_values = {**self._plugin_defaults(entry, core, table), **core_values}
         keys = check_keys(core, table, core_values, options, self._faults)
         options = [*option_names(entry.config), *options]
-        return entry, keys, check_keys(entry.config, table, plugin_values, options, self._faults, entry, self._files)
+        config = check_keys(entry.config, table, plugin_values, options, self._faults, entry, self._files)
+        if config is not None and self.sample_rate is not None:
+            rate = self.sample_rate
+            _report(entry.name, lambda: config.rate_problems(rate), options, table, self._faults)
+        return entry, keys, config
 
     def _entry(self, kind: Kind, table: SpecTable) -> Entry | None:
         names = self._registry.names(kind)
@@ -229,10 +235,17 @@ def check_keys(
 def report_problems(settings: DetectorSettings, table: SpecTable, faults: Diagnostics, ids: int | None) -> None:
     """Add the problems that a detector's plugin finds in its settings."""
     options = [*option_names(type(settings.config)), *option_names(DetectorKeys)]
+    _report(settings.use, lambda: settings.config.problems(settings.outline(ids)), options, table, faults)
+
+
+def _report(
+    plugin: str, check: Callable[[], list[str]], options: Sequence[str], table: SpecTable, faults: Diagnostics
+) -> None:
+    """Add the problems that a plugin's check of its own options returns."""
     try:
-        problems = [leading_key(text, options) for text in settings.config.problems(settings.outline(ids))]
+        problems = [leading_key(text, options) for text in check()]
     except Exception as error:  # a third-party check may raise anything
-        _report_broken_plugin(settings.use, error, table, faults)
+        _report_broken_plugin(plugin, error, table, faults)
         return
     for key, text in problems:
         table.fault(faults, key, text)

@@ -131,7 +131,9 @@ class _Loader:
         if "data" not in self._written:
             self._faults.add(("data",), "missing; expected a table [data] with layout and root")
             return None
-        return self._core_section("data", DataSettings)
+        data = self._core_section("data", DataSettings)
+        self._checker.sample_rate = None if data is None else data.sample_rate
+        return data
 
     def compute(self) -> ComputeSettings | None:
         """Check ``[compute]``."""

@@ -24,3 +24,12 @@ class LogMelConfig(Config):
         if self.fmax is not None and self.fmax <= self.fmin:
             raise ValueError(f"fmax ({self.fmax}) must be above fmin ({self.fmin})")
         return self
+
+    def rate_problems(self, sample_rate: int) -> list[str]:
+        """Refuse bands above half the sample rate: there is nothing."""
+        half = sample_rate / 2
+        if self.fmin >= half:
+            return [f"fmin: {self.fmin:g} Hz is not below half the sample rate ({half:g} Hz)"]
+        if self.fmax is not None and self.fmax > half:
+            return [f"fmax: {self.fmax:g} Hz is above half the sample rate ({half:g} Hz)"]
+        return []
