@@ -46,6 +46,8 @@ from asdkit.interfaces import (
     hookimpl,
 )
 from asdkit.kernels import band_centres, band_spectrum, frame_count, log_mel, mel_centres
+from asdkit.layouts.base import Folders, FolderScan, Layout
+from asdkit.layouts.clip import Clip, Split
 from asdkit.option_files import FilePath
 from asdkit.sklearn_state import load_estimator, store_estimator
 
@@ -60,6 +62,7 @@ __all__ = [
     "AsdkitWarning",
     "AugmenterConfig",
     "BaseDetector",
+    "Clip",
     "Config",
     "Context",
     "Cost",
@@ -71,15 +74,19 @@ __all__ = [
     "Field",
     "FilePath",
     "FloatArray",
+    "FolderScan",
+    "Folders",
     "Fuser",
     "IntArray",
     "JobOutline",
     "JobSize",
+    "Layout",
     "NetworkConfig",
     "NetworkDetector",
     "NotFitted",
     "Scalar",
     "Scale",
+    "Split",
     "State",
     "StateValue",
     "Stopped",

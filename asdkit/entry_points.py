@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 GROUPS = (PROJECT, COMMAND_GROUP)
 """All entry point groups."""
-Kind = Literal["featurizer", "augmenter", "detector", "fuser"]
-KINDS: tuple[Kind, ...] = ("featurizer", "augmenter", "detector", "fuser")
+Kind = Literal["featurizer", "augmenter", "detector", "fuser", "layout"]
+KINDS: tuple[Kind, ...] = ("featurizer", "augmenter", "detector", "fuser", "layout")
 """Kinds of plugins that a spec names; commands are the one other kind."""
 Status = Literal["ok", "broken", "incompatible"]
 

@@ -35,5 +35,10 @@ def asdkit_fusers() -> list[Entry]:  # type: ignore[empty-body]
 
 
 @hookspec
+def asdkit_layouts() -> list[Entry]:  # type: ignore[empty-body]
+    """Layouts find the clips of a data folder: their machines, ids, splits, labels, domains and attributes."""
+
+
+@hookspec
 def asdkit_commands() -> list[Command]:  # type: ignore[empty-body]
     """Commands add a word to the command line; their module is named in the group ``asdkit.commands``."""

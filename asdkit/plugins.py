@@ -22,6 +22,7 @@ _CONFIG_BASES: dict[Kind, type[Config]] = {
     "augmenter": AugmenterConfig,
     "detector": DetectorConfig,
     "fuser": Config,
+    "layout": Config,
 }
 
 

@@ -16,6 +16,7 @@ CONTRACTS: dict[Kind, tuple[type, ...]] = {
     "augmenter": (api.WaveAugmenter, api.WindowAugmenter, api.AugmenterConfig),
     "detector": (api.Detector, api.DetectorConfig, api.JobSize, api.Cost),
     "fuser": (api.Fuser, api.Config),
+    "layout": (api.Layout, api.FolderScan, api.Clip, api.Config),
 }
 
 

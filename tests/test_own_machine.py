@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from asdkit.bundle import CalibrationScores, Calibrator, ThresholdRule
 from asdkit.cli import app
-from asdkit.data.clip import Clip
 from asdkit.data.inventory import take_inventory
 from asdkit.errors import DataError
+from asdkit.layouts.clip import Clip
 from asdkit.run.jobs import PlannedClip, hold_out
 from asdkit.spec import load_spec
 from asdkit.spec.init_spec import (

@@ -135,7 +135,7 @@ def test_an_unknown_name_suggests_a_similar_one():
 def test_every_builtin_plugin_is_ok():
     builtin = only(discover(), "asdkit")
     assert [p.name for p in builtin if p.status != "ok"] == []
-    assert {p.kind for p in builtin} == {"featurizer", "augmenter", "detector", "fuser", "command"}
+    assert {p.kind for p in builtin} == {"featurizer", "augmenter", "detector", "fuser", "layout", "command"}
 
 
 def test_a_heavy_import_is_listed_with_its_seconds(asdkit_command, site):

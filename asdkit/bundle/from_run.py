@@ -32,7 +32,7 @@ from asdkit.run.score_table import RunSplit
 from asdkit.run.state_codec import encode_state, finite_state
 from asdkit.run.store import RunPaths, read_job, read_job_scores, read_settings, state_name, stored_file, verify
 from asdkit.scoring import DoubleArray
-from asdkit.spec import FuserSettings
+from asdkit.spec import PluginSettings
 from asdkit.text import printable, suggestion_or_choices
 
 
@@ -195,7 +195,7 @@ def _fuse(
         entry = find_plugin(where, registry, "fuser", fuser.use).entry
         assert entry is not None  # a plugin that was found has one
         config = plugin_config(where, "fuser", fuser.use, entry.config, fuser.config, files)
-        settings = FuserSettings(fuser.use, config)
+        settings = PluginSettings(fuser.use, config)
     return fuse_members(settings, scores, [clip.id for clip in clips], train, held, registry), scores
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from asdkit.audio import Decoded, Wave
 from asdkit.bundle.description import Description
 from asdkit.bundle.system import TrainedSystem
-from asdkit.data import LAYOUTS
+from asdkit.data.scan import layout_root
 from asdkit.errors import AsdkitError, BadAudio, DataError
 from asdkit.run.records import ClipRecord
 from asdkit.run.state_codec import decode_state, encode_state
@@ -76,7 +76,7 @@ def clips_of_run(system: TrainedSystem, folder: Path, id_: str) -> list[HealthyC
     records = {clip.name: clip for clip in job.clips if clip.split == "train" and clip.id == id_}
     lengths = [clip.samples for clip in records.values() if clip.samples is not None]
     longest = max(lengths, default=round(MAX_SECONDS * system.sample_rate)) / system.sample_rate
-    root = LAYOUTS[settings.data.layout].root(Path(settings.data.root))
+    root = layout_root(settings.data.layout, settings.data.layout_options, Path(settings.data.root))
     chosen = choose_evenly(list(records), longest, len(system.ids), system.sample_rate)
     end = round(MAX_SECONDS * system.sample_rate)
     return [HealthyClip(name, read_unchanged(system, root, records[name]).wave[:end]) for name in chosen]

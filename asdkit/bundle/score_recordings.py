@@ -20,8 +20,8 @@ from asdkit.bundle.description import Description
 from asdkit.bundle.lengths import too_long
 from asdkit.bundle.plausibility import implausible, level_remarks
 from asdkit.bundle.result import Verdict
-from asdkit.data.layouts.base import is_recording
 from asdkit.errors import AsdkitError, BadAudio, DataError, PluginError
+from asdkit.layouts.base import is_recording
 from asdkit.text import error_message, printable
 
 _LENGTH_TOLERANCE = 0.1  # share of a length

@@ -13,8 +13,8 @@ from asdkit.audio import UnreadFiles
 from asdkit.audio.io import suffixes
 from asdkit.bundle.score_recordings import FileResult
 from asdkit.bundle.scoring_process import Scorer
-from asdkit.data.layouts.base import is_recording
 from asdkit.errors import BadAudio
+from asdkit.layouts.base import is_recording
 from asdkit.text import printable
 
 _BAD_AFTER = 10  # times `settle`: then a file with a wrong header is returned as it is

@@ -56,7 +56,7 @@ def init(
 
 def _no_layout_error(folder: Path) -> DataError:
     """Return an error that says what the folder holds and what was expected."""
-    from asdkit.data.layouts.base import is_recording
+    from asdkit.layouts.base import is_recording
 
     expected = "Expected a folder with the healthy recordings of one machine, WAV or FLAC"
     shown = printable(str(folder))

@@ -31,18 +31,20 @@ _TRY_IT: dict[Kind, str] = {
     "featurizer": "asdkit demo --set featurizers.$name.use=$name --set detectors.AE.featurizer=$name",
     "augmenter": "asdkit demo --set augmenters.$name.use=$name --set 'detectors.M.augmenters=[\"$name\"]'",
     "fuser": "asdkit demo --set 'systems.2-max.fuser={ use = \"$name\" }'",
+    "layout": "asdkit data FOLDER --layout $name",
 }
 
 
 def new_plugin(
     kind: Annotated[
-        Literal["detector", "featurizer", "augmenter", "fuser"], typer.Argument(metavar="KIND", help="Its kind.")
+        Literal["detector", "featurizer", "augmenter", "fuser", "layout"],
+        typer.Argument(metavar="KIND", help="Its kind."),
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the plugin, as in `use`, such as my-idea.")],
 ) -> None:
     """Write a package with a new plugin, ready to install: a small one that works and passes every check.
 
-    KIND is detector, featurizer, augmenter or fuser; the folder is asdkit-NAME.
+    KIND is detector, featurizer, augmenter, fuser or layout; the folder is asdkit-NAME.
     """
     folder = write_package(kind, name, Path())
     typer.echo(f"The plugin is {folder / _module(name) / kind}.py, its options are in __init__.py beside it. Next:\n")

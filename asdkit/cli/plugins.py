@@ -77,6 +77,10 @@ def spec_block(kind: Kind, entry: Entry) -> str:
     if kind == "fuser":
         options = {key: value for key, value in {"use": entry.name, **values}.items() if _fits_toml(value)}
         return f"[systems.fused]\nmembers = [...]\nfuser = {to_toml(options)}\n"
+    if kind == "layout":
+        options = {key: value for key, value in values.items() if _fits_toml(value)}
+        layout = to_toml({"use": entry.name, **options} if options else entry.name)
+        return f'[data]\nlayout = {layout}\nroot = "..."\n'
     lines = [f"[{kind}s.{entry.name}]", f"use = {to_toml(entry.name)}"]
     for name in [*entry.defaults, *(n for n in entry.config.model_fields if n not in entry.defaults)]:
         value = values.get(name)

@@ -47,10 +47,13 @@ def spec_schema(registry: Registry) -> Schema:
     system = _object(SystemKeys, "systems", shared)
     system["properties"] |= {"extends": _EXTENDS, "fuser": {"anyOf": _variants(registry, "fuser", {}, shared)}}
     system["required"] = []
+    data = _object(DataSettings, "data", shared)
+    names = {"enum": registry.names("layout"), "description": "the layout of the data"}
+    data["properties"]["layout"] = {"anyOf": [names, *_variants(registry, "layout", {}, shared)]}
     head = _object(HeadKeys, "head", shared)
     overridden = {"type": "object", "properties": {"detectors": _tables({"type": "object"})}}
     head["properties"] |= {
-        "data": _object(DataSettings, "data", shared),
+        "data": data,
         "compute": _object(ComputeSettings, "compute", shared),
         "calibration": _object(CalibrationSettings, "calibration", shared),
         "featurizers": _plugin_tables(registry, "featurizer", FeaturizerKeys, shared),

@@ -1,9 +1,8 @@
-"""Data folders to clips. Splits and labels come from folder and file names alone; no file is copied or renamed."""
+"""Data folders to checked clips, labels and inventories; downloads; the demo's machine room."""
 
 from __future__ import annotations
 
-from asdkit.data.clip import Clip
-from asdkit.data.layouts import LAYOUTS
 from asdkit.data.scan import find_clips
+from asdkit.layouts.clip import Clip
 
-__all__ = ["LAYOUTS", "Clip", "find_clips"]
+__all__ = ["Clip", "find_clips"]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from asdkit.data.clip import Clip, Split
+from asdkit.layouts.clip import Clip, Split
 
 # Machine -> ids of the development and of the evaluation part; below, normal and anomalous test clips of each id.
 _IDS_2020 = {

@@ -8,16 +8,17 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from asdkit import audio
-from asdkit.data.clip import Clip
 from asdkit.data.editions import DEV_MACHINES, EVAL_MACHINES, known_counts
-from asdkit.data.layouts import LAYOUTS
-from asdkit.data.layouts.base import FolderScan
-from asdkit.data.scan import scan_clips
-from asdkit.errors import BadAudio, DataError
+from asdkit.data.scan import named_layout, scan_clips
+from asdkit.errors import BadAudio, DataError, UsageError
+from asdkit.layouts.base import FolderScan, Layout
+from asdkit.layouts.clip import Clip
+from asdkit.plugins import discover
 from asdkit.text import printable
 
 Group = tuple[str, str, str, str | None, int | None]  # machine, id, split, domain, label
@@ -96,7 +97,7 @@ def take_inventory(root: Path, layout: str | None = None, ground_truth: Sequence
     if not candidates:
         raise DataError(
             f"{printable(str(Path(root).absolute()))}: no layout fits it",
-            hint="\n".join(f"The layout {name} is {kind.shape}." for name, kind in LAYOUTS.items()),
+            hint="\n".join(f"The layout {name} is {kind.shape}." for name, kind in _layouts().items()),
         )
     clips, scan = scan_clips(candidates[0], root, None, ground_truth)
     inventory = _count(candidates[0], candidates[1:], clips, scan)
@@ -107,15 +108,16 @@ def take_inventory(root: Path, layout: str | None = None, ground_truth: Sequence
 def recognise(root: Path) -> list[str]:
     """Return the layouts that fit a folder, the likeliest first; several if nothing in it distinguishes them."""
     root = Path(root)
+    layouts = _layouts()
     if root.is_file():
-        return ["csv"] if root.suffix.lower() == ".csv" else []
+        return [name for name, layout in layouts.items() if root.suffix.lower() in layout.tables]
     found: dict[str, list[Clip]] = {}
-    for name in LAYOUTS:
-        if name != "csv" and root.is_dir():
-            clips, scan = scan_clips(name, root)
-            if clips and not (name == "folder" and scan.faults):
+    for name, layout in layouts.items():
+        if not layout.tables and root.is_dir():
+            clips, scan = scan_clips(layout, root)
+            if clips and (layout.specific or not scan.faults):
                 found[name] = clips
-    named = [name for name in found if name != "folder"]
+    named = [name for name in found if layouts[name].specific]
     if not named:
         return list(found)
     most = max(len(found[name]) for name in named)
@@ -124,6 +126,16 @@ def recognise(root: Path) -> list[str]:
         return likely
     votes = {name: _fit(name, found[name]) for name in likely}
     return [name for name in likely if votes[name] == max(votes.values())]
+
+
+def _layouts() -> dict[str, Layout]:
+    """Return the installed layouts that need no options, by name."""
+    registry = discover()
+    layouts = {}
+    for name in registry.names("layout"):
+        with suppress(UsageError):  # it needs options
+            layouts[name] = named_layout(name, registry)
+    return layouts
 
 
 def _fit(layout: str, clips: Sequence[Clip]) -> tuple[int, int, int]:

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from asdkit.data.clip import Clip
-from asdkit.data.csv_table import read_rows
-from asdkit.data.layouts.base import LABELS
-from asdkit.data.layouts.dcase import SectionsLayout
 from asdkit.data.score_files import SystemScores
 from asdkit.errors import DataError
+from asdkit.layouts.base import LABELS
+from asdkit.layouts.clip import Clip
+from asdkit.layouts.csv_table import read_rows
+from asdkit.layouts.dcase import SectionsLayout
 from asdkit.text import plural, printable
 
 _FILE = re.compile(r"ground_truth_(?P<machine>.+?)_section_[0-9]{2}(?:_.*)?\.csv", re.IGNORECASE)

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from asdkit.data.clip import Clip
+from pydantic import ValidationError
+
+from asdkit.data.attributes import without_labels
 from asdkit.data.labels import GroundTruth, read_ground_truth
-from asdkit.data.layouts import LAYOUTS
-from asdkit.data.layouts.base import FolderScan, Layout
-from asdkit.errors import DataError, UsageError
+from asdkit.errors import AsdkitWarning, DataError, PluginError, UsageError
+from asdkit.layouts.base import SPLITS, FolderScan, Layout
+from asdkit.layouts.clip import Clip
+from asdkit.plugin_calls import plugin_call, title_of
+from asdkit.plugins import Registry, discover
 from asdkit.text import printable, suggestion_or_choices
 
 NO_FOLDER = "there is no such folder"
 
 
 def find_clips(
-    layout: str,
+    layout: str | Layout,
     root: Path,
     machines: Sequence[str] | None = None,
     ground_truth: Sequence[Path] = (),
@@ -30,7 +38,7 @@ def find_clips(
     Parameters
     ----------
     layout
-        A name in `LAYOUTS`.
+        Name of an installed layout, which gets its default options, or the layout itself.
     root
         The data folder; for the layout ``csv``, the table.
     machines
@@ -52,43 +60,145 @@ def find_clips(
         anomalies, ground truth that does not match the clips.
     UsageError
         Unknown layout.
+    PluginError
+        If the layout is broken, or yields what is no clip (see `check_clips`).
 
     Warns
     -----
     AsdkitWarning
         Once, with a count, if files or folders do not fit the layout.
     """
-    clips, scan = scan_clips(layout, root, machines, ground_truth, containers)
+    kind = named_layout(layout)
+    clips, scan = scan_clips(kind, root, machines, ground_truth, containers)
     if scan.faults:
-        raise DataError("\n".join(scan.faults), hint=f"The layout {layout} is {LAYOUTS[layout].shape}.")
+        raise DataError("\n".join(scan.faults), hint=f"The layout {name_of(kind)} is {kind.shape}.")
     scan.warn_ignored()
+    for note in scan.notes:
+        warnings.warn(f"{printable(str(root))}: {note}", AsdkitWarning, stacklevel=2)
     return clips
 
 
 def scan_clips(
-    layout: str,
+    layout: str | Layout,
     root: Path,
     machines: Sequence[str] | None = None,
     ground_truth: Sequence[Path] = (),
     containers: Sequence[str] = (),
 ) -> tuple[list[Clip], FolderScan]:
     """As `find_clips`, but return errors and ignored files with the clips instead of raising and warning."""
-    if layout not in LAYOUTS:
-        raise UsageError(f'no layout "{layout}"{suggestion_or_choices(layout, LAYOUTS)}')
     given = Path(root)
     truth = read_ground_truth(ground_truth) if ground_truth else None
-    kind = LAYOUTS[layout]
-    folder = kind.root(given)
+    kind = named_layout(layout)
+    with plugin_call(kind, "root"):
+        folder = kind.root(given)
     if not given.exists() or not folder.is_dir():
         what = "is not a folder" if given.exists() else "there is no such file" if folder != given else NO_FOLDER
         raise DataError(
             f"{printable(str(given.absolute()))}: {what}", hint="Paths in a spec are relative to the spec's file."
         )
     scan = FolderScan(folder, given, containers)
-    clips = _scan_machines(kind, scan, machines)
+    clips, scan.notes = without_labels(_scan_machines(kind, scan, machines))
     if scan.linked:
         scan.faults += _same_files(clips)
     return (_with_truth(clips, truth, scan) if truth is not None else clips), scan
+
+
+def named_layout(layout: str | Layout, registry: Registry | None = None) -> Layout:
+    """Return an installed layout with its default options by its name; a layout itself is returned as it is.
+
+    Raises
+    ------
+    UsageError
+        If there is none of that name, or it needs options.
+    PluginError
+        If it is broken.
+    """
+    if isinstance(layout, Layout):
+        return layout
+    plugin = (registry or discover()).find("layout", layout)
+    assert plugin.entry is not None  # a usable plugin has one
+    try:
+        config = plugin.entry.config()
+    except ValidationError as error:
+        first = ".".join(map(str, error.errors()[0]["loc"]))
+        raise UsageError(
+            f"the layout {layout!r} needs options, such as {first}",
+            hint=f"Give them in a spec: layout = {{ use = '{layout}', {first} = ... }}",
+        ) from None
+    constructed: Layout = plugin.construct(config)
+    return constructed
+
+
+def layout_root(name: str, options: Mapping[str, Any], given: Path) -> Path:
+    """Return the folder that clip names are relative to, under an installed layout with options.
+
+    Raises
+    ------
+    UsageError, PluginError
+        If the layout is not installed any more, or broken.
+    """
+    plugin = discover().find("layout", name)
+    assert plugin.entry is not None  # a usable plugin has one
+    layout: Layout = plugin.construct(plugin.entry.config.model_validate_json(json.dumps(dict(options))))
+    with plugin_call(layout, "root"):
+        return layout.root(given)
+
+
+def name_of(layout: Layout) -> str:
+    """Return the name under which a layout is installed, or that of its class."""
+    named = re.match(r"layout '([^']+)' of ", title_of(layout))
+    return named[1] if named else type(layout).__name__
+
+
+def check_clips(layout: Layout, machine: str, clips: Sequence[object]) -> None:
+    """Require that a layout yielded clips of a machine, each with the types and words that `Clip` documents.
+
+    Raises
+    ------
+    PluginError
+        With the first fault, the clip's path and the plugin.
+    """
+    for clip in clips:
+        if fault := clip_fault(clip, printable(machine)):
+            where = f"{clip.name}: " if isinstance(clip, Clip) and isinstance(clip.name, str) else ""
+            raise PluginError(
+                f"{title_of(layout)}: {where}{fault}",
+                hint="Update or replace the plugin, or report the error to its authors.",
+            )
+
+
+def clip_fault(clip: object, machine: str) -> str:
+    """Return what is wrong with a clip that a layout yielded for a machine; empty if nothing is."""
+    if not isinstance(clip, Clip):
+        return f"yields {type(clip).__name__}; expected clips, each made by scan.clip"
+    texts: dict[str, object] = {"name": clip.name, "machine": clip.machine, "id": clip.id}
+    label: object = clip.label
+    if not isinstance(clip.path, Path) or any(not isinstance(text, str) or not text for text in texts.values()):
+        return "path must be a Path, and name, machine and id texts that are not empty"
+    if clip.machine != machine:
+        return f"a clip of machine {clip.machine!r} among those of {machine!r}"
+    if clip.split not in SPLITS:
+        return f"split is {clip.split!r}; expected 'train' or 'test'"
+    if label is not None and (type(label) is not int or label not in (0, 1)):
+        return f"label is {label!r}; expected 0 (normal), 1 (anomaly) or None (unknown)"
+    if clip.split == "train" and label is None:
+        return "a training clip without a label; training clips are normal: 0"
+    if clip.domain not in (None, "source", "target"):
+        return f"domain is {clip.domain!r}; expected 'source', 'target' or None"
+    pairs: object = clip.attributes
+    if not isinstance(pairs, Mapping) or not all(isinstance(x, str) for pair in pairs.items() for x in pair):
+        return "attributes must be a dict of texts"
+    return ""
+
+
+def _require_folders(layout: Layout, folders: object) -> None:
+    """Require that a layout returned the folders of each machine."""
+    if isinstance(folders, dict) and all(
+        isinstance(machine, str) and isinstance(paths, tuple | list) and all(isinstance(path, str) for path in paths)
+        for machine, paths in folders.items()
+    ):
+        return
+    raise PluginError(f"{title_of(layout)}: machines must return a dict of machine -> a tuple of paths")
 
 
 def _with_truth(clips: Sequence[Clip], truth: GroundTruth, scan: FolderScan) -> list[Clip]:
@@ -115,7 +225,9 @@ def _with_truth(clips: Sequence[Clip], truth: GroundTruth, scan: FolderScan) -> 
 
 
 def _scan_machines(layout: Layout, scan: FolderScan, wanted: Sequence[str] | None) -> list[Clip]:
-    folders = layout.machines(scan)
+    with plugin_call(layout, "machines"):
+        folders = layout.machines(scan)
+    _require_folders(layout, folders)
     root = printable(str(scan.given.absolute()))
     if not folders and not scan.faults:
         scan.faults.append(f"{root}: no machine found{_suggest_folder(layout, scan.root)}")
@@ -124,9 +236,10 @@ def _scan_machines(layout: Layout, scan: FolderScan, wanted: Sequence[str] | Non
         scan.faults.append(f'{root}: no machine "{name}"{suggestion_or_choices(name, sorted(folders))}')
     clips: list[Clip] = []
     for machine in sorted(folders if wanted is None else set(wanted) & set(folders)):
-        machine_clips = sorted(
-            (clip for folder in folders[machine] for clip in layout.clips(scan, machine, folder)), key=_order
-        )
+        with plugin_call(layout, "clips"):
+            yielded = [clip for folder in folders[machine] for clip in layout.clips(scan, machine, folder)]
+        check_clips(layout, machine, yielded)
+        machine_clips = sorted(yielded, key=_order)
         if not machine_clips:
             places = ", ".join(printable(folder) for folder in folders[machine])
             scan.faults.append(f"{places}: no clip in it fits the layout")
@@ -171,6 +284,8 @@ def _suggest_folder(layout: Layout, root: Path) -> str:
     """Suggest where the machines may be instead: one folder up or down."""
     candidates = [root.absolute().parent, *(Path(entry.path) for entry in FolderScan(root).folders(str(root))[:100])]
     for folder in candidates:
-        if layout.root(folder) == folder and layout.machines(FolderScan(folder)):
+        with plugin_call(layout, "machines"):
+            fits = layout.root(folder) == folder and bool(layout.machines(FolderScan(folder)))
+        if fits:
             return f"; did you mean {printable(str(folder))}?"
     return ""

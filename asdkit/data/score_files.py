@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from asdkit.data.csv_table import read_rows
-from asdkit.data.layouts.base import is_recording
-from asdkit.data.layouts.dcase import SectionsLayout
 from asdkit.errors import DataError
+from asdkit.layouts.base import is_recording
+from asdkit.layouts.csv_table import read_rows
+from asdkit.layouts.dcase import SectionsLayout
 from asdkit.text import from_spreadsheet_cell, printable
 
 _FILE = re.compile(

@@ -9,7 +9,7 @@ from pathlib import Path
 from asdkit.bundle import Bundle, Verdict
 from asdkit.bundle.explained import Explained
 from asdkit.bundle.healthy import read_unchanged
-from asdkit.data import LAYOUTS
+from asdkit.data.scan import layout_root
 from asdkit.errors import AsdkitError, DataError
 from asdkit.report.rankings import RankedClip, rank_clips
 from asdkit.report.run_data import Run
@@ -131,7 +131,8 @@ class _Explainer:
 
     def __init__(self, run: Run, machine: str, name: str) -> None:
         self._table: ScoreTable = run.tables[machine]
-        self._root = LAYOUTS[run.settings.data.layout].root(Path(run.settings.data.root))
+        data = run.settings.data
+        self._root = layout_root(data.layout, data.layout_options, Path(data.root))
         self._bundle = Bundle.of_run(run.folder, name, machine)
         detector = run.settings.machines[machine][self._bundle.members[0].name]
         job = read_job(RunPaths(run.folder).job(detector.job))

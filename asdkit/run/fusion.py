@@ -16,7 +16,7 @@ from asdkit.interfaces import Fuser
 from asdkit.plugin_calls import plugin_call
 from asdkit.plugins import Registry
 from asdkit.scoring import DoubleArray, guarded_fuse
-from asdkit.spec import FuserSettings
+from asdkit.spec import PluginSettings
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -68,7 +68,7 @@ def with_weight(members: Sequence[str], no_weight: Mapping[str, str]) -> list[st
 
 
 def fuse_members(
-    fuser: FuserSettings | None,
+    fuser: PluginSettings | None,
     members: DoubleArray,
     ids: Sequence[str],
     train: BoolArray,
@@ -142,7 +142,7 @@ def _folds(ids: Sequence[str], held: BoolArray) -> list[BoolArray]:
 
 
 def _fit(
-    settings: FuserSettings, members: DoubleArray, ids: Sequence[str], clips: BoolArray, registry: Registry
+    settings: PluginSettings, members: DoubleArray, ids: Sequence[str], clips: BoolArray, registry: Registry
 ) -> Fuser:
     fuser: Fuser = registry.find("fuser", settings.use).construct(settings.config)
     with plugin_call(fuser, "fit"):

@@ -174,7 +174,8 @@ def list_jobs(spec: Spec, registry: Registry, machines: Sequence[str] | None = N
     with warnings.catch_warnings(record=True) as caught, _garbage_collection_paused():
         warnings.simplefilter("always", AsdkitWarning)
         data = spec.data
-        clips = find_clips(data.layout, data.root, machines or data.machines, data.ground_truth, data.containers)
+        layout = registry.find("layout", spec.layout.use).construct(spec.layout.config)
+        clips = find_clips(layout, data.root, machines or data.machines, data.ground_truth, data.containers)
         _require_names(clips)
         jobs = make_jobs(spec, clips, registry)
         require_scales(spec, jobs)

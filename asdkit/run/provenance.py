@@ -41,7 +41,7 @@ def provenance(spec: Spec, jobs: Sequence[Job], recordings: Mapping[str, str]) -
         ``code``: source of asdkit and of the plugins used.
     """
     clips = {p.clip.name: p.clip for job in jobs for p in job.clips}
-    data = [
+    recorded = [
         [name, recordings.get(name, ""), clip.machine, clip.id, clip.split, clip.label, clip.domain]
         for name, clip in sorted(clips.items())
     ]
@@ -52,9 +52,11 @@ def provenance(spec: Spec, jobs: Sequence[Job], recordings: Mapping[str, str]) -
     systems = {
         name: [list(s.members), None if s.fuser is None else s.fuser.canonical()] for name, s in spec.systems.items()
     }
-    data_keys = [spec.data.layout, spec.data.sample_rate, spec.data.channel, spec.calibration.held_out]
+    data = spec.data
+    layout = spec.layout.canonical() if spec.layout.config.model_dump() else spec.layout.use
+    data_keys = [layout, data.sample_rate, data.channel, spec.calibration.held_out]
     settings = [spec.seed, *data_keys, machines, systems, *_option_files(spec, jobs)]
-    return {"data": _digest(data), "settings": _digest(settings), "code": _code_digest(jobs)}
+    return {"data": _digest(recorded), "settings": _digest(settings), "code": _code_digest(jobs)}
 
 
 def settings_record(plan: Plan) -> SettingsRecord:
@@ -71,6 +73,7 @@ def settings_record(plan: Plan) -> SettingsRecord:
         seed=spec.seed,
         data=DataRecord(
             layout=spec.data.layout,
+            layout_options=spec.layout.config.model_dump(mode="json"),
             root=str(spec.data.root),
             ground_truth=[str(path) for path in spec.data.ground_truth],
             sample_rate=spec.data.sample_rate,

@@ -1,7 +1,6 @@
 """Typed records of the files in a run folder, field by field as the files hold them.
 
-`asdkit.run.store` reads and writes them. Fields that a file has beyond those of its record are ignored, so that files
-of a later version can be read.
+`asdkit.run.store` reads and writes them. Further fields of a file, as a later version writes them, are ignored.
 """
 
 from __future__ import annotations
@@ -70,6 +69,7 @@ class DataRecord(Record):
     """Where the recordings are and how they are read."""
 
     layout: str
+    layout_options: dict[str, Any] = {}
     root: str
     ground_truth: list[str]
     sample_rate: int

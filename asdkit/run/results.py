@@ -29,7 +29,7 @@ from asdkit.run.notes import (
 from asdkit.run.records import JobRecord, ResultsRecord, SkippedRecord
 from asdkit.run.score_table import DoubleArray, RunSplit, ScoreTable, encode_csv
 from asdkit.run.store import RunPaths, read_job, read_job_scores, write_results, write_scores
-from asdkit.spec import FuserSettings, Spec
+from asdkit.spec import PluginSettings, Spec
 from asdkit.text import error_line
 
 _FIGURE_COLUMNS = ("machine", "id", "domain", "name", "kind", "auc", "pauc", "n_normal", "n_anomaly")
@@ -238,7 +238,7 @@ def _fuse_systems(
 
 
 def _fuse(
-    name: str, members: Sequence[str], fuser: FuserSettings | None, table: ScoreTable, registry: Registry
+    name: str, members: Sequence[str], fuser: PluginSettings | None, table: ScoreTable, registry: Registry
 ) -> None:
     """Add the scores of a system, and those of the clips held out; a single member is a system too."""
     if any(member not in table.columns for member in members):

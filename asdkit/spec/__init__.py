@@ -9,7 +9,7 @@ from asdkit.spec.settings import (
     DataSettings,
     DetectorSettings,
     FeaturizerSettings,
-    FuserSettings,
+    PluginSettings,
     SystemSettings,
     Top,
 )
@@ -23,7 +23,7 @@ __all__ = [
     "DataSettings",
     "DetectorSettings",
     "FeaturizerSettings",
-    "FuserSettings",
+    "PluginSettings",
     "Spec",
     "SystemSettings",
     "Top",

@@ -22,7 +22,7 @@ from asdkit.spec.settings import (
     DetectorSettings,
     FeaturizerKeys,
     FeaturizerSettings,
-    FuserSettings,
+    PluginSettings,
     SystemKeys,
     SystemSettings,
 )
@@ -116,7 +116,7 @@ class Checker:
                 table.fault(self._faults, (key, index), f"{quoted(name)} is listed twice")
         return [name for name in listed if isinstance(name, str)]
 
-    def _fuser(self, system: SpecTable) -> FuserSettings | None:
+    def _fuser(self, system: SpecTable) -> PluginSettings | None:
         if "fuser" not in system.values:
             return None
         if not isinstance(system.values["fuser"], dict):
@@ -125,7 +125,26 @@ class Checker:
             return None
         table = system.subtable("fuser")
         _, _, config = self._plugin_table("fuser", table, Config)
-        return None if config is None else FuserSettings(table.values["use"], config)
+        return None if config is None else PluginSettings(table.values["use"], config)
+
+    def layout(self, data: SpecTable) -> PluginSettings | None:
+        """Check the ``layout`` of ``[data]``: the name of a plugin, or a table with ``use`` and its options."""
+        value = data.values.get("layout")
+        if isinstance(value, dict):
+            table = data.subtable("layout")
+        elif isinstance(value, str):
+            entry = self._entry("layout", data, "layout")
+            table = SpecTable((*data.path, "layout"), {}, {})
+            if entry is None:
+                return None
+            own = check_keys(entry.config, table, {}, option_names(entry.config), self._faults, entry, self._files)
+            return None if own is None else PluginSettings(value, own)
+        else:
+            if value is not None:
+                data.fault(self._faults, ("layout",), wrong_type(value, "the name of a layout, or { use = ... }"))
+            return None
+        _, _, config = self._plugin_table("layout", table, Config)
+        return None if config is None else PluginSettings(str(table.values["use"]), config)
 
     def _featurizer_of(self, table: SpecTable) -> FeaturizerSettings | None:
         known = self.featurizers
@@ -148,7 +167,7 @@ class Checker:
         """Check a table that uses a plugin: its entry, the core's keys, and the plugin's options."""
         entry = self._entry(kind, table)
         core_names = option_names(core)
-        options = [*core_names, "use"] + ([] if kind == "fuser" else ["extends"])
+        options = [*core_names, "use"] + ([] if kind in ("fuser", "layout") else ["extends"])
         plugin_values = {key: value for key, value in table.values.items() if key not in (*core_names, "use")}
         core_values = table.select(core_names)
         if entry is None:
@@ -162,22 +181,23 @@ class Checker:
             _report(entry.name, lambda: config.rate_problems(rate), options, table, self._faults)
         return entry, keys, config
 
-    def _entry(self, kind: Kind, table: SpecTable) -> Entry | None:
+    def _entry(self, kind: Kind, table: SpecTable, key: str = "use") -> Entry | None:
+        """Return the entry of the plugin that a table names under `key`; None, with a fault, if there is none."""
         names = self._registry.names(kind)
-        if "use" not in table.values:
-            if table.requires("use"):
-                table.fault(self._faults, ("use",), f"missing{suggestion_or_choices('', names)}")
+        if key not in table.values:
+            if table.requires(key):
+                table.fault(self._faults, (key,), f"missing{suggestion_or_choices('', names)}")
             return None
-        use = table.values["use"]
+        use = table.values[key]
         if not isinstance(use, str):
-            table.fault(self._faults, ("use",), wrong_type(use, f"the name of {_a(kind)}"))
+            table.fault(self._faults, (key,), wrong_type(use, f"the name of {_a(kind)}"))
             return None
         try:
             return self._registry.entry(kind, use)
         except PluginError as error:
-            table.fault(self._faults, ("use",), error.message, plugin=True, hint=error.hint)
+            table.fault(self._faults, (key,), error.message, plugin=True, hint=error.hint)
         except UsageError:
-            table.fault(self._faults, ("use",), self._unknown(kind, use, names))
+            table.fault(self._faults, (key,), self._unknown(kind, use, names))
         return None
 
     def _unknown(self, kind: Kind, use: str, names: Sequence[str]) -> str:

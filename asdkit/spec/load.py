@@ -24,6 +24,7 @@ from asdkit.spec.settings import (
     DataSettings,
     DetectorSettings,
     HeadKeys,
+    PluginSettings,
     SystemSettings,
     folder_key,
     name_fault,
@@ -73,8 +74,7 @@ def load_spec(
     faults = Diagnostics(document.locations, document.set_faults)
     files = files_in(folder or path.absolute().parent)
     loader = _Loader(document.tables, faults, discover() if registry is None else registry, files)
-    head, data, compute = loader.head(path), loader.data(), loader.compute()
-    calibration = loader.calibration()
+    head, data, compute, calibration = loader.head(path), loader.data(), loader.compute(), loader.calibration()
     detectors, overrides = loader.detectors()
     systems = loader.systems()
     faults.raise_if_any()
@@ -89,6 +89,7 @@ def load_spec(
         name=head.name or path.stem,
         seed=head.seed,
         data=_with_absolute_paths(data, path.absolute().parent),
+        layout=loader.layout(),
         compute=compute,
         calibration=calibration,
         detectors=detectors,
@@ -112,6 +113,7 @@ class _Loader:
         self._faults = faults
         self._checker = Checker(registry, faults, files)
         self.tables: dict[tuple[str | None, str], SpecTable] = {}
+        self._layout: PluginSettings | None = None
         for path, text in _invalid_values((), written):
             faults.add_invalid(path, text)
         self._named = {section: inherit(section, self._section(section), faults) for section in NAMED}
@@ -131,9 +133,22 @@ class _Loader:
         if "data" not in self._written:
             self._faults.add(("data",), "missing; expected a table [data] with layout and root")
             return None
-        data = self._core_section("data", DataSettings)
+        data = self._data_section()
         self._checker.sample_rate = None if data is None else data.sample_rate
         return data
+
+    def _data_section(self) -> DataSettings | None:
+        written = self._written["data"]
+        if not isinstance(written, dict) or "layout" not in written:
+            return self._core_section("data", DataSettings)
+        locations: dict[str, KeyPath] = {key: ("data", key) for key in written}
+        self._layout = self._checker.layout(SpecTable(("data",), written, locations))
+        return self._core_section("data", DataSettings, layout=self._layout.use if self._layout is not None else "")
+
+    def layout(self) -> PluginSettings:
+        """Return the layout that `data` found; only where there are no faults."""
+        assert self._layout is not None
+        return self._layout
 
     def compute(self) -> ComputeSettings | None:
         """Check ``[compute]``."""
@@ -205,12 +220,13 @@ class _Loader:
             else:
                 self._faults.add((*path, name), wrong_type(table, "a table"))
 
-    def _core_section(self, section: str, model: type[Keys]) -> Keys | None:
+    def _core_section(self, section: str, model: type[Keys], **checked: object) -> Keys | None:
         """Check a section that has only keys of the core."""
         values = self._written.get(section, {})
         if not isinstance(values, dict):
             self._faults.add((section,), wrong_type(values, f"a table [{section}]"))
             return None
+        values = {**values, **checked}
         return check_keys(model, SpecTable((section,), values, {}), values, option_names(model), self._faults)
 
     def _check_names(self, section: str) -> None:

@@ -74,19 +74,7 @@ def folder_key(name: str) -> str:
 class DataSettings(Config):
     """``[data]``: the recordings and how they are read."""
 
-    layout: Literal[
-        "dcase2020",
-        "dcase2021",
-        "dcase2022",
-        "dcase2023",
-        "dcase2024",
-        "dcase2025",
-        "dcase2026",
-        "mimii",
-        "toyadmos",
-        "folder",
-        "csv",
-    ] = Field(description="the layout of the data")
+    layout: str = Field(description="the layout of the data")
     root: Path = Field(description="the folder of the recordings, relative to the spec's folder")
     ground_truth: tuple[Path, ...] = Field(
         (), description="CSV files of the organisers, or folders of them, relative to the spec's folder"
@@ -323,8 +311,8 @@ class DetectorSettings:
 
 
 @dataclass(frozen=True)
-class FuserSettings:
-    """Settings of the ``fuser`` of a system."""
+class PluginSettings:
+    """A plugin without keys of the core: the ``fuser`` of a system, the ``layout`` of the data."""
 
     use: str
     config: Config
@@ -340,7 +328,7 @@ class SystemSettings:
 
     name: str
     members: tuple[str, ...]
-    fuser: FuserSettings | None
+    fuser: PluginSettings | None
 
 
 def _is_loopback(host: str) -> bool:

@@ -10,7 +10,14 @@ from asdkit.config import Config
 from asdkit.spec.check import report_problems
 from asdkit.spec.diagnostics import Diagnostics, SourceLocations
 from asdkit.spec.document import SpecTable
-from asdkit.spec.settings import CalibrationSettings, ComputeSettings, DataSettings, DetectorSettings, SystemSettings
+from asdkit.spec.settings import (
+    CalibrationSettings,
+    ComputeSettings,
+    DataSettings,
+    DetectorSettings,
+    PluginSettings,
+    SystemSettings,
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,8 @@ class Spec:
         Name of the run folder; by default the file's name without its suffix.
     data
         The recordings; `DataSettings.root` is absolute.
+    layout
+        The layout of the data, with its options.
     detectors
         Each detector with the settings of a machine that overrides nothing.
     overrides
@@ -43,6 +52,7 @@ class Spec:
     name: str
     seed: int
     data: DataSettings
+    layout: PluginSettings
     compute: ComputeSettings
     calibration: CalibrationSettings
     detectors: Mapping[str, DetectorSettings]

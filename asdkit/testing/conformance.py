@@ -27,7 +27,7 @@ from asdkit.text import error_line, suggestion_or_choices
 if TYPE_CHECKING:
     import pytest
 
-_METHODS: dict[str, Kind] = {"fill": "featurizer", "fuse": "fuser"}
+_METHODS: dict[str, Kind] = {"fill": "featurizer", "fuse": "fuser", "machines": "layout"}
 
 
 @dataclass(frozen=True)
@@ -198,14 +198,14 @@ def _kind_of(entry: Entry) -> Kind:
     raise UsageError(
         f"{entry.name!r} is no plugin that can be checked",
         hint="A detector's config is a DetectorConfig, an augmenter's an AugmenterConfig; a featurizer has a method "
-        "fill, a fuser a method fuse.",
+        "fill, a fuser a method fuse, a layout a method machines.",
     )
 
 
 def _module_of(entry: Entry, kind: Kind) -> str:
     """Return the module that registers a plugin; the module of its config where it is not installed."""
     for plugin in discover().plugins:
-        if plugin.kind == kind and plugin.entry is not None and plugin.entry.config is entry.config:
+        if plugin.kind == kind and plugin.entry is not None and plugin.entry == entry:
             return plugin.module
     return entry.config.__module__
 

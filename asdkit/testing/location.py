@@ -19,6 +19,7 @@ _USED: dict[Kind, tuple[str, ...]] = {
     "featurizer": ("fill",),
     "augmenter": ("transform", "vary"),
     "fuser": ("fuse",),
+    "layout": ("clips",),
 }
 """The methods whose results most checks of a kind look at."""
 

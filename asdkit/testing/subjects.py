@@ -16,6 +16,7 @@ from asdkit.interfaces import Entry, Training
 from asdkit.plugins import Kind
 from asdkit.spec.settings import DetectorKeys
 from asdkit.testing.contract import Failed, Inapplicable
+from asdkit.testing.layout_subject import LayoutSubject
 from asdkit.testing.subject import SEED, Arrays, CountingContext, Subject, Use, array_fault, copy_of
 from asdkit.testing.synthetic import IDS, SAMPLE_RATE, Clips, clips_to_score, training_clips, wave
 
@@ -331,4 +332,5 @@ SUBJECTS: dict[Kind, type[Subject]] = {
     "featurizer": FeaturizerSubject,
     "augmenter": AugmenterSubject,
     "fuser": FuserSubject,
+    "layout": LayoutSubject,
 }

@@ -12,7 +12,7 @@ from asdkit.plugins import discover
 from asdkit.run import make_plan
 from asdkit.run.fusion import ENOUGH, fuse_members, fuser_clips
 from asdkit.run.jobs import PlannedClip, hold_out
-from asdkit.spec import FuserSettings, load_spec
+from asdkit.spec import PluginSettings, load_spec
 from tests.helpers.bundle_room import SPEC, make_room
 
 
@@ -104,7 +104,7 @@ def test_fuser_is_fitted_on_clips_held_out_if_enough():
 
 
 def fuser(registry):
-    return FuserSettings("z-score", registry.entry("fuser", "z-score").config())
+    return PluginSettings("z-score", registry.entry("fuser", "z-score").config())
 
 
 def test_held_out_clip_is_fused_without_itself():

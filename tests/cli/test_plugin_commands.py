@@ -239,7 +239,9 @@ def test_the_printed_block_is_valid_in_a_spec(asdkit, tmp_path, plugin):
         "augmenter": '[featurizers.f]\nuse = "log-mel"\n[detectors.D]\nuse = "knn"\n',
         "detector": '[featurizers.f]\nuse = "log-mel"\n',
         "fuser": '[featurizers.f]\nuse = "log-mel"\n[detectors.D]\nuse = "knn"\n[detectors.E]\nuse = "gmm"\n',
+        "layout": '[featurizers.f]\nuse = "log-mel"\n[detectors.D]\nuse = "knn"\n',
     }[plugin.kind]
+    head = "asdkit = 1\n" if plugin.kind == "layout" else head
     (tmp_path / "spec.toml").write_text(f"{head}{rest}{block}")
     assert load_spec(tmp_path / "spec.toml")
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asdkit.data import find_clips
-from asdkit.data.csv_table import read_rows, separator
-from asdkit.data.layouts import table
 from asdkit.data.score_files import read_scores
 from asdkit.errors import DataError
+from asdkit.layouts import table
+from asdkit.layouts.csv_table import read_rows, separator
 from tests.helpers import csv_tables
 
 ROWS = [["path", "machine", "split", "label"], ["a b.wav", "fan", "train", ""], ["c.wav", "fan", "test", "Abnormal"]]

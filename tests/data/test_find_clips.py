@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asdkit.data import LAYOUTS, Clip, find_clips
+from asdkit.data import Clip, find_clips
+from asdkit.data.scan import named_layout
 from asdkit.errors import AsdkitWarning, DataError, UsageError
+from asdkit.plugins import discover
 from asdkit.text import printable, suggestion
 
 
@@ -161,13 +163,13 @@ def test_a_file_as_root_is_refused(tmp_path: Path) -> None:
         find_clips("folder", touch(tmp_path, "a.wav") / "a.wav")
 
 
-@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "csv"])
+@pytest.mark.parametrize("layout", [name for name in discover().names("layout") if name != "csv"])
 def test_nothing_found_says_so_and_shows_the_layout(layout: str, tmp_path: Path) -> None:
     touch(tmp_path / "data", "notes/readme.txt")
     with pytest.raises(DataError) as error:
         find_clips(layout, tmp_path / "data")
     assert error.value.message == f"{tmp_path}/data: no machine found"
-    assert error.value.hint == f"The layout {layout} is {LAYOUTS[layout].shape}."
+    assert error.value.hint == f"The layout {layout} is {named_layout(layout).shape}."
 
 
 @pytest.mark.parametrize(("given_root", "right"), [(".", "recordings"), ("recordings/fan", "recordings")])
@@ -295,7 +297,7 @@ def test_an_unreadable_folder_is_an_error(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_an_unknown_layout_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match='no layout "dcase2002"; did you mean "dcase2026"'):
+    with pytest.raises(UsageError, match="no plugin provides the layout 'dcase2002'; did you mean \"dcase2026\""):
         find_clips("dcase2002", tmp_path)
 
 

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
@@ -61,7 +62,8 @@ def table_target(folder: Path) -> Callable[[bytes], bool]:
     def target(data: bytes) -> bool:
         path.write_bytes(data)
         try:
-            clips = find_clips("csv", path)
+            with patch("asdkit.data.scan.without_labels", lambda clips: (list(clips), [])):  # as the table has them
+                clips = find_clips("csv", path)
         except DataError as error:
             faults = [line for line in error.message.splitlines() if not _names_place(line, path, data)]
             assert not faults, f"no line is named: {faults}"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Literal
 
 from asdkit.api import AugmenterConfig, Config, DetectorConfig, Entry, Field, JobOutline
+from asdkit.layouts import asdkit_layouts
 from asdkit.plugins import Kind, Plugin, Registry
 from asdkit.spec import Spec
 
@@ -103,6 +104,7 @@ def fake_registry() -> Registry:
             plugin("detector", "fragile", Fragile),
             plugin("detector", "misled", GroupMade, defaults={"frames": 0}),
             plugin("fuser", "z-score", ZScore),
+            *(Plugin("layout", entry.name, "ok", "fakes", "1.0", "fakes", entry) for entry in asdkit_layouts()),
             Plugin(
                 "detector", "rotten", "broken", "asdkit-rotten", "0.1", "rotten", cause="ImportError: no such thing"
             ),

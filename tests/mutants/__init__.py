@@ -30,12 +30,14 @@ MUTANTS: list[Mutant] = []
 _SOUND = {
     "Detector",
     "Featurizer",
+    "FlatLayout",
     "Fuser",
     "WaveAugmenter",
     "WindowAugmenter",
     "SoundConfig",
     "FeaturizerConfig",
     "FuserConfig",
+    "LayoutConfig",
     "WaveConfig",
     "WindowConfig",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from asdkit.testing import check_plugin
-from tests.mutants import MUTANTS, Mutant, configs, detectors, heavy, others  # noqa: F401 (they list mutants)
+from tests.mutants import MUTANTS, Mutant, configs, detectors, heavy, layouts, others  # noqa: F401 (they list mutants)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from asdkit.api import AugmenterConfig, BaseDetector, Config, DetectorConfig, Entry, Field, NotFitted, Stopped
+from asdkit.api import AugmenterConfig, BaseDetector, Config, DetectorConfig, Entry, Field, Layout, NotFitted, Stopped
 
 
 class SoundConfig(DetectorConfig):
@@ -183,6 +183,30 @@ class Fuser:
         self.mean = state["mean"]
 
 
+class LayoutConfig(Config):
+    pass
+
+
+class FlatLayout(Layout):
+    """Folders of machines with recordings for training."""
+
+    shape = "<root>/<machine>/*.wav"
+    examples = {"fan/a.wav": "", "fan/b.wav": "", "pump/c.wav": ""}  # noqa: RUF012
+
+    def machines(self, scan):
+        return {entry.name: (entry.path,) for entry in scan.folders(str(scan.root))}
+
+    def clips(self, scan, machine, folder):
+        for entry in scan.entries(folder):
+            if scan.is_recording(entry.name):
+                yield self.clip(scan, entry, machine)
+            else:
+                scan.ignore(entry.path)
+
+    def clip(self, scan, entry, machine):
+        return scan.clip(entry.path, machine, "train", 0, "00", attributes={"load": "3"})
+
+
 ENTRIES = {
     "detector": Entry("sound", SoundConfig, Detector, summary="Sound."),
     "detector of known ids": Entry("sound", SoundConfig, KnownIdsOnly, summary="Sound."),
@@ -191,5 +215,6 @@ ENTRIES = {
     "wave": Entry("sound", WaveConfig, WaveAugmenter, summary="Sound."),
     "window": Entry("sound", WindowConfig, WindowAugmenter, summary="Sound."),
     "fuser": Entry("sound", FuserConfig, Fuser, summary="Sound."),
+    "layout": Entry("sound", LayoutConfig, FlatLayout, summary="Sound."),
 }
 """At least one of each kind."""

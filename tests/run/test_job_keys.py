@@ -18,7 +18,7 @@ from asdkit.run.plan import Plan
 from asdkit.run.provenance import provenance, signature
 from asdkit.run.store import RunPaths
 from asdkit.spec import load_spec
-from asdkit.spec.settings import FuserSettings, SystemSettings
+from asdkit.spec.settings import PluginSettings, SystemSettings
 
 SPEC = """asdkit = 1
 [data]
@@ -62,7 +62,7 @@ def test_keys_without_files_are_as_before(spec, tmp_path, monkeypatch):
 
 def test_files_of_a_fuser_count_for_the_settings_and_for_merging(spec, tmp_path):
     registry = discover()
-    fused = replace(spec, systems={"all": SystemSettings("all", ("K",), FuserSettings("any", Options()))})
+    fused = replace(spec, systems={"all": SystemSettings("all", ("K",), PluginSettings("any", Options()))})
     digests, signatures = [], []
     for content in (None, b"1", b"2"):
         if content is not None:

@@ -163,7 +163,8 @@ FOLDER = 'layout = "folder"\n'  # line 7
 NO_FOLDER = 'a name becomes a folder, so it may not contain control characters or any of / \\ : * ? " < > |'
 DATA_FAULTS = {
     'root = "r"': "6: data.layout: missing; expected the layout of the data",
-    'root = "r"\nlayout = "dcase"': '8: data.layout: "dcase" is not possible; did you mean "dcase2026"?',
+    'root = "r"\nlayout = "dcase"': '8: data.layout: no plugin provides the layout "dcase"; did you mean "dcase2026"? '
+    "(not loaded: asdkit-rotten; see `asdkit plugins`)",
     FOLDER: "6: data.root: missing; expected the folder of the recordings, relative to the spec's folder",
     FOLDER + "root = 3": "8: data.root: 3 is a whole number; expected a text in quotes",
     FOLDER + 'root = ""': '8: data.root: "" cannot be a folder',

@@ -9,7 +9,7 @@ from asdkit.plugins import discover
 from asdkit.testing import parametrize_with_checks
 from asdkit.testing.checks import checks_of
 
-BUILTIN = [p for p in discover().plugins if p.distribution == "asdkit"]
+BUILTIN = [p for p in discover().plugins if p.distribution == "asdkit" and p.entry is not None]
 NETWORKS = [p.entry for p in BUILTIN if issubclass(p.entry.config, NetworkConfig)]
 OTHERS = [p.entry for p in BUILTIN if not issubclass(p.entry.config, NetworkConfig)]
 

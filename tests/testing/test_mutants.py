@@ -7,7 +7,7 @@ import pytest
 from asdkit.plugins import KINDS
 from asdkit.testing import check_plugin
 from asdkit.testing.checks import checks_of
-from tests.mutants import MUTANTS, Mutant, configs, detectors, heavy, others, sound  # noqa: F401 (they list mutants)
+from tests.mutants import MUTANTS, Mutant, configs, detectors, heavy, layouts, others, sound  # noqa: F401 (they list mutants)
 
 
 @pytest.mark.parametrize("kind", sound.ENTRIES)

@@ -1,13 +1,14 @@
 """All checks, in the order of reports."""
 
 from asdkit.plugins import Kind
-from asdkit.testing.checks import features, io, learning, options, scoring
+from asdkit.testing.checks import features, io, layouts, learning, options, scoring
 from asdkit.testing.contract import Check
 
 _DETECTOR: tuple[Kind, ...] = ("detector",)
 _FEATURIZER: tuple[Kind, ...] = ("featurizer",)
 _AUGMENTER: tuple[Kind, ...] = ("augmenter",)
 _FUSER: tuple[Kind, ...] = ("fuser",)
+_LAYOUT: tuple[Kind, ...] = ("layout",)
 _LEARNERS: tuple[Kind, ...] = ("detector", "fuser")
 
 CHECKS: tuple[Check, ...] = (
@@ -51,6 +52,11 @@ CHECKS: tuple[Check, ...] = (
     Check(features.variants_have_names, _AUGMENTER, about_options=True),
     Check(features.targets_say_what_is_in_a_window, _AUGMENTER),
     Check(features.randomness_comes_from_rng, _AUGMENTER),
+    # Clips of a folder.
+    Check(layouts.recordings_of_its_examples_are_clips, _LAYOUT),
+    Check(layouts.an_empty_folder_has_no_machine, _LAYOUT),
+    Check(layouts.foreign_files_are_no_clips, _LAYOUT),
+    Check(layouts.labels_are_no_attributes, _LAYOUT),
     # Another process.
     Check(learning.state_survives_a_new_process, _LEARNERS, "load"),
     Check(learning.runs_without_cuda),

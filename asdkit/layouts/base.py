@@ -7,10 +7,12 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from asdkit.audio.io import WAV_OR_FLAC, UnreadFiles, suffixes
-from asdkit.data.clip import Clip, Split
+from asdkit.config import Config
 from asdkit.errors import AsdkitWarning
+from asdkit.layouts.clip import Clip, Split
 from asdkit.text import printable
 
 SPLITS: tuple[Split, ...] = ("train", "test")
@@ -28,22 +30,65 @@ _EXAMPLES = 3  # names of ignored files in a warning
 
 
 class Layout(ABC):
-    """How the clips of a data set are arranged in folders."""
+    """How the clips of a data set are arranged in folders. Constructed as ``Class(config)``.
 
-    shape: str
+    A layout looks at names and tables alone; it opens no recording, and never guesses a label. Whatever does not fit is
+    passed to ``scan.ignore`` or added to ``scan.faults``. The core checks what it yields, and joins scores by name.
+
+    Parameters
+    ----------
+    config
+        Its options.
+
+    Examples
+    --------
+    Recordings in folders by machine, all for training:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    from typing import ClassVar
+    >>> from asdkit.api import Config, FolderScan, Layout
+    >>> class Flat(Layout):
+    ...     shape = "<root>/<machine>/*.wav"
+    ...     examples = {"fan/a.wav": ""}
+    ...     def machines(self, scan):
+    ...         return {entry.name: (entry.path,) for entry in scan.folders(str(scan.root))}
+    ...     def clips(self, scan, machine, folder):
+    ...         for entry in scan.entries(folder):
+    ...             if scan.is_recording(entry.name):
+    ...                 yield scan.clip(entry.path, machine, "train", 0, "00")
+    ...             else:
+    ...                 scan.ignore(entry.path)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "fan").mkdir(), Path(folder, "fan", "a.wav").touch()
+    ...     layout, scan = Flat(Config()), FolderScan(Path(folder))
+    ...     [clip.name for clip in layout.clips(scan, "fan", layout.machines(scan)["fan"][0])]
+    ['fan/a.wav']
+    """
+
+    shape: ClassVar[str]
     """The layout in one or two lines, for error messages."""
+    examples: ClassVar[Mapping[str, str]]
+    """Path -> text of the files of a small data folder in this layout, for its checks; recordings have no text."""
+    tables: ClassVar[tuple[str, ...]] = ()
+    """Suffixes of files that a user names instead of a folder, such as ``".csv"``."""
+    specific: ClassVar[bool] = True
+    """Whether a folder that fits is of this layout; False where most folders fit. `asdkit init` asks those last."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
 
     def root(self, given: Path) -> Path:
-        """Return the folder that clip names are relative to."""
-        return given
+        """Return the folder that clip names are relative to, from what the user named."""
+        return given.parent if given.suffix.lower() in self.tables else given
 
     @abstractmethod
     def machines(self, scan: FolderScan) -> Folders:
-        """Find the folders of each machine below the root."""
+        """Find the folders of each machine below ``scan.root``; a table's machines have the table as their folder."""
 
     @abstractmethod
     def clips(self, scan: FolderScan, machine: str, folder: str) -> Iterator[Clip]:
-        """Yield all clips of a machine in one of its folders."""
+        """Yield all clips of a machine in one of its folders, each made by ``scan.clip``."""
 
 
 def label_of(word: str) -> int | None:
@@ -86,6 +131,8 @@ class FolderScan:
         Rows of a table by machine, once it was read.
     linked
         Whether a symbolic link was seen, so that two paths may lead to one file.
+    notes
+        Warnings for the user.
     """
 
     def __init__(self, root: Path, given: Path | None = None, containers: Collection[str] = ()) -> None:
@@ -98,6 +145,7 @@ class FolderScan:
         self.unread = UnreadFiles(containers)
         self.table: dict[str, list[dict[str, str]]] | None = None
         self.linked = False
+        self.notes: list[str] = []
 
     def entries(self, folder: str) -> list[os.DirEntry[str]]:
         """List a folder without hidden files. Hidden recordings are noted as ignored; a missing folder is empty."""

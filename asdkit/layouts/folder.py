@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from asdkit.data.clip import Clip, Split
-from asdkit.data.layouts.base import (
+from asdkit.layouts.base import (
     LABELS,
     ONLY_ID,
     SPLITS,
@@ -17,6 +16,7 @@ from asdkit.data.layouts.base import (
     label_of,
     names_faulty,
 )
+from asdkit.layouts.clip import Clip, Split
 from asdkit.text import printable, suggestion_or_choices
 
 
@@ -27,6 +27,8 @@ class FolderLayout(Layout):
         "<root>/<machine>/train/[<id>/]*.wav, optional <root>/<machine>/test/{normal,anomaly}/[<id>/]*.wav and "
         "<root>/<machine>/test/*.wav (without labels); or one folder of healthy recordings"
     )
+    examples = dict.fromkeys(("fan/train/a.wav", "fan/test/normal/b.wav", "fan/test/anomaly/c.wav"), "")
+    specific = False
 
     def machines(self, scan: FolderScan) -> Folders:
         """Return the root if it is itself a machine, else the machine folders in it."""

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from asdkit.data.clip import Clip
-from asdkit.data.csv_table import read_rows
-from asdkit.data.layouts.base import LABELS, ONLY_ID, SPLITS, Folders, FolderScan, Layout, label_of
 from asdkit.errors import DataError
+from asdkit.layouts.base import LABELS, ONLY_ID, SPLITS, Folders, FolderScan, Layout, label_of
+from asdkit.layouts.clip import Clip
+from asdkit.layouts.csv_table import read_rows
 from asdkit.text import printable, suggestion_or_choices
 
 NEEDED = ("path", "machine", "split")
@@ -25,6 +25,13 @@ class TableLayout(Layout):
         "a CSV file with the columns path (relative to the file), machine and split (train, test), and if known "
         "id or section, label (normal, anomaly), domain (source, target)"
     )
+
+    examples = {  # noqa: RUF012
+        "clips.csv": "path,machine,split,label,load\na.wav,fan,train,normal,3\nb.wav,fan,test,anomaly,5\n",
+        "a.wav": "",
+        "b.wav": "",
+    }
+    tables = (".csv",)
 
     def root(self, given: Path) -> Path:
         """Return the table's folder."""

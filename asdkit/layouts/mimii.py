@@ -12,8 +12,8 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterator
 
-from asdkit.data.clip import Clip
-from asdkit.data.layouts.base import Folders, FolderScan, Layout
+from asdkit.layouts.base import Folders, FolderScan, Layout
+from asdkit.layouts.clip import Clip
 
 SPLIT_SEED = 0
 
@@ -74,6 +74,9 @@ class MimiiLayout(_Unsplit):
     """MIMII (2019): 8 channels per file; ``data.channel`` of a spec selects one."""
 
     shape = "<root>/[<snr>/]<machine>/id_XX/{normal,abnormal}/########.wav"
+    examples = dict.fromkeys(
+        (f"fan/id_00/{word}/0000000{i}.wav" for i in range(3) for word in ("normal", "abnormal")), ""
+    )
     id_name = re.compile(r"id_([0-9]+)")
     labels = {"normal": 0, "abnormal": 1}  # noqa: RUF012
 
@@ -86,6 +89,14 @@ class ToyAdmosLayout(_Unsplit):
     """ToyADMOS (2019), recordings of single events: one file for each of four microphones."""
 
     shape = "<root>/<machine>/caseX/{NormalSound_IND,AnomalousSound_IND}/*_IND_chX_####.wav"
+    examples = dict.fromkeys(
+        (
+            "car/case1/NormalSound_IND/n1_IND_ch1_0001.wav",
+            "car/case1/NormalSound_IND/n2_IND_ch1_0002.wav",
+            "car/case1/AnomalousSound_IND/a1_IND_ch1_0001.wav",
+        ),
+        "",
+    )
     id_name = re.compile(r"(case[0-9]+)")
     labels = {"NormalSound_IND": 0, "AnomalousSound_IND": 1}  # noqa: RUF012
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
-from asdkit.data.clip import Clip, Split
-from asdkit.data.layouts.base import SPLITS, Folders, FolderScan, Layout, is_folder, label_of
+from asdkit.errors import DataError
+from asdkit.layouts.base import SPLITS, Folders, FolderScan, Layout, is_folder, label_of
+from asdkit.layouts.clip import Clip, Split
+from asdkit.layouts.csv_table import read_rows
 
+_TABLE = re.compile(r"attributes_.*\.csv", re.IGNORECASE)
 _PART = re.compile(r"(?:dev|eval)(?:_data)?(?:_.*)?")
 
 
@@ -52,6 +57,7 @@ class Dcase2020Layout(_Dcase):
         "<root>/<machine>/train/normal_id_XX_########.wav and "
         "<root>/<machine>/test/{normal,anomaly}_id_XX_########.wav (or id_XX_########.wav, without a label)"
     )
+    examples = dict.fromkeys(("fan/train/normal_id_00_00000000.wav", "fan/test/anomaly_id_00_00000000.wav"), "")
 
     _NAME = re.compile(r"(?:(normal|anomaly)_)?id_([0-9A-Za-z]+)_[0-9]+\.(?:wav|flac)", re.IGNORECASE)
 
@@ -69,28 +75,39 @@ class Dcase2020Layout(_Dcase):
                 yield scan.clip(entry.path, machine, split, label, machine_id)
 
 
-class SectionsLayout(_Dcase):
-    """DCASE Task 2 from 2021 on, with sections, domains and attributes.
+def _sections_shape(*tests: str) -> str:
+    return (
+        "<root>/<machine>/train/section_XX_<domain>_train_normal_####_<attributes>.wav and "
+        + " or ".join(f"<root>/<machine>/{test}" for test in tests)
+        + "/section_XX_<domain>_test_{normal,anomaly}_####_<attributes>.wav (or without domain, label, attributes)"
+    )
 
-    Parameters
+
+class SectionsLayout(_Dcase):
+    """DCASE Task 2 from 2022 on, with sections, domains and attributes.
+
+    Attributes
     ----------
     tests
-        Folders of test clips: ``source_test`` and ``target_test`` in 2021, ``test`` later.
+        Folders of test clips.
     """
+
+    tests: ClassVar[tuple[str, ...]] = ("test",)
+    shape = _sections_shape("test")
+    examples = dict.fromkeys(
+        (
+            "fan/train/section_00_source_train_normal_0000_speed_6.wav",
+            "fan/train/section_00_target_train_normal_0001_speed_8.wav",
+            "fan/test/section_00_source_test_anomaly_0000_speed_6.wav",
+        ),
+        "",
+    )
 
     NAME = re.compile(
         r"section_(?P<id>[0-9]{2})(?:_(?P<domain>source|target))?(?:_(?P<split>train|test))?"
         r"(?:_(?P<label>normal|anomaly))?_(?P<number>[0-9]{4,})(?:_(?P<attributes>.+))?\.(?:wav|flac)",
         re.IGNORECASE,
     )
-
-    def __init__(self, tests: Sequence[str]) -> None:
-        self.tests = tuple(tests)
-        self.shape = (
-            "<root>/<machine>/train/section_XX_<domain>_train_normal_####_<attributes>.wav and "
-            + " or ".join(f"<root>/<machine>/{test}" for test in self.tests)
-            + "/section_XX_<domain>_test_{normal,anomaly}_####_<attributes>.wav (or without domain, label, attributes)"
-        )
 
     def _splits(self) -> Iterator[tuple[Split, str | None, str]]:
         yield "train", None, "train"
@@ -102,6 +119,7 @@ class SectionsLayout(_Dcase):
     def clips(self, scan: FolderScan, machine: str, folder: str) -> Iterator[Clip]:
         """Yield files named as in the challenge whose names do not contradict their folder."""
         self._note_unknown(scan, folder)
+        tables = _attribute_tables(scan, folder)
         for split, domain, split_folder in self._split_folders(folder):
             for entry in scan.entries(split_folder):
                 match = self.NAME.fullmatch(entry.name)
@@ -117,8 +135,45 @@ class SectionsLayout(_Dcase):
                     label,
                     match["id"],
                     domain=named["domain"] or None,
-                    attributes=attributes_of(match["attributes"] or ""),
+                    attributes={**attributes_of(match["attributes"] or ""), **tables.get(entry.name, {})},
                 )
+
+
+class Dcase2021Layout(SectionsLayout):
+    """DCASE 2021 Task 2: as later, with a folder of test clips for each domain."""
+
+    tests = ("source_test", "target_test")
+    shape = _sections_shape(*tests)
+    examples = dict.fromkeys(
+        (
+            "fan/train/section_00_source_train_normal_0000_strength_1.wav",
+            "fan/source_test/section_00_source_test_normal_0000_strength_1.wav",
+            "fan/target_test/section_00_target_test_anomaly_0000_strength_2.wav",
+        ),
+        "",
+    )
+
+
+def _attribute_tables(scan: FolderScan, folder: str) -> dict[str, dict[str, str]]:
+    """Read the tables ``attributes_XX.csv`` of a machine: attributes by file name.
+
+    Their header is ``file_name,d1p,d1v,d2p,d2v``: pairs of columns with the name and the value of an attribute.
+    """
+    attributes: dict[str, dict[str, str]] = {}
+    for inner in (folder, os.path.join(folder, "raw")):
+        for entry in sorted(scan.entries(inner), key=lambda entry: entry.name):
+            if not _TABLE.fullmatch(entry.name):
+                continue
+            try:
+                rows = list(read_rows(Path(entry.path)))
+            except DataError as error:
+                scan.faults.append(str(error).replace("\n", "; "))
+                continue
+            for _, (path, *fields) in rows[1:]:
+                pairs = zip(fields[::2], fields[1::2], strict=False)
+                named = {name: value for name, value in pairs if name and value and name != "noAttribute"}
+                attributes.setdefault(PurePosixPath(path).name, {}).update(named)
+    return attributes
 
 
 def attributes_of(text: str) -> Mapping[str, str]:
