@@ -63,7 +63,7 @@ class Plugin:
     entry, command
         What the hook returned: a `Command` for a command, else an `Entry`; None if it cannot be used.
     cause
-        Why it is not ok, or a note about one that is; one line.
+        Why it is not ok; one line.
     seconds
         Time to import the module.
     heavy

@@ -227,10 +227,10 @@ class Detector(Protocol):
 class Fuser(Protocol):
     """Combine the clip scores of several detectors. Constructed as ``Class(config)``.
 
-    Optional method ``fuse_some(scores, ids, members)``: fuse the scores [float64, ``[clips, len(members)]``] of some
+    Optional method ``fuse_subset(scores, ids, members)``: fuse the scores [float64, ``[clips, len(members)]``] of some
     members, given by their indices. A clip's score over time then uses only the members that cut it into windows.
     Without the method, it also uses the members that score whole clips; their constant scores may hide the changes over
-    time. In API 2 the method's name will be ``fuse_subset``.
+    time.
     """
 
     def fit(self, train_scores: npt.NDArray[np.float64], ids: Sequence[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -11,7 +10,7 @@ from asdkit.command_plugins import discover_commands
 from asdkit.commands import PROJECT
 from asdkit.config import AugmenterConfig, Config, DetectorConfig
 from asdkit.entry_points import HEAVY, KINDS, NAME, Kind, Plugin, Status, call_hook, load_group, manager_of, restriction
-from asdkit.errors import AsdkitWarning, PluginError, UsageError
+from asdkit.errors import PluginError, UsageError
 from asdkit.interfaces import API_VERSION, Entry
 from asdkit.text import printable, suggestion_or_choices
 
@@ -45,17 +44,10 @@ class Registry:
             If it is broken or incompatible, or if two distributions register the name.
         UsageError
             If there is none.
-
-        Warns
-        -----
-        AsdkitWarning
-            If the plugin was written for the previous version of the plugin API.
         """
         candidates = [p for p in self.plugins if p.name == name and p.kind in (kind, None)]
         usable = [p for p in candidates if p.status == "ok"]
         if usable:
-            if usable[0].cause:
-                warnings.warn(f"{kind} {name!r}: {usable[0].cause}", AsdkitWarning, stacklevel=2)
             return usable[0]
         if candidates:
             bad = candidates[0]
@@ -117,8 +109,6 @@ def _status(entry: object, kind: Kind, distribution: str) -> tuple[Status, str]:
         return "broken", f"target of {entry.name!r} must be 'package.module:Class' or a class, not {target!r}"
     if isinstance(target, str) and not re.fullmatch(r"[\w.]+:\w+", target):
         return "broken", f"target {target!r} of {entry.name!r} is not 'package.module:Class'"
-    if entry.api_version < API_VERSION:
-        return "ok", f"{distribution} is written for plugin API {entry.api_version}; the next asdkit will refuse it"
     return "ok", ""
 
 

@@ -280,17 +280,22 @@ def fuse_scores(
     return fused
 
 
+def subset_method(fuser: Any) -> str:
+    """Return the name of the method that fuses some members, ``fuse_some`` in API 1; empty if there is none."""
+    return next((name for name in ("fuse_subset", "fuse_some") if hasattr(fuser, name)), "")
+
+
 def guarded_fuse(
     fuser: Any, use: str, members: DoubleArray, ids: Sequence[str], some: Sequence[int] | None = None
 ) -> DoubleArray:
-    """Fuse scores of all members or, with ``fuse_some``, of those with these indices; see `fuse_scores`.
+    """Fuse scores of all members or, with `some`, of those with these indices; see `fuse_scores`.
 
     Raises
     ------
     PluginError
         If the fuser raises an error, or returns anything but one finite score per clip.
     """
-    method = "fuse" if some is None else "fuse_some"
+    method = "fuse" if some is None else subset_method(fuser)
     with plugin_call(fuser, method):
-        fuse = fuser.fuse if some is None else partial(fuser.fuse_some, members=some)
+        fuse = fuser.fuse if some is None else partial(getattr(fuser, method), members=some)
         return fuse_scores(fuse, use, members, ids)

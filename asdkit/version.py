@@ -2,5 +2,5 @@
 
 __version__ = "0.1.0"
 
-API_VERSION = 1
+API_VERSION = 2
 """Version of the plugin API; see ``docs/plugin-api.md``."""

@@ -214,12 +214,12 @@ def test_a_negative_or_infinite_least_deviation_is_refused(value) -> None:
 
 
 @pytest.mark.parametrize("combine", ["mean", "max", "upper", "lead"])
-def test_fuse_some_equals_a_system_of_these_members(combine) -> None:
+def test_fuse_subset_equals_a_system_of_these_members(combine) -> None:
     members = np.column_stack([TRAIN, TRAIN[:, 0] ** 2])
     whole, alone = ZScore(ZScoreConfig(combine=combine)), ZScore(ZScoreConfig(combine=combine))
     whole.fit(members, IDS)
     alone.fit(members[:, [0, 2]], IDS)
-    fused = whole.fuse_some(members[:, [0, 2]], IDS, [0, 2])
+    fused = whole.fuse_subset(members[:, [0, 2]], IDS, [0, 2])
     np.testing.assert_array_equal(fused, alone.fuse(members[:, [0, 2]], IDS))
 
 
@@ -228,7 +228,7 @@ def test_the_mean_takes_scores_as_they_are() -> None:
     fuser.fit(TRAIN, IDS)
     scores = np.array([[1.0, 2.0, 6.0], [0.0, 3.0, 0.0]])
     np.testing.assert_array_equal(fuser.fuse(scores, ["id_00", "new"]), [3, 1])
-    np.testing.assert_array_equal(fuser.fuse_some(scores[:, :2], ["id_00", "new"], [0, 1]), [1.5, 1.5])
+    np.testing.assert_array_equal(fuser.fuse_subset(scores[:, :2], ["id_00", "new"], [0, 1]), [1.5, 1.5])
     other = Mean(MeanConfig())
     other.load(fuser.state())
     np.testing.assert_array_equal(other.fuse(scores, IDS[:2]), fuser.fuse(scores, IDS[:2]))

@@ -11,7 +11,7 @@ import warnings
 import pytest
 
 from asdkit import plugins
-from asdkit.errors import AsdkitWarning, PluginError, UsageError
+from asdkit.errors import PluginError, UsageError
 from asdkit.plugins import discover
 from tests.helpers.packages import install
 from tests.helpers.rooms import results_of
@@ -165,15 +165,14 @@ def test_an_absent_distribution_in_the_environment_is_named(site, monkeypatch):
         discover()
 
 
-def test_the_previous_api_is_accepted_with_a_warning(site, monkeypatch):
+def test_the_previous_api_is_accepted(site, monkeypatch):
     monkeypatch.setattr(plugins, "API_VERSION", 3)
     for name, version in (("old", 1), ("last", 2), ("new", 3), ("next", 4)):
         more = f", api_version={version}"
         add(site, f"plug_{name}", GOOD.format(name=name, module=f"plug_{name}", more=more))
     registry = discover()
     assert registry.find("detector", "new").status == "ok"
-    with pytest.warns(AsdkitWarning, match=r"dist-plug_last 1\.0 is written for plugin API 2"):
-        assert registry.find("detector", "last").status == "ok"
+    assert registry.find("detector", "last").status == "ok"
     for name in ("old", "next"):
         with pytest.raises(PluginError, match=f"dist-plug_{name} 1.0 is incompatible: written for plugin API"):
             registry.find("detector", name)

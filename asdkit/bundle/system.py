@@ -25,7 +25,7 @@ from asdkit.errors import DataError, UsageError
 from asdkit.feature_extraction import WaveSource, fill_features
 from asdkit.features import Features
 from asdkit.plugins import Registry
-from asdkit.scoring import DoubleArray, guarded_fuse, pool_scores
+from asdkit.scoring import DoubleArray, guarded_fuse, pool_scores, subset_method
 
 MAX_IDS_TRIED = 1000
 """Most ids of a bundle that a clip of an unknown id is scored as: each takes as long as a clip of a known id."""
@@ -232,11 +232,11 @@ class TrainedSystem:
         """Fuse the members' window scores of one clip at each time, in the same way as clip scores.
 
         Members whose windows are whole clips have no time information. They are left out if the fuser can fuse a
-        subset (``fuse_some``).
+        subset (``fuse_subset``).
         """
         seconds = max((w.seconds for w in windows), key=len)
         timed = [index for index, member in enumerate(self.members) if member.frames != "clip"]
-        some = timed if timed and hasattr(self.fuser, "fuse_some") else None
+        some = timed if timed and subset_method(self.fuser) else None
         used = windows if some is None else [windows[index] for index in some]
         scores = np.empty(len(seconds), np.float32)
         for first in range(0, len(seconds), _TIMES):

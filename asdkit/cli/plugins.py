@@ -15,6 +15,7 @@ import typer
 from asdkit.cli.console import DASH, print_table
 from asdkit.errors import UsageError
 from asdkit.text import error_line, printable, suggestion_or_choices
+from asdkit.version import API_VERSION
 
 if TYPE_CHECKING:
     from asdkit.config import Config
@@ -144,7 +145,10 @@ def _remark(plugin: Plugin) -> str:
     if plugin.seconds > _SLOW_IMPORT_S:
         return f"takes {plugin.seconds:.1f} s just to be listed"
     listed = plugin.entry or plugin.command
-    return printable(" ".join(listed.summary.split())) if listed else ""
+    if listed is None:
+        return ""
+    old = f" (plugin API {listed.api_version})" if plugin.entry and listed.api_version < API_VERSION else ""
+    return printable(" ".join(listed.summary.split())) + old
 
 
 def _class(plugin: Plugin) -> str:

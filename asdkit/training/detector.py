@@ -35,11 +35,13 @@ class NetworkDetector:
         self._trained: _Trained | None = None
 
     @property
-    def about_own_mean(self) -> bool:
-        """Whether bands are standardised about the mean of their id instead of the machine's.
+    def standardize_per_id(self) -> bool:
+        """Whether bands are standardised about the mean of their id instead of the machine's."""
+        return self.about_own_mean
 
-        API 2 will call this ``standardize_per_id``.
-        """
+    @property
+    def about_own_mean(self) -> bool:
+        """The name of `standardize_per_id` in API 1."""
         return False
 
     @property
@@ -63,7 +65,7 @@ class NetworkDetector:
         train_clips, validation_clips = split_validation(training, self.config.validation, ctx.rng("hold out"))
         if not len(train_clips):
             raise DataError(f"no training clip is as long as a window of {frames} frames", hint="Use fewer frames.")
-        ids = training.classes[: training.real] if self.about_own_mean else None
+        ids = training.classes[: training.real] if self.standardize_per_id else None
         standardizer = Standardizer.fit(training.features, train_clips, ids, self.less_level)
         with torch_environment(ctx, "network") as device:
             network = self.build(frames, training.features.bands, classes).to(device)

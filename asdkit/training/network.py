@@ -45,8 +45,8 @@ class WindowNetwork(nn.Module):
         """
         raise NotImplementedError
 
-    def settle(self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
-        """Fit what scoring needs besides the trained weights; by default nothing. API 2 will call this ``finalize``.
+    def finalize(self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Fit what scoring needs besides the trained weights; by default nothing.
 
         Called in evaluation mode and without gradients. Store the result in buffers (`register_buffer`), which are
         saved and loaded with the weights.
@@ -57,6 +57,10 @@ class WindowNetwork(nn.Module):
             Windows and targets, as `loss` gets them: all windows of the real training clips, without augmentation.
             The next batch overwrites their memory.
         """
+        self.settle(batches)
+
+    def settle(self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Do what `finalize` does, under its name of API 1."""
 
 
 def to_state(prefix: str, tensors: Mapping[str, torch.Tensor]) -> State:

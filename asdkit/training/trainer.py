@@ -101,7 +101,7 @@ class Trainer:
         """Fit what the network scores with besides its weights, on all windows of the real training clips."""
         self.network.eval()
         with torch.inference_mode():
-            self.network.settle(self._unaugmented(self.all_real))
+            self.network.finalize(self._unaugmented(self.all_real))
 
     def _unaugmented(self, sample: EpochSample) -> Iterator[Batch]:
         """Yield batches of windows in order."""

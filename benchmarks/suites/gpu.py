@@ -203,7 +203,7 @@ def epochs(
     """Windows a second of whole epochs by asdkit's own loop, after one to warm up; and the windows of an epoch."""
     detector, clock = member.make(**{**options, "epochs": 1 + samples}), Clock(device)
     config = detector.config
-    ids = given.classes if detector.about_own_mean else None
+    ids = given.classes if detector.standardize_per_id else None
     standard = Standardizer.fit(given.features, np.arange(min(FEW, given.real)), ids, detector.less_level)
     with torch_environment(clock, "network"):
         network = detector.build(member.frames, machines.BANDS, len(given.class_names)).to(device)

@@ -14,5 +14,6 @@ def asdkit_detectors() -> list[Entry]:
             "asdkit_autoencoder.detector:Autoencoder",
             summary='Reconstruction error of the DCASE 2020 Task 2 baseline; target = "middle" makes it IDNN.',
             defaults={"frames": 5},
+            api_version=2,
         )
     ]

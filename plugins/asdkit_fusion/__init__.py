@@ -13,11 +13,13 @@ def asdkit_fusers() -> list[Entry]:
             ZScoreConfig,
             "asdkit_fusion.z_score:ZScore",
             summary="Scores standardised per id over its training clips: mean, maximum, upper half, or a lead.",
+            api_version=2,
         ),
         Entry(
             "mean",
             MeanConfig,
             "asdkit_fusion.mean:Mean",
             summary="Mean of the members' scores as they are, for members whose scores have the same scale.",
+            api_version=2,
         ),
     ]

@@ -31,7 +31,7 @@ class Mean:
         """Mean of the members' scores of each clip; see `asdkit.api.Fuser`."""
         return np.asarray(scores.mean(axis=1))
 
-    def fuse_some(self, scores: DoubleArray, ids: Sequence[str], members: Sequence[int]) -> DoubleArray:
+    def fuse_subset(self, scores: DoubleArray, ids: Sequence[str], members: Sequence[int]) -> DoubleArray:
         """Mean of the scores of some members; see `asdkit.api.Fuser`."""
         return self.fuse(scores, ids)
 

@@ -78,9 +78,9 @@ class ZScore:
 
     def fuse(self, scores: DoubleArray, ids: Sequence[str]) -> DoubleArray:
         """Combine the members' z-scores of each clip; see `asdkit.api.Fuser`."""
-        return self.fuse_some(scores, ids, range(scores.shape[1]))
+        return self.fuse_subset(scores, ids, range(scores.shape[1]))
 
-    def fuse_some(self, scores: DoubleArray, ids: Sequence[str], members: Sequence[int]) -> DoubleArray:
+    def fuse_subset(self, scores: DoubleArray, ids: Sequence[str], members: Sequence[int]) -> DoubleArray:
         """Combine the z-scores of some members, of which the first may lead; see `asdkit.api.Fuser`."""
         known = self._known()
         place = {name: index for index, name in enumerate(known)}

@@ -14,5 +14,6 @@ def asdkit_detectors() -> list[Entry]:
             "asdkit_group_made.detector:GroupMade",
             summary="Negative log-likelihood by a masked autoencoder over groups of frames, Gaussian mixtures a bin.",
             defaults={"frames": 5},
+            api_version=2,
         )
     ]

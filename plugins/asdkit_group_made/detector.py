@@ -22,7 +22,7 @@ class GroupMade(NetworkDetector):
     config: GroupMadeConfig
 
     @property
-    def about_own_mean(self) -> bool:
+    def standardize_per_id(self) -> bool:
         """As configured: what differs between ids is mostly their mean spectrum, which then need not be learnt."""
         return self.config.centre == "id"
 

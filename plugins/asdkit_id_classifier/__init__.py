@@ -14,5 +14,6 @@ def asdkit_detectors() -> list[Entry]:
             "asdkit_id_classifier.detector:IdClassifier",
             summary="Self-supervised classification of ids: MobileNetV2 or ResNet-50, cross-entropy or ArcFace.",
             defaults={"frames": 32, "hop": 8},
+            api_version=2,
         )
     ]

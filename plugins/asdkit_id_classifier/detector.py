@@ -111,7 +111,7 @@ class ClassifierNetwork(WindowNetwork):
             return functional.softplus(odds_against).float()
         return torch.sigmoid(odds_against).float()
 
-    def settle(self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
+    def finalize(self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
         """Learn the ids' features, where distance from them is the score."""
         if self.distance is not None:
             self.distance.fit((self.features(windows).float(), targets) for windows, targets in batches)

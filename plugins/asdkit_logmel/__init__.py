@@ -13,5 +13,6 @@ def asdkit_featurizers() -> list[Entry]:
             LogMelConfig,
             "asdkit_logmel.featurizer:LogMel",
             summary="Log-mel spectrogram in dB, by librosa's conventions.",
+            api_version=2,
         )
     ]

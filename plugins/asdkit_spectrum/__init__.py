@@ -13,5 +13,6 @@ def asdkit_featurizers() -> list[Entry]:
             SpectrumConfig,
             "asdkit_spectrum.featurizer:Spectrum",
             summary="Power spectral density of long frames in log-spaced bands, in dB.",
+            api_version=2,
         )
     ]

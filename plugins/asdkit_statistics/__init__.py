@@ -16,6 +16,7 @@ def asdkit_detectors() -> list[Entry]:
             "asdkit_statistics.knn:Knn",
             summary="Distance of a clip's statistics to the nearest training clips'.",
             defaults=_WHOLE_CLIPS,
+            api_version=2,
         ),
         Entry(
             "mahalanobis",
@@ -23,6 +24,7 @@ def asdkit_detectors() -> list[Entry]:
             "asdkit_statistics.mahalanobis:Mahalanobis",
             summary="Mahalanobis distance of a clip's statistics, Ledoit-Wolf shrinkage.",
             defaults=_WHOLE_CLIPS,
+            api_version=2,
         ),
         Entry(
             "pca",
@@ -30,6 +32,7 @@ def asdkit_detectors() -> list[Entry]:
             "asdkit_statistics.pca:Pca",
             summary="Distance of a clip's statistics from the training clips' principal components.",
             defaults=_WHOLE_CLIPS,
+            api_version=2,
         ),
         Entry(
             "gmm",
@@ -37,5 +40,6 @@ def asdkit_detectors() -> list[Entry]:
             "asdkit_statistics.gmm:Gmm",
             summary="Negative log-likelihood of a clip's statistics by a Gaussian mixture.",
             defaults=_WHOLE_CLIPS,
+            api_version=2,
         ),
     ]

@@ -205,8 +205,8 @@ def test_members_with_whole_clips_do_not_hide_the_worst_time(mixed_run, registry
     assert verdict.worst_seconds == pytest.approx(0.725, abs=0.1)
     over_time = bundle.over_time(list(verdict.windows.values()), "00").scores
     assert np.count_nonzero(over_time == over_time.max()) == 1
-    bundle.fuser.fuse_some = lambda scores, ids, members: np.full(len(ids), np.nan)
-    with pytest.raises(PluginError, match=r"fuser 'z-score' of .*: fuse_some failed: ValueError: .*a wrong shape"):
+    bundle.fuser.fuse_subset = lambda scores, ids, members: np.full(len(ids), np.nan)
+    with pytest.raises(PluginError, match=r"fuser 'z-score' of .*: fuse_subset failed: ValueError: .*a wrong shape"):
         bundle.over_time(list(verdict.windows.values()), "00")
 
 

@@ -26,7 +26,7 @@ def untrained(registry: Registry, use: str, options: Mapping[str, Any], *, bands
     detector = entry.load()(entry.config(**options))
     torch.manual_seed(0)
     network = detector.build(frames, bands, len(IDS))
-    rows = len(IDS) if detector.about_own_mean else 1
+    rows = len(IDS) if detector.standardize_per_id else 1
     mean = np.random.default_rng(0).standard_normal((rows, bands)).astype(np.float32)
     if getattr(network, "distance", None) is not None:
         for buffer in network.distance.buffers():

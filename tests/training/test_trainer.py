@@ -120,7 +120,7 @@ def test_window_variants_get_their_own_classes() -> None:
 class Settling(Probe):
     """Records what it is settled with, and its weight by then."""
 
-    def settle(self, batches) -> None:
+    def finalize(self, batches) -> None:
         assert not self.training
         assert not torch.is_grad_enabled()
         for windows, targets in batches:

@@ -25,9 +25,9 @@ class Weighted:
         }
 
     def fuse(self, scores, ids):
-        return self.fuse_some(scores, ids, range(scores.shape[1]))
+        return self.fuse_subset(scores, ids, range(scores.shape[1]))
 
-    def fuse_some(self, scores, ids, members):
+    def fuse_subset(self, scores, ids, members):
         mean, deviation, weights = (self.state()[name][members] for name in ("mean", "deviation", "weights"))
         return (scores - mean) / deviation @ (weights / weights.sum())
 

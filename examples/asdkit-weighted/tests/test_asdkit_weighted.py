@@ -20,7 +20,7 @@ def test_each_member_counts_by_its_weight():
     fuser = Weighted(WeightedConfig(weights=[3.0, 1.0]))
     fuser.fit(TRAIN, ["00", "00"])
     assert fuser.fuse(np.array([[4.0, 20.0], [2.0, 60.0]]), ["00", "00"]).tolist() == [1.5, 1.0]
-    assert fuser.fuse_some(np.array([[60.0]]), ["00"], [1]).tolist() == [4.0]
+    assert fuser.fuse_subset(np.array([[60.0]]), ["00"], [1]).tolist() == [4.0]
 
 
 def test_another_number_of_weights_is_refused():
