@@ -16,6 +16,8 @@ from asdkit.bundle.system import TrainedSystem
 from asdkit.drawing.clip import NearestHealthy
 from asdkit.errors import AsdkitError, DataError
 from asdkit.explain import Explanation, Grid, NearestExcerpts
+from asdkit.explain.findings import LEAST_CLIPS, Finding, HealthySound
+from asdkit.explain.sound import Sound, measure
 from asdkit.features import Features, FloatArray
 from asdkit.interfaces import Featurizer
 
@@ -54,6 +56,8 @@ class Explained:
     calibration, threshold
         Scores of the healthy clips held out [float64, ``[held out]``], and the score above which a clip is anomalous;
         None where there is none.
+    findings
+        What differs from every healthy clip, the most telling first; see `asdkit.explain.findings`.
     wave
         At `sample_rate`.
     """
@@ -71,6 +75,7 @@ class Explained:
     shares: Mapping[str, float] | None
     calibration: DoubleArray | None = field(repr=False)
     threshold: float | None
+    findings: tuple[Finding, ...]
     wave: Wave = field(repr=False)
     sample_rate: int
 
@@ -86,10 +91,21 @@ class Explained:
 
 @dataclass(frozen=True)
 class HealthyReference:
-    """Healthy clips of one id: their names, and the search in them for each featurizer."""
+    """Healthy clips of one id: their names, the search in them for each featurizer, and their sound.
+
+    `sounds` are None for clips that are too short; `healthy` is all of them.
+    """
 
     names: list[str]
     nearest: list[NearestExcerpts]
+    sounds: list[Sound | None]
+    healthy: HealthySound | None
+
+    def without(self, name: str) -> HealthySound | None:
+        """Return the sound of the healthy clips but this one; None if they are too few to say anything."""
+        if name not in self.names:
+            return self.healthy
+        return _healthy_sound([sound for own, sound in zip(self.names, self.sounds, strict=True) if own != name])
 
 
 class Explainer:
@@ -115,7 +131,9 @@ class Explainer:
                 clips = self._healthy(id_)
                 features = self._system.featurise([clip.wave for clip in clips])
                 nearest = [NearestExcerpts(each) for each in features]
-                self._references[id_] = HealthyReference([clip.name for clip in clips], nearest)
+                sounds = [measure(clip.wave, self._system.sample_rate) for clip in clips]
+                names = [clip.name for clip in clips]
+                self._references[id_] = HealthyReference(names, nearest, sounds, _healthy_sound(sounds))
             except AsdkitError as error:
                 self._references[id_] = error
         found = self._references[id_]
@@ -165,9 +183,14 @@ class Explainer:
             shares=self.shares(verdict),
             calibration=None if calibration is None else calibration.scores,
             threshold=system.calibrator.highest_normal(id_),
+            findings=() if reference is None or silence else self._findings(wave, reference, name),
             wave=wave,
             sample_rate=system.sample_rate,
         )
+
+    def _findings(self, wave: Wave, reference: HealthyReference, name: str) -> tuple[Finding, ...]:
+        sound, healthy = measure(wave, self._system.sample_rate), reference.without(name)
+        return () if sound is None or healthy is None else tuple(healthy.find(sound))
 
     def shares(self, verdict: Verdict) -> dict[str, float] | None:
         """Return how much of a score is due to each member.
@@ -201,6 +224,11 @@ class Explainer:
         except DataError as error:
             return None, reference, f"No heat map: {error.message}."
         return explanation, reference, "" if explanation.heat.max() > 0 else NO_HEAT
+
+
+def _healthy_sound(sounds: Sequence[Sound | None]) -> HealthySound | None:
+    known = [sound for sound in sounds if sound is not None]
+    return HealthySound(known) if len(known) >= LEAST_CLIPS else None
 
 
 def frequencies_of(featurizer: Featurizer, sample_rate: int) -> DoubleArray | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from asdkit.bundle.explained import Explained
@@ -131,6 +131,7 @@ def article_values(
         "p_value": _p_value(p_value, clip.verdict.supported_rate),
         "worst": None if clip.heat is None and clip.score_over_time is None else clip.worst,
         "frequency": None if clip.worst_frequency is None else frequency_text(clip.worst_frequency),
+        "findings": [finding.sentence for finding in clip.findings],
         "has_heat": clip.heat is not None,
         "remark": clip.remark,
         "picture": pictures[0],
@@ -167,6 +168,7 @@ def explained_values(clip: Explained) -> dict[str, Any]:
             "worst_seconds": round(nearest.worst_start, 3),
             "distance": nearest.distance,
         },
+        "findings": [asdict(finding) for finding in clip.findings],
         "remark": clip.remark or None,
     }
 

@@ -52,7 +52,7 @@ def explain(
     verify: VerifyOption = None,
     file: FileOption = None,
 ) -> None:
-    """Explain the scores of recordings: when, at which frequency, unlike which healthy excerpt, by which members.
+    """Explain the scores of recordings: when, at which frequency, by which members, and what is unlike healthy clips.
 
     Verdicts and times are those of `asdkit score`. Bad files are listed on standard error and the exit code is 1,
     or 4 if a plugin failed on one; the other files are explained.
@@ -139,10 +139,11 @@ class _Output:
                     DASH if worst is None else f"{worst:.2f} s",
                     DASH if frequency is None else frequency_text(frequency),
                     max(shares, key=shares.__getitem__) if shares else DASH,
+                    "; ".join(finding["sentence"] for finding in values["findings"]) or DASH,
                 ]
             )
         if rows:
-            print_table(["path", "id", "verdict", "worst at", "around", "most by"], rows)
+            print_table(["path", "id", "verdict", "worst at", "around", "most by", "unlike healthy clips"], rows)
         for remark in dict.fromkeys(values["remark"] for values in self.values if values["remark"]):
             note(printable(remark))
 

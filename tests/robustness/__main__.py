@@ -7,7 +7,7 @@ import sys
 
 NAMES = (
     "bad_audio", "fuzz", "onnx_mutants", "kills", "cluster", "full_disk", "bits", "audits", "planning", "plugins",
-    "memory", "estimates", "scaling",
+    "memory", "estimates", "scaling", "explain",
 )  # fmt: skip
 
 if __name__ == "__main__":
