@@ -19,10 +19,17 @@ DOCS = Path(__file__).parents[1] / "docs"
 PAGES = runpy.run_path(str(DOCS / "plugin_pages.py"))["pages"]()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_plugin_pages_are_up_to_date(kind):
-    path = DOCS / "plugins" / f"{kind}s.md"
-    assert path.read_text() == PAGES[path], "the contract changed; run: python docs/plugin_pages.py"
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_plugin_pages_are_up_to_date(path):
+    assert path.read_text() == PAGES[path], "a contract or an example changed; run: python docs/plugin_pages.py"
+
+
+def test_each_kind_has_a_page_with_a_complete_example():
+    assert {path.stem for path in PAGES} == {*(f"{kind}s" for kind in KINDS), "commands"}
+    for text in PAGES.values():
+        example = text.partition("## A complete example")[2]
+        for part in ("`pyproject.toml`:", "__init__.py`:", "@hookimpl", "`tests/test_asdkit_"):
+            assert part in example
 
 
 @pytest.mark.parametrize("kind", KINDS)
