@@ -69,3 +69,19 @@ class Context:
     def load_checkpoint(self) -> State | None:
         """Return the checkpoint that an earlier attempt at this job stored, or None."""
         return None
+
+
+class WithoutCheckpoints(Context):
+    """The context of a part of a fit: like that of the fit, but without its checkpoints."""
+
+    def __init__(self, ctx: Context) -> None:
+        super().__init__(ctx.device, ctx.seed, ctx.threads)
+        self._ctx = ctx
+
+    def progress(self, **values: float | int | str) -> None:
+        """Report progress of the fit."""
+        self._ctx.progress(**values)
+
+    def should_stop(self) -> bool:
+        """Return True if the fit is to stop."""
+        return self._ctx.should_stop()

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from asdkit.config import NetworkConfig
-from asdkit.context import Context, State
+from asdkit.context import Context, State, WithoutCheckpoints
 from asdkit.errors import DataError, NotFitted, Stopped
-from asdkit.features import Features, FloatArray, Windows
+from asdkit.features import Features, FloatArray, IntArray, Windows
 from asdkit.interfaces import Training
 from asdkit.training.batches import WindowSource, batches_on
 from asdkit.training.network import WindowNetwork, fold_batch_norm, load_network, to_state
@@ -58,11 +58,23 @@ class NetworkDetector:
 
     def fit(self, training: Training, ctx: Context) -> None:
         """Train on training clips; see `asdkit.api.Detector`."""
+        train_clips, validation_clips = split_validation(training, self.config.validation, ctx.rng("hold out"))
+        self._fit(training, train_clips, validation_clips, ctx)
+
+    def fit_without(self, share: float, training: Training, ctx: Context) -> IntArray:
+        """Train without a share of each id's clips, to judge by them; return these clips [int64].
+
+        Checkpoints are neither read nor written: those of `ctx` belong to `fit`. An id with one clip keeps it.
+        """
+        train_clips, left_out = split_validation(training, share, ctx.rng("leave out"))
+        self._fit(training, train_clips, np.empty(0, np.int64), WithoutCheckpoints(ctx))
+        return left_out
+
+    def _fit(self, training: Training, train_clips: IntArray, validation_clips: IntArray, ctx: Context) -> None:
         self._trained = None
         frames, classes = training.windows.frames, len(training.class_names)
         if frames == "clip":
             raise ValueError("a network needs windows of a fixed number of frames")
-        train_clips, validation_clips = split_validation(training, self.config.validation, ctx.rng("hold out"))
         if not len(train_clips):
             raise DataError(f"no training clip is as long as a window of {frames} frames", hint="Use fewer frames.")
         ids = training.classes[: training.real] if self.standardize_per_id else None

@@ -21,7 +21,9 @@ _BACKBONES = {
     "mobilenet-v2": _Backbone(687_392, 1280, 215, 3_677, 0.35),
     "resnet-50": _Backbone(23_501_760, 2048, 425, 159_776, 1.0),
 }
-_DIRECTIONS = 64  # of score = "mahalanobis"
+_DIRECTIONS = 64  # of distances
+PROBE = 3
+"""Part of the epochs that the network is trained for which is judged on clips left out (``score = "layers"``)."""
 
 
 class IdClassifierConfig(NetworkConfig):
@@ -40,10 +42,12 @@ class IdClassifierConfig(NetworkConfig):
     )
     margin: float = Field(0.5, ge=0, lt=3.15, description="arcface: angle added to the target's, radians (0.5: paper)")
     scale: float = Field(30.0, gt=0, description="arcface: norm of the features (30: STgram-MFN; the paper has 64)")
-    score: Literal["negative-softmax", "negative-log", "mahalanobis"] = Field(
-        "negative-softmax",
+    score: Literal["layers", "negative-softmax", "negative-log", "mahalanobis"] = Field(
+        "layers",
         description="minus the softmax at the clip's own id (the report), minus its logarithm, or the log of the "
-        "Mahalanobis distance of the window's features from those of the id's training windows (Lee et al. 2018)",
+        "Mahalanobis distance of the window's features from those of the id's training windows (Lee et al. 2018); "
+        "layers: the mean of that of the first layer and that of the last, which counts less the less the network "
+        "tells the ids apart",
     )
     epochs: int = Field(15, ge=1, description="passes over the training clips")
     windows_per_clip: int = Field(8, ge=1, description="windows drawn at random from each clip in an epoch")
@@ -67,7 +71,8 @@ class IdClassifierConfig(NetworkConfig):
     def cost(self, size: JobSize) -> Cost:
         """The backbone, a head of all classes, and in scoring what the score compares each class with."""
         backbone, bins = _BACKBONES[self.backbone], size.frames * size.bands
-        compared = _DIRECTIONS if self.score == "mahalanobis" else 4 * size.classes
+        by_distance = self.score in ("mahalanobis", "layers")
+        compared = _DIRECTIONS if by_distance else 4 * size.classes
         cost = self.network_cost(
             size,
             weights={"backbone": backbone.weights, "augmenters": backbone.features * size.classes},
@@ -76,6 +81,7 @@ class IdClassifierConfig(NetworkConfig):
         )
         scoring = 4.0 * min(self.batch_size, size.scored) * size.classes * compared
         exact = 8.0 * backbone.features * (3 * backbone.features + 2 * size.classes)  # covariance in double precision
-        more = scoring + (exact if self.score == "mahalanobis" else 0)
+        more = scoring + (exact if by_distance else 0)
         memory = {**cost.memory, "augmenters": cost.memory["augmenters"] + more}
-        return Cost(memory, cost.operations + 2.0 * size.scored * size.classes * compared)
+        trained = cost.operations * (1 + 1 / PROBE if self.score == "layers" else 1)
+        return Cost(memory, trained + 2.0 * size.scored * size.classes * compared)

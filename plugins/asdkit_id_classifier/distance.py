@@ -41,15 +41,14 @@ class Distance(nn.Module):
 
     def fit(self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
         """Learn from features [float32, ``[batch, features]``] and one-hot targets [float32, ``[batch, classes]``]."""
-        classes, features = len(self.centres), len(self.directions)
-        exact = torch.zeros(1, dtype=torch.float64, device=self.centres.device)
-        counts, sums = exact.new_zeros(classes), exact.new_zeros(classes, features)
-        products = exact.new_zeros(features, features)
+        moments = Moments(self)
         for batch, targets in batches:
-            rows, of = batch.double(), targets.double()
-            counts += of.sum(0)
-            sums += of.T @ rows
-            products += rows.T @ rows
+            moments.add(batch, targets)
+        self.settle(moments)
+
+    def settle(self, moments: Moments) -> None:
+        """Learn from the moments of all features."""
+        counts, sums, products = moments.counts, moments.sums, moments.products
         means = sums / counts.clamp(min=1)[:, None]
         variances, directions = torch.linalg.eigh((products - means.T @ sums) / counts.sum())
         kept = self.directions.shape[1]
@@ -68,3 +67,20 @@ class Distance(nn.Module):
             steps = ((features.float() - self.origin) @ self.directions)[:, None] - self.centres
             distances: torch.Tensor = torch.linalg.vector_norm(steps, dim=2)
             return distances.clamp(max=_FARTHEST)
+
+
+class Moments:
+    """Counts and sums [float64] of features by class, and the sum of their outer products."""
+
+    def __init__(self, distance: Distance) -> None:
+        classes, features = len(distance.centres), len(distance.directions)
+        exact = torch.zeros(1, dtype=torch.float64, device=distance.centres.device)
+        self.counts, self.sums = exact.new_zeros(classes), exact.new_zeros(classes, features)
+        self.products = exact.new_zeros(features, features)
+
+    def add(self, features: torch.Tensor, targets: torch.Tensor) -> None:
+        """Add features [``[batch, features]``] and one-hot targets [``[batch, classes]``]."""
+        rows, of = features.double(), targets.double()
+        self.counts += of.sum(0)
+        self.sums += of.T @ rows
+        self.products += rows.T @ rows

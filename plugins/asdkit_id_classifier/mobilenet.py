@@ -9,6 +9,9 @@ from torch import nn
 from torch.nn import functional
 
 FEATURES = 1280
+STEM = 1
+"""Layers up to and with the first convolution, its normalisation and its activation."""
+STEM_CHANNELS = 16
 
 # Expansion, output channels, repetitions, stride of the first of them.
 _TABLE_2 = [

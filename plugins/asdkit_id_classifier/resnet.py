@@ -6,6 +6,9 @@ import torch
 from torch import nn
 
 FEATURES = 2048
+STEM = 3
+"""Layers up to and with the first convolution, its normalisation and its activation."""
+STEM_CHANNELS = 64
 
 # Channels within a block, blocks, stride of the first of them.
 _STAGES = [(64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)]

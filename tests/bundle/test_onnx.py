@@ -276,6 +276,7 @@ def test_large_graphs_score_fewer_windows_at_once():
         ("autoencoder", {"target": "middle"}),
         ("group-made", {"order": "causal", "components": 2, "hidden": [8]}),  # joint likelihood
         ("id-classifier", {"loss": "arcface", "score": "negative-log"}),
+        ("id-classifier", {"score": "layers"}),
     ],
 )
 def test_built_in_networks_are_accepted_as_graphs(registry, use, options):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from asdkit_augment.config import MixConfig, ResampleConfig, WarpConfig
 from asdkit_id_classifier.config import IdClassifierConfig
-from asdkit_id_classifier.detector import ClassifierNetwork, IdClassifier
+from asdkit_id_classifier.detector import ClassifierNetwork, IdClassifier, _groups
 from asdkit_id_classifier.distance import Distance
 from asdkit_id_classifier.heads import ArcFace, Softmax, divergence
 from asdkit_id_classifier.mobilenet import Bottleneck, Filter, mobilenet_v2
@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from asdkit.api import Context, Features, JobOutline, Training, cut_windows
 from asdkit.scoring import score_windows
+from asdkit.training.trainer import Trainer
 
 
 def counts(network: nn.Module) -> tuple[int, int]:
@@ -149,7 +150,7 @@ class Fixed(nn.Module):
 
 def scored(logits: torch.Tensor, score: str) -> torch.Tensor:
     network = ClassifierNetwork(logits.shape[1], IdClassifierConfig(score=score))
-    network.backbone = Fixed(logits)
+    network.backbone = nn.Sequential(Fixed(logits))
     network.head = Softmax(logits.shape[1], logits.shape[1])
     network.head.layer = nn.Identity()
     return network.score(torch.zeros(len(logits), 4, 4))
@@ -252,7 +253,7 @@ def test_a_network_that_recognises_no_id_has_no_weight(recognised, ids, reason, 
 
 def test_one_id_is_recognised_among_the_ids_alone() -> None:
     network = ClassifierNetwork(4, IdClassifierConfig()).eval()
-    network.backbone, network.head = nn.Identity(), Fixed(torch.tensor([[0.0, 1.0, 5.0, 9.0], [2.0, 1.0, 5.0, 9.0]]))
+    network.backbone, network.head = nn.Sequential(), Fixed(torch.tensor([[0.0, 1.0, 5.0, 9.0], [2.0, 1.0, 5.0, 9.0]]))
     recognised = network.recognise(torch.zeros(2, 3, 3), 2)
     torch.testing.assert_close(recognised, torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
 
@@ -299,3 +300,65 @@ def test_distances_and_scores_of_far_windows_are_finite() -> None:
     far = distances(rows, torch.full((1, 8), 1e30))
     assert far.isfinite().all()
     assert torch.log1p(far.square()).isfinite().all()
+
+
+@pytest.mark.parametrize("width", [5, 8, 20, 64])
+def test_groups_of_bands_are_those_of_adaptive_pooling(width) -> None:
+    rows = torch.rand(3, width)
+    pooled = nn.functional.adaptive_avg_pool1d(rows[:, None], min(8, width))[:, 0]
+    torch.testing.assert_close(rows @ _groups(width), pooled)
+
+
+def test_the_last_layer_counts_as_much_as_the_network_knows() -> None:
+    windows = torch.randn(40, 8, 20, generator=torch.Generator().manual_seed(0))
+    targets = torch.eye(2).repeat(20, 1)
+    stem = nn.Conv2d(1, 16, 3, stride=2, padding=1)
+    backbone = nn.Sequential(stem, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    def scores(knowledge: float, score: str = "layers") -> torch.Tensor:
+        network = ClassifierNetwork(2, IdClassifierConfig(score=score), 20, knowledge).eval()
+        network.backbone, network.distance = backbone, Distance(16, 2)
+        with torch.inference_mode():
+            network.finalize([(windows[:30], targets[:30]), (windows[30:], targets[30:])])
+            return network.score(windows + 1)
+
+    last, first = scores(1.0, "mahalanobis"), scores(0.0)
+    assert (first - last).abs().max() > 0.1
+    torch.testing.assert_close(scores(1.0), (first + last) / 2)
+    torch.testing.assert_close(scores(0.5), (first + last / 2) / 1.5)
+
+
+@pytest.mark.parametrize("backbone", ["mobilenet-v2", "resnet-50"])
+def test_the_first_layer_ends_with_its_activation(backbone) -> None:
+    network = ClassifierNetwork(2, IdClassifierConfig(backbone=backbone), 20).eval()
+    first = network.backbone[: network.stem](torch.randn(2, 1, 32, 20))
+    assert first.min() == 0
+    assert network.first_distance.directions.shape == (first.shape[1] * 8, 64)
+
+
+def test_what_it_knows_is_judged_on_clips_that_it_was_trained_without(monkeypatch) -> None:
+    offsets = np.arange(0, 9) * 40
+    features = Features(np.random.default_rng(0).normal(size=(320, 32)).astype(np.float32), offsets)
+    ids = ["a", "a", "b", "b", "b", "b", "b", "b"]
+    windows = cut_windows(offsets, 32, 8)
+    training = Training(features, windows, ids, np.array([0, 0, 1, 1, 1, 1, 1, 1]), ("a", "b"), 8)
+    seen = []
+
+    class Judged(Trainer):
+        def __init__(self, network, training, train_clips, *more):
+            seen.append((more[2].epochs, train_clips.tolist()))
+            super().__init__(network, training, train_clips, *more)
+
+    monkeypatch.setattr("asdkit.training.detector.Trainer", Judged)
+    monkeypatch.setattr(
+        IdClassifier, "share_recognised", lambda self, features, windows, ids, ctx: seen.append(windows) or 0.75
+    )
+    detector = IdClassifier(IdClassifierConfig(epochs=4, least_batches=1, batch_size=4))
+    detector.fit(training, Context(seed=1))
+    (epochs, kept), judged, (all_epochs, everything) = seen
+    assert (epochs, all_epochs, everything) == (2, 4, list(range(8)))
+    assert len(kept) == 7  # a fifth of six clips, rounded; of two clips none
+    left_out = set(range(8)) - set(kept)
+    assert set(judged.clip_of()) == left_out
+    np.testing.assert_array_equal(judged.starts, windows.starts[np.isin(windows.clip_of(), list(left_out))])
+    assert detector.state()["network.knowledge"] == 0.5

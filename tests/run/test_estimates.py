@@ -63,6 +63,7 @@ use = "group-made"
 use = "id-classifier"
 frames = 8
 augmenters = ["resample"]
+score = "negative-softmax"
 
 [detectors.K]
 use = "knn"
