@@ -6,14 +6,16 @@ Threads decode and featurize clips at once; the order of clips is fixed, and mem
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from asdkit import mapped
 from asdkit.audio import Wave
+from asdkit.context import Context
 from asdkit.errors import DataError, Stopped
 from asdkit.features import Features, FloatArray, IntArray
 from asdkit.interfaces import Featurizer
@@ -34,7 +36,7 @@ class WaveSource:
     samples
         Length of the wave that `read` returns, known beforehand.
     read
-        Returns the wave; called from any thread, at most once.
+        Returns the wave; called from any thread.
     """
 
     name: str
@@ -100,6 +102,52 @@ def fill_features(
     return Features(frames, offsets, scale)
 
 
+def fit_featurizer(featurizer: Any, sources: Sequence[WaveSource], sample_rate: int, ctx: Context) -> bool:
+    """Fit a featurizer that has a state (`asdkit.api.FittedFeaturizer`); return whether it has one.
+
+    Parameters
+    ----------
+    featurizer
+        The featurizer.
+    sources
+        The training clips as recorded.
+    sample_rate
+        Samples per second of all waves.
+    ctx
+        Of the fit.
+
+    Raises
+    ------
+    PluginError
+        If the featurizer raises an error.
+    Exception
+        The error of reading a clip, or `Stopped`.
+    """
+    if not hasattr(featurizer, "fit"):
+        return False
+    with plugin_call(featurizer, "fit"):
+        featurizer.fit(_TrainingWaves(sources, ctx), sample_rate, ctx)
+    return True
+
+
+class _TrainingWaves(Collection[Wave]):
+    """Waves of training clips, each read when it is its turn."""
+
+    def __init__(self, sources: Sequence[WaveSource], ctx: Context) -> None:
+        self._sources, self._ctx = sources, ctx
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __iter__(self) -> Iterator[Wave]:
+        for source in self._sources:
+            self._ctx.raise_if_stopped()
+            yield _checked(source)
+
+    def __contains__(self, wave: object) -> bool:
+        return any(wave is own for own in self)
+
+
 def rows_of(featurizer: Featurizer, samples: int) -> int:
     """Return the number of frames of a wave; raises `PluginError` if the featurizer fails."""
     with plugin_call(featurizer, "rows"):
@@ -110,6 +158,19 @@ def hop_and_reach(featurizer: Featurizer) -> tuple[int, int] | None:
     """Return the attributes by which a featurizer can be given a wave part by part; None if it has none."""
     hop, reach = getattr(featurizer, "hop", None), getattr(featurizer, "reach", None)
     return None if hop is None or reach is None else (int(hop), int(reach))
+
+
+def _checked(source: WaveSource) -> Wave:
+    """Read a clip whose wave is as long as expected and finite."""
+    wave = source.read()
+    if len(wave) != source.samples:
+        raise DataError(
+            f"{source.name}: has {len(wave)} samples, but {source.samples} were expected",
+            hint="Did the file change during feature extraction? Run again.",
+        )
+    if wave.dtype != np.int16 and not all(np.isfinite(block).all() for block in mapped.blocks(wave)):
+        raise DataError(f"{source.name}: the wave holds numbers that are NaN or infinite")
+    return wave
 
 
 def _empty_matrix(rows: int, bands: int, path: Path | None, map_large: bool) -> FloatArray:
@@ -217,14 +278,7 @@ class _ClipQueue:
 
     def _fill(self, index: int) -> None:
         source = self._sources[index]
-        wave = source.read()
-        if len(wave) != source.samples:
-            raise DataError(
-                f"{source.name}: has {len(wave)} samples, but {source.samples} were expected",
-                hint="Did the file change during feature extraction? Run again.",
-            )
-        if wave.dtype != np.int16 and not all(np.isfinite(block).all() for block in mapped.blocks(wave)):
-            raise DataError(f"{source.name}: the wave holds numbers that are NaN or infinite")
+        wave = _checked(source)
         rows = self._frames[self._offsets[index] : self._offsets[index + 1]]
         with plugin_call(self._featurizer, "fill"):
             _fill(self._featurizer, wave, self._sample_rate, rows)

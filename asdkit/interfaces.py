@@ -5,7 +5,7 @@ Detectors get their training clips as a `Training`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal, Protocol
@@ -77,7 +77,7 @@ class Entry:
 
 
 class Featurizer(Protocol):
-    """Compute frames from a wave. Constructed as ``Class(config)``; has no state.
+    """Compute frames from a wave. Constructed as ``Class(config)``; one with a state is a `FittedFeaturizer`.
 
     Optional method ``frequencies(sample_rate)``: the centre of each band in Hz [float64, ``[bands]``], ascending.
     Plots then have an axis in Hz; without the method they number the bands.
@@ -112,6 +112,37 @@ class Featurizer(Protocol):
         out
             [float32, ``[rows(len(wave)), bands]``, C-contiguous] Rows of the packed matrix.
         """
+        ...
+
+
+class FittedFeaturizer(Featurizer, Protocol):
+    """A featurizer with a state, such as a mean, principal components or a codebook, from the training clips alone.
+
+    Before ``fit`` or ``load``, ``rows``, ``bands``, ``scale`` and the optional members work; ``fill`` raises
+    `NotFitted`. One is fitted for each job: to the real training clips of the machine, without clips held out, test
+    clips and variants by augmenters. Its state is stored beside those of the detectors, and in bundles.
+    """
+
+    def fit(self, waves: Collection[Wave], sample_rate: int, ctx: Context) -> None:
+        """Fit to the waves of the training clips; discard the result of an earlier ``fit``.
+
+        Parameters
+        ----------
+        waves
+            One after the other in memory; they may be iterated several times.
+        sample_rate
+            Sample rate [Hz].
+        ctx
+            The only source of randomness. It stores no checkpoint: a job that is resumed fits again.
+        """
+        ...
+
+    def state(self) -> State:
+        """Return the fitted state, as `Detector.state` does."""
+        ...
+
+    def load(self, state: State) -> None:
+        """Restore what `state` returned, perhaps in another process: frames are the same bit for bit."""
         ...
 
 

@@ -17,7 +17,7 @@ from asdkit.testing.checks import checks_of
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "plugins"
 CONTRACTS: dict[Kind, tuple[type, ...]] = {
-    "featurizer": (api.Featurizer, api.Config),
+    "featurizer": (api.Featurizer, api.FittedFeaturizer, api.Config),
     "augmenter": (api.WaveAugmenter, api.WindowAugmenter, api.AugmenterConfig),
     "detector": (api.Detector, api.DetectorConfig, api.JobSize, api.Cost),
     "fuser": (api.Fuser, api.Config),

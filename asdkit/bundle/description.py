@@ -48,6 +48,12 @@ class PluginPart(Config):
     distribution: str = ""
 
 
+class FeaturizerPart(PluginPart):
+    """A featurizer; `state` names the file of its fitted state, if it has one."""
+
+    state: str | None = None
+
+
 class FuserPart(PluginPart):
     """The fuser of a system; `state` names the file of its fitted state."""
 
@@ -143,7 +149,7 @@ class Description(Config):
     clip_seconds: Annotated[float, Field(gt=0)] | None = None
     recorded: RecordedPart | None = None
     ids: tuple[IdPart, ...] = Field(min_length=1)
-    featurizers: tuple[PluginPart, ...] = Field(min_length=1)
+    featurizers: tuple[FeaturizerPart, ...] = Field(min_length=1)
     members: tuple[MemberPart, ...] = Field(min_length=1)
     fuser: FuserPart | None
     files: tuple[FilePart, ...] = ()
@@ -193,6 +199,7 @@ def referenced_files(description: Description) -> set[str]:
     references += [part.healthy.file for part in description.ids if part.healthy is not None]
     states = [name for member in description.members for name in member.states.values()]
     graphs = [graph.file for member in description.members for graph in member.graphs.values()]
+    states += [part.state for part in description.featurizers if part.state is not None]
     named = [part.entry for part in description.files if part.included]
     return {*references, *states, *graphs, *named, *([description.fuser.state] if description.fuser else [])}
 

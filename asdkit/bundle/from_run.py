@@ -13,24 +13,32 @@ import numpy as np
 from asdkit.bundle.description import (
     FORMAT,
     Description,
+    FeaturizerPart,
     FilePart,
     FuserPart,
     IdPart,
     MemberPart,
-    PluginPart,
     RecordedPart,
     RulePart,
 )
 from asdkit.bundle.members import find_plugin, plugin_config
 from asdkit.errors import DataError, UsageError
 from asdkit.option_files import FileLookup, FilePath, stored_files
-from asdkit.plugin_calls import plugin_call
 from asdkit.plugins import Kind, Registry
 from asdkit.run.fusion import Fused, fuse_members, with_weight
 from asdkit.run.records import ClipRecord, DetectorRecord, JobRecord, PluginRecord
 from asdkit.run.score_table import RunSplit
-from asdkit.run.state_codec import encode_state, finite_state
-from asdkit.run.store import RunPaths, read_job, read_job_scores, read_settings, state_name, stored_file, verify
+from asdkit.run.state_codec import encode_state, encoded_state
+from asdkit.run.store import (
+    FEATURIZER,
+    RunPaths,
+    read_job,
+    read_job_scores,
+    read_settings,
+    state_name,
+    stored_file,
+    verify,
+)
 from asdkit.scoring import DoubleArray
 from asdkit.spec import PluginSettings
 from asdkit.text import printable, suggestion_or_choices
@@ -103,12 +111,15 @@ class _MemberJob:
         Clip scores by name of clip.
     states
         Files of the trained detectors by id; under ``""`` where all ids share one.
+    featurizer
+        File of the fitted featurizer; None if it has no state.
     """
 
     detector: DetectorRecord
     record: JobRecord
     scores: dict[str, float]
     states: dict[str, bytes]
+    featurizer: bytes | None
 
 
 def _read_member(paths: RunPaths, detector: DetectorRecord) -> _MemberJob:
@@ -121,7 +132,8 @@ def _read_member(paths: RunPaths, detector: DetectorRecord) -> _MemberJob:
     record = read_job(folder)
     ids = [""] if detector.scope == "machine" else sorted(set(_ids(record, "train")))
     states = {id_: (folder / state_name(id_)).read_bytes() for id_ in ids}
-    return _MemberJob(detector, record, read_job_scores(folder, record), states)
+    featurizer = (folder / FEATURIZER).read_bytes() if (folder / FEATURIZER).exists() else None
+    return _MemberJob(detector, record, read_job_scores(folder, record), states, featurizer)
 
 
 def _clips(record: JobRecord, *splits: RunSplit) -> list[ClipRecord]:
@@ -215,14 +227,15 @@ def _add_ids(record: JobRecord, fused: Fused, scores: DoubleArray, files: dict[s
 
 def _add_members(
     jobs: Mapping[str, _MemberJob], distribution: Callable[[Kind, str], str], files: dict[str, bytes]
-) -> tuple[tuple[PluginPart, ...], tuple[MemberPart, ...]]:
-    """Describe the featurizers, each once, and the members; add the states of their detectors to `files`."""
-    featurizers: list[PluginRecord] = []
+) -> tuple[tuple[FeaturizerPart, ...], tuple[MemberPart, ...]]:
+    """Describe the featurizers, each once, and the members; add their states to `files`."""
+    featurizers: list[tuple[PluginRecord, bytes | None]] = []
     members = []
     for number, (name, job) in enumerate(jobs.items()):
         detector = job.detector
-        if detector.featurizer not in featurizers:
-            featurizers.append(detector.featurizer)
+        featurizer = (detector.featurizer, job.featurizer)
+        if featurizer not in featurizers:
+            featurizers.append(featurizer)
         states = {id_: f"members/{number}/{place}.safetensors" for place, id_ in enumerate(job.states)}
         files |= {states[id_]: data for id_, data in job.states.items()}
         member = {
@@ -230,16 +243,20 @@ def _add_members(
             "use": detector.use,
             "config": detector.config,
             "distribution": distribution("detector", detector.use),
-            "featurizer": featurizers.index(detector.featurizer),
+            "featurizer": featurizers.index(featurizer),
             "frames": detector.frames,
             "hop": detector.hop or 1,  # windows that are whole clips have none
             "pool": detector.pool,
             "states": states,
         }
         members.append(MemberPart.model_validate(member))
-    parts = [
-        PluginPart(use=f.use, config=f.config, distribution=distribution("featurizer", f.use)) for f in featurizers
-    ]
+    parts = []
+    for number, (record, state) in enumerate(featurizers):
+        file = None if state is None else f"featurizers/{number}.safetensors"
+        if file is not None and state is not None:
+            files[file] = state
+        source = distribution("featurizer", record.use)
+        parts.append(FeaturizerPart(use=record.use, config=record.config, distribution=source, state=file))
     return tuple(parts), tuple(members)
 
 
@@ -249,9 +266,7 @@ def _add_fuser(
     """Describe the fuser; add its state to `files`."""
     if fuser is None or fused.fuser is None:
         return None
-    state = finite_state(fused.fuser)
-    with plugin_call(fused.fuser, "state"):  # it may hold what cannot be stored
-        files["fuser.safetensors"] = encode_state(state)
+    files["fuser.safetensors"] = encoded_state(fused.fuser)
     return FuserPart(
         use=fuser.use,
         config=fuser.config,

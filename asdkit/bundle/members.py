@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from asdkit.bundle.calibration import CalibrationScores
-from asdkit.bundle.description import EXPORT_AGAIN, Description, Graph, IdPart, MemberPart, PluginPart
+from asdkit.bundle.description import EXPORT_AGAIN, Description, FeaturizerPart, Graph, IdPart, MemberPart, PluginPart
 from asdkit.bundle.named_files import files_of_options
 from asdkit.bundle.onnx_compare import require_same_scores, torch_is_available
 from asdkit.bundle.onnx_runtime import GraphDetector
@@ -185,8 +185,12 @@ class _PartLoader:
         self._where, self._files, self._registry = where, files, registry
         self._files_of_options = files_of_options
 
-    def featurizer(self, part: PluginPart) -> Featurizer:
-        featurizer: Featurizer = self._construct("featurizer", part)
+    def featurizer(self, part: FeaturizerPart) -> Featurizer:
+        featurizer: Featurizer
+        if part.state is None:
+            featurizer = self._construct("featurizer", part)
+        else:
+            featurizer = self.fitted("featurizer", part, part.state)
         with self._loading("featurizer", part), plugin_call(featurizer, "rows"):
             featurizer.rows(1)
         return featurizer
@@ -202,8 +206,8 @@ class _PartLoader:
                 detectors[id_] = self.fitted("detector", part, file)
         return Member(part.name, part.use, part.featurizer, part.frames, part.hop, part.pool, detectors, known_ids)
 
-    def fitted(self, kind: Literal["detector", "fuser"], part: PluginPart, file: str) -> Any:
-        """Construct a detector or fuser and load its state."""
+    def fitted(self, kind: Literal["featurizer", "detector", "fuser"], part: PluginPart, file: str) -> Any:
+        """Construct a plugin and load its state."""
         plugin, state = self._construct(kind, part), self._state(file)
         with self._loading(kind, part), plugin_call(plugin, "load"):
             plugin.load(state)

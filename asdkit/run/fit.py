@@ -13,7 +13,7 @@ from asdkit.audio import Wave
 from asdkit.audio.io import as_wave
 from asdkit.context import Context
 from asdkit.errors import DataError, UsageError
-from asdkit.feature_extraction import WaveSource, fill_features, rows_of
+from asdkit.feature_extraction import WaveSource, fill_features, fit_featurizer, rows_of
 from asdkit.features import Features, cut_windows
 from asdkit.interfaces import Detector, Featurizer
 from asdkit.plugin_calls import plugin_call
@@ -125,6 +125,7 @@ def fit_arrays(
         raise UsageError("; ".join(problems))
     fitted = FittedArrays(settings, spec.data.sample_rate, featurizer, {}, tuple(known_ids), ctx)
     waves = _check_waves(waves, settings, featurizer)
+    fit_featurizer(featurizer, _sources(waves), spec.data.sample_rate, ctx)
     for group in [""] if settings.scope == "machine" else known_ids:
         members = [i for i, id_ in enumerate(ids) if group in ("", id_)]
         fitted.detectors[group] = _fit(fitted, registry, [waves[i] for i in members], [ids[i] for i in members])
@@ -169,8 +170,11 @@ def _check_waves(waves: Sequence[Wave], settings: DetectorSettings, featurizer: 
 
 
 def _extract(featurizer: Featurizer, waves: Sequence[Wave], sample_rate: int) -> Features:
-    sources = [WaveSource(f"wave {i}", len(wave), partial(_identity, wave)) for i, wave in enumerate(waves)]
-    return fill_features(featurizer, sources, sample_rate)
+    return fill_features(featurizer, _sources(waves), sample_rate)
+
+
+def _sources(waves: Sequence[Wave]) -> list[WaveSource]:
+    return [WaveSource(f"wave {i}", len(wave), partial(_identity, wave)) for i, wave in enumerate(waves)]
 
 
 def _identity(wave: Wave) -> Wave:

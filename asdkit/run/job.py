@@ -18,16 +18,16 @@ import numpy as np
 
 from asdkit.context import Context
 from asdkit.errors import AsdkitError, AsdkitWarning, Stopped
-from asdkit.feature_extraction import fill_features
+from asdkit.feature_extraction import fill_features, fit_featurizer
 from asdkit.features import Features, FloatArray, cut_windows
 from asdkit.interfaces import Detector, Featurizer
 from asdkit.plugin_calls import plugin_call
 from asdkit.process_state import end_left_processes
-from asdkit.run.job_context import JobContext
+from asdkit.run.job_context import FeaturizerContext, JobContext
 from asdkit.run.jobs import Job, PlannedClip
 from asdkit.run.records import ClipRecord, JobRecord
-from asdkit.run.state_codec import encode_state, finite_state
-from asdkit.run.store import RunPaths, publish, state_name, write_job
+from asdkit.run.state_codec import encoded_state
+from asdkit.run.store import FEATURIZER, RunPaths, publish, state_name, write_job
 from asdkit.run.training_data import RecordingReader, WaveVariant, load_augmenters, make_training, wave_variants
 from asdkit.scoring import pool_scores, score_windows, why_no_weight
 from asdkit.text import error_line
@@ -125,21 +125,30 @@ class _JobRun:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", AsdkitWarning)
             featurizer: Featurizer = self.job.plugins[1].construct(self.job.settings.featurizer.config)
+            self._fit_featurizer(featurizer, result)
             detectors: dict[str, Detector] = {}
             for id_, clips in self.job.groups().items():
                 detectors[id_] = self._fit(id_, clips, featurizer)
-                state = finite_state(detectors[id_])
-                with plugin_call(detectors[id_], "state"):  # it may hold what cannot be stored
-                    encoded = encode_state(state)
-                (result / state_name(id_)).write_bytes(encoded)
+                (result / state_name(id_)).write_bytes(encoded_state(detectors[id_]))
             self._score_remaining(detectors, featurizer)
             self.no_weight = self._why_no_weight(detectors, featurizer)
         self._collect_notes(caught)
         self._write(result)
         publish(result, self.paths.done(self.job))
 
-    def _context(self, id_: str, digest: str = "") -> JobContext:
-        return JobContext(
+    def _fit_featurizer(self, featurizer: Featurizer, result: Path) -> None:
+        """Fit a featurizer that has a state to the real training clips, and store the state."""
+        reader = self._reader(wave_variants(self.job.train, []))
+        ctx = self._context("", kind=FeaturizerContext)
+        with self._timed("fit featurizer"):
+            if fit_featurizer(featurizer, reader.sources(), self.job.sample_rate, ctx):
+                (result / FEATURIZER).write_bytes(encoded_state(featurizer))
+
+    def _reader(self, variants: Sequence[WaveVariant]) -> RecordingReader:
+        return RecordingReader(variants, self.job.sample_rate, self.job.channel, self.job.containers)
+
+    def _context(self, id_: str, digest: str = "", *, kind: type[JobContext] = JobContext) -> JobContext:
+        return kind(
             device=self.device,
             seed=Context(seed=self.job.seed).seed_for(f"{self.job.machine}/{id_}"),
             threads=self.threads,
@@ -195,7 +204,7 @@ class _JobRun:
         map_large: bool = False,
     ) -> tuple[Features, str]:
         """Extract features of `variants`, the first of which are `clips`; return them and a digest of the content."""
-        reader = RecordingReader(variants, self.job.sample_rate, self.job.channel, self.job.containers)
+        reader = self._reader(variants)
         with self._timed("features"):
             sources = reader.sources()
             features = fill_features(

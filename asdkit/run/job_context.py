@@ -82,3 +82,14 @@ class JobContext(Context):
     @property
     def _checkpoint(self) -> Path:
         return self.work / checkpoint_name(self.id_)
+
+
+class FeaturizerContext(JobContext):
+    """The context of a featurizer's fit: it has no checkpoints, which are the detector's."""
+
+    def save_checkpoint(self, state: Mapping[str, StateValue]) -> None:
+        """Store nothing."""
+
+    def load_checkpoint(self) -> State | None:
+        """Return None."""
+        return None

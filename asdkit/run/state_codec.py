@@ -86,6 +86,19 @@ def finite_state(plugin: Any) -> State:
     return state
 
 
+def encoded_state(plugin: Any) -> bytes:
+    """Return the state of a fitted plugin, checked and encoded.
+
+    Raises
+    ------
+    PluginError
+        If the plugin fails, or its state cannot be stored or score.
+    """
+    state = finite_state(plugin)
+    with plugin_call(plugin, "state"):  # it may hold what cannot be stored
+        return encode_state(state)
+
+
 def decode_state(data: bytes) -> State:
     """Decode what `encode_state` returned.
 

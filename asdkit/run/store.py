@@ -140,6 +140,10 @@ def state_name(id_: str = "") -> str:
     return f"state{'-' + id_ if id_ else ''}.safetensors"
 
 
+FEATURIZER = "featurizer.safetensors"
+"""Name of the file of a fitted featurizer in its job's folder."""
+
+
 def checkpoint_name(id_: str = "") -> str:
     """Name of the file of a checkpoint in the folder of a job at work; the id as in `state_name`."""
     return f"checkpoint{'-' + id_ if id_ else ''}.safetensors"

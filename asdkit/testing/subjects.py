@@ -180,6 +180,17 @@ class FeaturizerSubject(Subject):
         """Number of waves that a use takes."""
         return {"waves": 2}
 
+    def fit(self, featurizer: Any, *seeds: int) -> Any:
+        """Fit a featurizer that has a state to waves of these seeds; return it."""
+        if hasattr(featurizer, "fit"):
+            featurizer.fit([wave(1.0, seed=seed) for seed in seeds or (3, 4, 5)], SAMPLE_RATE, CountingContext())
+        return featurizer
+
+    def frames(self, featurizer: Any, *, read_only: bool = False) -> Arrays:
+        """Return the frames of a wave of each dtype."""
+        sounds = {"float32": wave(1.0), "int16": wave(2.0, "int16")}
+        return {dtype: self.fill(featurizer, sound, read_only=read_only) for dtype, sound in sounds.items()}
+
     def fill(self, featurizer: Any, sound: np.ndarray, *, read_only: bool = False) -> np.ndarray:
         """Return the frames of a wave; unwritten numbers are NaN."""
         sound_copy = copy_of(sound, read_only)
@@ -190,11 +201,8 @@ class FeaturizerSubject(Subject):
         return out
 
     def use(self, instance: Any, ctx: CountingContext, *, read_only: bool = False) -> Arrays:
-        """Featurise a wave of each dtype."""
-        return {
-            "float32": self.fill(instance, wave(1.0), read_only=read_only),
-            "int16": self.fill(instance, wave(2.0, "int16"), read_only=read_only),
-        }
+        """Fit if it has a state, and featurise."""
+        return self.frames(self.fit(instance), read_only=read_only)
 
     def fault(self, outputs: Arrays) -> str:
         """Every number of every frame is written and finite; powers are not negative."""

@@ -30,6 +30,7 @@ MUTANTS: list[Mutant] = []
 _SOUND = {
     "Detector",
     "Featurizer",
+    "FittedFeaturizer",
     "FlatLayout",
     "Fuser",
     "WaveAugmenter",

@@ -8,13 +8,14 @@ import numpy as np
 
 from asdkit.api import NotFitted
 from tests.mutants import add, sound
-from tests.mutants.sound import Featurizer, Fuser, WaveAugmenter, WindowAugmenter
+from tests.mutants.sound import Featurizer, FittedFeaturizer, Fuser, WaveAugmenter, WindowAugmenter
 
 
 def caught_by(check, not_by, config=None):
     """List a class as the mutant of a check; its kind is that of the sound plugin that it is made from."""
     bases = {
         Featurizer: ("featurizer", sound.FeaturizerConfig),
+        FittedFeaturizer: ("featurizer", sound.FeaturizerConfig),
         WaveAugmenter: ("augmenter", sound.WaveConfig),
         WindowAugmenter: ("augmenter", sound.WindowConfig),
         Fuser: ("fuser", sound.FuserConfig),
@@ -99,6 +100,27 @@ class LogarithmOfNothing(Featurizer):
 class PromisesAFrame(Featurizer):
     def rows(self, n_samples):
         return max(1, super().rows(n_samples))
+
+
+@caught_by("an_unfitted_featurizer_is_described", "a_fitted_featurizer_is_restored")
+class StateBeforeFit(FittedFeaturizer):
+    def state(self):
+        return {"mean": self.mean}
+
+
+@caught_by("a_fitted_featurizer_is_restored", "an_unfitted_featurizer_is_described")
+class RoundsItsMean(FittedFeaturizer):
+    def load(self, state):
+        self.mean = state["mean"].astype(np.float16)
+
+
+@caught_by("a_fitted_featurizer_is_restored", "an_unfitted_featurizer_is_described")
+class RemembersFrames(FittedFeaturizer):
+    def fit(self, waves, sample_rate, ctx):
+        before = self.mean
+        super().fit(waves, sample_rate, ctx)
+        if before is not None:
+            self.mean = (self.mean + before) / 2
 
 
 @caught_by("keeps_its_contract", "inputs_are_unchanged")

@@ -114,6 +114,33 @@ class Featurizer:
         out[...] = 10 * np.log10(np.maximum(self.power(wave, out), 1e-10))
 
 
+class FittedFeaturizer(Featurizer):
+    """The same less its mean over the training clips."""
+
+    mean = None
+
+    def fit(self, waves, sample_rate, ctx):
+        self.mean = None
+        frames = []
+        for wave in waves:
+            ctx.raise_if_stopped()
+            frames.append(np.empty((self.rows(len(wave)), self.bands), np.float32))
+            super().fill(wave, sample_rate, frames[-1])
+        self.mean = np.concatenate(frames).mean(axis=0)
+
+    def fill(self, wave, sample_rate, out):
+        super().fill(wave, sample_rate, out)
+        out -= self.state()["mean"]
+
+    def state(self):
+        if self.mean is None:
+            raise NotFitted("not fitted")
+        return {"mean": self.mean}
+
+    def load(self, state):
+        self.mean = state["mean"]
+
+
 class WaveConfig(AugmenterConfig):
     gain: float = Field(0.5, gt=0, le=1, description="factor of the quieter variant")
 
@@ -212,6 +239,7 @@ ENTRIES = {
     "detector of known ids": Entry("sound", SoundConfig, KnownIdsOnly, summary="Sound."),
     "short detector": Entry("sound", SoundConfig, ShortDetector, summary="Sound."),
     "featurizer": Entry("sound", FeaturizerConfig, Featurizer, summary="Sound."),
+    "fitted featurizer": Entry("sound", FeaturizerConfig, FittedFeaturizer, summary="Sound."),
     "wave": Entry("sound", WaveConfig, WaveAugmenter, summary="Sound."),
     "window": Entry("sound", WindowConfig, WindowAugmenter, summary="Sound."),
     "fuser": Entry("sound", FuserConfig, Fuser, summary="Sound."),

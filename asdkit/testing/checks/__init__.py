@@ -47,6 +47,8 @@ CHECKS: tuple[Check, ...] = (
     Check(features.frequencies_are_those_of_the_bands, _FEATURIZER, "frequencies"),
     Check(features.parts_have_the_frames_of_the_whole, _FEATURIZER),
     Check(features.threads_do_not_disturb_each_other, _FEATURIZER),
+    Check(features.an_unfitted_featurizer_is_described, _FEATURIZER),
+    Check(features.a_fitted_featurizer_is_restored, _FEATURIZER),
     # Augmented waves and windows.
     Check(features.it_changes_something, _AUGMENTER),
     Check(features.variants_have_names, _AUGMENTER, about_options=True),

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
 from asdkit.config import AugmenterConfig
+from asdkit.errors import NotFitted
 from asdkit.feature_extraction import hop_and_reach
+from asdkit.run.state_codec import decode_state, encode_state
 from asdkit.testing.contract import Failed, Inapplicable
+from asdkit.testing.subject import difference, state_of
 from asdkit.testing.subjects import AugmenterSubject, FeaturizerSubject
 from asdkit.testing.synthetic import SAMPLE_RATE, wave
+from asdkit.text import error_line
 
 _ROUNDING = 1e-3  # dB, or share of the largest power
 
@@ -75,6 +80,47 @@ def threads_do_not_disturb_each_other(subject: FeaturizerSubject) -> None:
         together = list(pool.map(lambda sound: subject.fill(featurizer, sound), sounds))
     if any(not np.array_equal(a, b) for a, b in zip(alone, together, strict=True)):
         raise Failed("frames differ when several threads fill at once; do they share a buffer?")
+
+
+def an_unfitted_featurizer_is_described(subject: FeaturizerSubject) -> None:
+    """One with a state says rows, bands and scale before fit, as after it, and refuses the rest by NotFitted."""
+    fitted, new = _with_state(subject), subject.make()
+    if (new.rows(SAMPLE_RATE), new.bands, new.scale) != (fitted.rows(SAMPLE_RATE), fitted.bands, fitted.scale):
+        raise Failed("rows, bands or scale change by fit; `asdkit check` asks for them before")
+    for name, request in {"fill": lambda: subject.fill(new, wave(1.0)), "state": new.state}.items():
+        try:
+            request()
+        except NotFitted:
+            continue
+        except Exception as error:
+            raise Failed(f"{name} before fit raised {error_line(error)}; expected asdkit.api.NotFitted") from error
+        raise Failed(f"{name} before fit raised nothing; expected asdkit.api.NotFitted")
+
+
+def a_fitted_featurizer_is_restored(subject: FeaturizerSubject) -> None:
+    """Frames follow the training clips of the last fit alone, and are the same bit for bit after loading."""
+    fitted = _with_state(subject)
+    expected, state = subject.frames(fitted), state_of(fitted)
+    other = subject.fit(subject.make(), 6, 7)
+    if not difference(state, state_of(other)):
+        raise Failed("its state does not depend on the training clips")
+    if found := difference(state, state_of(subject.fit(other))):
+        raise Failed(f"an earlier fit is not forgotten, or no two fits are the same: {found}")
+    loaded = subject.make()
+    try:
+        loaded.load(decode_state(encode_state(state)))
+        frames = subject.frames(loaded)
+    except Exception as error:
+        raise Failed(f"its state cannot be stored and loaded: {error_line(error)}") from error
+    if found := difference(expected, frames):
+        raise Failed(f"after its state was loaded, {found}")
+
+
+def _with_state(subject: FeaturizerSubject) -> Any:
+    featurizer = subject.working_use().instance
+    if not hasattr(featurizer, "fit"):
+        raise Inapplicable("it has no state")
+    return featurizer
 
 
 def it_changes_something(subject: AugmenterSubject) -> None:
