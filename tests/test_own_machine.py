@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from asdkit.bundle import CalibrationScores, Calibrator, ThresholdRule
 from asdkit.cli import app
 from asdkit.data.inventory import take_inventory
+from asdkit.data.level_spread import level_spread
 from asdkit.errors import DataError
 from asdkit.layouts.clip import Clip
 from asdkit.run.jobs import PlannedClip, hold_out
@@ -119,13 +120,29 @@ def test_the_settings_for_higher_frequencies_are_valid(tmp_path):
         soundfile.write(root / f"{number}.wav", np.random.default_rng(number).normal(0, 0.1, 48_000), 48_000)
     text = propose_spec(take_inventory(root), root, tmp_path).text
     hint = " ".join(re.findall("^# (If faults .*|of spectrum .*)$", text, re.MULTILINE))
-    rate, n_fft, hop, long_frame = map(int, re.findall(r" = (\d+)", hint))
+    rate, n_fft, hop, long_frame, short_frame, short_hop = map(int, re.findall(r" = (\d+)", hint))
     assert rate == 48_000
     (tmp_path / "spec.toml").write_text(text, encoding="utf-8")
     sets = [f"data.sample_rate={rate}", f"featurizers.logmel.n_fft={n_fft}", f"featurizers.logmel.hop_length={hop}"]
+    sets += [f"featurizers.fast.n_fft={short_frame}", f"featurizers.fast.hop_length={short_hop}"]
     spec = load_spec(tmp_path / "spec.toml", sets=[*sets, f"featurizers.spectrum.n_fft={long_frame}"])
     moments = spec.detectors["moments"]
     assert moments.frames * moments.featurizer.config.hop_length <= rate  # in clips of 1 s
+
+
+def test_the_spread_of_levels_is_measured_and_said(tmp_path):
+    root = tmp_path / "mine"
+    root.mkdir()
+    levels = np.array([-30.0, -24.0, -20.0, -33.0])  # dB
+    for number, level in enumerate(levels):
+        wave = np.sin(np.arange(16_000) / 10)
+        soundfile.write(root / f"{number}.wav", wave / wave.std() * 10 ** (level / 20), 16_000, subtype="FLOAT")
+    soundfile.write(root / "silent.wav", np.zeros(16_000), 16_000)
+    (root / "broken.wav").write_bytes(b"RIFF")
+    inventory = take_inventory(root)
+    assert level_spread(inventory.clips, 16_000) == pytest.approx(levels.std(ddof=1), abs=0.01)
+    assert f"standard deviation of {levels.std(ddof=1):.1f} dB" in propose_spec(inventory, root, tmp_path).text
+    assert level_spread(inventory.clips[:1], 16_000) is None
 
 
 def test_notes_say_what_few_clips_cannot_support(tmp_path):

@@ -15,6 +15,7 @@ from typing import Final
 from jinja2 import Environment, StrictUndefined
 
 from asdkit.data.inventory import Inventory
+from asdkit.data.level_spread import level_spread
 from asdkit.errors import DataError
 from asdkit.spec.settings import MAX_NAME, held_out_clips, name_fault
 from asdkit.text import plural, printable
@@ -31,6 +32,7 @@ _SAMPLE_RATE = 16_000  # [Hz] of the DCASE challenge, whose settings are the def
 _FRAME_SECONDS, _LONG_FRAME_SECONDS = 0.064, 0.512  # of the challenge's baseline; of the featurizer spectrum at 16 kHz
 _LONG_FRAMES = 1024, 65536  # samples: what the featurizer spectrum takes
 _MOMENT_FRAMES = 32  # of the windows of the detector moments: about a second
+_MODULATION = 0.0224, 0.495  # cycles a frame: the range of the statistic `modulation` (docs/classical.md)
 _DATA_HINT = "Run asdkit data FOLDER to see what it contains."
 
 
@@ -103,6 +105,9 @@ def propose_spec(inventory: Inventory, root: Path, folder: Path) -> ProposedSpec
         n_long=_long_frame(rate, inventory.shortest),
         frames=frames,
         hop=max(1, frames // 2),
+        slowest=_MODULATION[0] * rate / (n_fft // 8),
+        fastest=_MODULATION[1] * rate / (n_fft // 8),
+        level_spread=level_spread(inventory.clips, rate),
     )
     return ProposedSpec(name, text, summary.machines, _notes(inventory, summary, calibration))
 
@@ -283,7 +288,10 @@ def _rate_comments(summary: RecordingSummary, rate: int, shortest: float) -> lis
             f"If faults of this machine sound higher: sample_rate = {higher}; of logmel n_fft = {n_fft} and "
             f"hop_length = {n_fft // 2};"
         )
-        lines.append(f"of spectrum n_fft = {_long_frame(higher, shortest)}.")
+        lines.append(
+            f"of spectrum n_fft = {_long_frame(higher, shortest)}; of fast n_fft = {n_fft // 2} and "
+            f"hop_length = {n_fft // 8}."
+        )
     return lines
 
 

@@ -15,7 +15,7 @@ def test_the_demo_is_neither_perfect_nor_chance(asdkit, tmp_path):
     machines = {r["machine"] for r in results["results"]}
     assert machines == {"fan", "pump", "slider", "valve"}
     names = {(r["name"], r["kind"]) for r in results["results"]}
-    views = ("spectrum", "added", "loud", "missing", "change", "unsteady", "rough", "moments")
+    views = ("spectrum", "added", "loud", "missing", "change", "unsteady", "rough", "moments", "quick", "pulsing")
     assert names == {(n, "member") for n in ("AE", "G", "M", *views)} | {
         (n, "system") for n in ("baseline", "MG-mean", "MG-max", "all")
     }
