@@ -8,7 +8,7 @@ or a number in more bytes than it needs, because two readers of such bytes may n
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Final, Literal
@@ -24,8 +24,12 @@ DTYPES: Final[Mapping[int, type[np.generic]]] = {
     11: np.float64,
 }
 """NumPy's types of those element types of ONNX that a graph may have."""
+QUANTISED: Final[Mapping[int, type[np.generic]]] = {2: np.uint8, 3: np.int8}
+"""Types that `QuantizeLinear` gives and `DequantizeLinear` takes."""
 
 _MAX_DIMS = 8
+_MAX_FIELDS = 200_000  # each takes some 100 bytes here, however few it has in the file
+_MAX_TEXT = 4096  # bytes of a name
 _VARINT_BYTES = 10
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
 _SIGN, _RANGE = 1 << 63, 1 << 64
@@ -154,9 +158,12 @@ def read_graph(data: bytes) -> Graph:
         If they are not valid, or hold anything that the graphs of asdkit do not have; says what.
     """
     try:
-        model = _message(memoryview(data), _MODEL)
+        model = _message(memoryview(data), _MODEL, iter(range(_MAX_FIELDS)))
         graph = model["graph"]
-        [opset] = [(found.get("domain", ""), found["version"]) for found in model["opset_import"]]
+        opsets = [(found.get("domain", ""), found["version"]) for found in model["opset_import"]]
+        if len(opsets) != 1:
+            raise ValueError(f"it uses operators of {', '.join(repr(name) for name, _ in opsets[:8]) or 'no set'}")
+        [opset] = opsets
         constants = [_constant(tensor) for tensor in graph["initializer"]]
         made = Graph(
             model["ir_version"],
@@ -187,7 +194,7 @@ def _attribute(attribute: dict[str, Any]) -> tuple[str, Any]:
     if not kind or not used <= {kind}:
         raise ValueError(f"the attribute {name!r} is not of one of the types number, text and list of integers")
     value = attribute[kind]
-    return name, tuple(value) if kind == "ints" else value
+    return name, tuple(value) if kind == "ints" else bytes(value) if kind == "s" else value
 
 
 def _constant(tensor: dict[str, Any]) -> tuple[str, npt.NDArray[Any]]:
@@ -213,13 +220,17 @@ def _value(value: dict[str, Any]) -> Value:
 
 
 def _dtype(code: int) -> type[np.generic]:
-    if code not in DTYPES:
+    found = DTYPES.get(code) or QUANTISED.get(code)
+    if found is None:
         raise ValueError(f"it uses the element type {code}")
-    return DTYPES[code]
+    return found
 
 
-def _message(data: memoryview, table: Mapping[int, _Field]) -> dict[str, Any]:
-    """Read one message: values by the names of their fields, a list for each field that may be there many times."""
+def _message(data: memoryview, table: Mapping[int, _Field], budget: Iterator[int]) -> dict[str, Any]:
+    """Read one message: values by the names of their fields, a list for each field that may be there many times.
+
+    `budget` has one element for each field that may still be read.
+    """
     found: dict[str, Any] = {field.name: [] for field in table.values() if field.many}
     at = 0
     while at < len(data):
@@ -228,7 +239,9 @@ def _message(data: memoryview, table: Mapping[int, _Field]) -> dict[str, Any]:
         if field is None or field.kind == "refused":
             name = f"a field of the number {tag >> 3}" if field is None else field.name
             raise ValueError(f"it has {name}, which graphs of asdkit do not have")
-        value, at = _field(data, at, tag & 7, field)
+        if next(budget, None) is None:
+            raise ValueError(f"it has more than {_MAX_FIELDS:,} fields")
+        value, at = _field(data, at, tag & 7, field, budget)
         if field.many:
             found[field.name].append(value)
         elif field.name in found:
@@ -238,7 +251,7 @@ def _message(data: memoryview, table: Mapping[int, _Field]) -> dict[str, Any]:
     return found
 
 
-def _field(data: memoryview, at: int, wire: int, field: _Field) -> tuple[Any, int]:
+def _field(data: memoryview, at: int, wire: int, field: _Field, budget: Iterator[int]) -> tuple[Any, int]:
     expected = {"int": _VARINT, "float": _FIXED32}.get(field.kind if isinstance(field.kind, str) else "", _BYTES)
     if wire != expected:
         raise ValueError(f"{field.name} is encoded otherwise than a graph's")
@@ -254,14 +267,15 @@ def _field(data: memoryview, at: int, wire: int, field: _Field) -> tuple[Any, in
     if wire == _FIXED32:
         return struct.unpack("<f", part)[0], at + size
     if not isinstance(field.kind, str):
-        return _message(part, field.kind), at + size
-    value = bytes(part)
-    if field.kind == "empty" and value:
+        return _message(part, field.kind, budget), at + size
+    if field.kind == "empty" and size:
         raise ValueError(f"it has a {field.name}, which graphs of asdkit do not have")
     if field.kind == "bytes":
-        return value, at + size
+        return part, at + size  # no copy: these are the weights
+    if size > _MAX_TEXT:
+        raise ValueError(f"{field.name} has {size:,} bytes; expected at most {_MAX_TEXT:,}")
     try:
-        return value.decode("utf-8"), at + size
+        return str(part, "utf-8"), at + size
     except UnicodeDecodeError:
         raise ValueError(f"{field.name} is not UTF-8") from None
 

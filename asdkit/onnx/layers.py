@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from asdkit.onnx.graph import QUANTISED
 from asdkit.onnx.shapes import (
     ELEMENTWISE,
     SLOW,
@@ -235,6 +236,31 @@ def _normalization(call: Call) -> Result:
     return same_type(call.present(), _FLOATS), data.shape
 
 
+def _quantisation(call: Call, dtype: type[np.generic]) -> type[np.generic]:
+    """Check scale and zero point of values that are float32 or quantised; return the quantised type."""
+    data, scale, zero = call.item(0), call.item(1), call.item(2)
+    if scale.content is None or zero.content is None:
+        raise ValueError("has a scale or zero point that is no constant")
+    if scale.shape != zero.shape or len(scale.shape) > 1:
+        raise ValueError("has no valid scale and zero point")
+    if scale.size != 1 and scale.size != data.shape[axis_of(call.number("axis", 1), len(data.shape))]:
+        raise ValueError("has not one scale for each channel")
+    same_type([scale], (np.float32,))
+    if not (np.isfinite(scale.content) & (scale.content > 0)).all():
+        raise ValueError("has a scale that is not above zero")
+    same_type([data], (dtype,))
+    return same_type([zero], tuple(QUANTISED.values()))
+
+
+def _quantize(call: Call) -> Result:
+    return _quantisation(call, np.float32), call.item(0).shape
+
+
+def _dequantize(call: Call) -> Result:
+    _quantisation(call, call.item(2).dtype)
+    return np.float32, call.item(0).shape
+
+
 def _weighted(place: int) -> Any:
     """Multiplications of a product: each element of the output by what the input has along the inner axis."""
 
@@ -266,6 +292,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
         lambda call, shape: np.concatenate(_contents(call), call.number("axis", 0)),
     ),
     "Conv": Operator(_conv, (2, 3), {**_KERNEL, "group": "int"}, work=_kernel_work),
+    "DequantizeLinear": Operator(_dequantize, (3, 3), {"axis": "int"}),
     "Expand": Operator(_expand, (2, 2), {}, lambda call, shape: np.broadcast_to(_contents(call)[0], shape)),
     "Flatten": Operator(_flatten, (1, 1), {"axis": "int"}),
     "Gather": Operator(_gather, (2, 2), {"axis": "int"}, _take),
@@ -279,6 +306,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
         _pool, (1, 1), {**_KERNEL, "ceil_mode": "int", "count_include_pad": "int"}, work=_pool_work
     ),
     "MaxPool": Operator(_pool, (1, 1), {**_KERNEL, "ceil_mode": "int", "storage_order": "int"}, work=_pool_work),
+    "QuantizeLinear": Operator(_quantize, (3, 3), {"axis": "int"}),
     "Range": Operator(
         _range, (3, 3), {}, lambda call, shape: np.arange(*(int(content) for content in _contents(call)))
     ),

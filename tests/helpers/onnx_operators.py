@@ -52,6 +52,11 @@ CASES: dict[str, list[Step]] = {
     "Gemm": [_FLAT, ("Gemm", ["_", np.ones((FRAMES * BANDS, 5), F), np.ones((1, 5), F)], {"alpha": 0.5, "beta": 2.0})],
     "LayerNormalization": [("LayerNormalization", ["windows", _ROW, _ROW], {"axis": -1, "epsilon": 1e-3})],
     "MatMul": [("MatMul", ["windows", np.ones((1, BANDS, 5), F)], {})],
+    **{op: [
+        ("QuantizeLinear", ["windows", _ROW / 99, np.full(BANDS, 3, np.uint8)], {"axis": 2}),
+        ("DequantizeLinear", ["_", F(0.1), np.uint8(3)], {}),
+        ("QuantizeLinear", ["_", F(0.1), np.int8(3)], {}), ("DequantizeLinear", ["_", F(0.1), np.int8(3)], {}),
+    ] for op in ("QuantizeLinear", "DequantizeLinear")},
     "Range": [
         ("Shape", ["windows"], {"start": 1, "end": 2}), ("Squeeze", ["_"], {}),
         ("Range", [np.int64(0), "_", np.int64(3)], {}), ("Gather", ["windows", "_"], {"axis": 1}),
