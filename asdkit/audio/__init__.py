@@ -20,7 +20,7 @@ from asdkit.audio.io import (
     samples_at,
     too_long,
 )
-from asdkit.audio.resampling import resample
+from asdkit.audio.resampling import resample, resampled_length
 
 __all__ = [
     "CANCELLED",
@@ -39,6 +39,7 @@ __all__ = [
     "mean_cancels",
     "read",
     "resample",
+    "resampled_length",
     "samples_at",
     "too_long",
 ]

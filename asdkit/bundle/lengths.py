@@ -49,5 +49,6 @@ def too_long(parts: Sequence[PluginPart], featurizers: Sequence[Featurizer], sam
 
 
 def seconds_per_frame(featurizer: Featurizer, sample_rate: int) -> float:
-    """Return the time from one frame of a featurizer to the next [s]."""
-    return _LONG / (featurizer.rows(2 * _LONG) - featurizer.rows(_LONG)) / sample_rate
+    """Return the time from one frame of a featurizer to the next [s]; 1 where a clip of any length has as many."""
+    added = featurizer.rows(2 * _LONG) - featurizer.rows(_LONG)
+    return _LONG / added / sample_rate if added > 0 else 1.0

@@ -28,7 +28,7 @@ QUANTISED: Final[Mapping[int, type[np.generic]]] = {2: np.uint8, 3: np.int8}
 """Types that `QuantizeLinear` gives and `DequantizeLinear` takes."""
 
 _MAX_DIMS = 8
-_MAX_FIELDS = 200_000  # each takes some 100 bytes here, however few it has in the file
+_MAX_FIELDS = 100_000  # each takes some 100 bytes here, however few it has in the file
 _MAX_TEXT = 4096  # bytes of a name
 _VARINT_BYTES = 10
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types

@@ -228,6 +228,15 @@ def _global_pool(call: Call) -> Result:
     return same_type([data], (np.float32,)), (*data.shape[:2], *[1] * (len(data.shape) - 2))
 
 
+def _batch_normalization(call: Call) -> Result:
+    data, others = call.item(0), call.present()[1:]
+    if len(data.shape) < 2 or any(item.shape != data.shape[1:2] for item in others):
+        raise ValueError("has not one weight for each channel")
+    if call.number("training_mode", 0):
+        raise ValueError("trains")
+    return same_type(call.present(), (np.float32,)), data.shape
+
+
 def _normalization(call: Call) -> Result:
     data, others = call.item(0), call.present()[1:]
     axis = axis_of(call.number("axis", -1), len(data.shape))
@@ -287,6 +296,9 @@ _KERNEL: Final[dict[str, AttributeKind]] = {
 
 OPERATORS: Final[Mapping[str, Operator]] = {
     **ELEMENTWISE,
+    "BatchNormalization": Operator(
+        _batch_normalization, (5, 5), {"epsilon": "float", "momentum": "float", "training_mode": "int"}
+    ),
     "Concat": Operator(
         _concat, (1, 1024), {"axis": "int"},
         lambda call, shape: np.concatenate(_contents(call), call.number("axis", 0)),

@@ -37,7 +37,7 @@ class OnnxModel:
     graph
         ONNX model with one input and one output [float32], whose first dimension is the batch, of any size.
     check_ends
-        Further checks of input and output.
+        Other checks of input and output, which raise ValueError.
 
     Attributes
     ----------
@@ -62,8 +62,8 @@ class OnnxModel:
     ValueError: it has a field of the number 13, which graphs of asdkit do not have
     """
 
-    def __init__(self, graph: bytes, check_ends: Callable[[Value, Value], None] = require_batches) -> None:
-        plan = check_graph(graph, check_ends)
+    def __init__(self, graph: bytes, check_ends: Callable[[Value, Value], None] | None = None) -> None:
+        plan = check_graph(graph, check_ends or require_batches)
         self.batch, self.output = plan.batch, plan.output
         self.input_shape, self.output_shape = plan.inputs, plan.outputs
         self._graph = graph

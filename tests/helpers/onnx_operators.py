@@ -39,6 +39,9 @@ CASES: dict[str, list[Step]] = {
     "Not": [("IsNaN", ["windows"], {}), ("Not", ["_"], {})],
     **{op: [("IsNaN", ["windows"], {}), (op, ["_", np.array([True])], {})] for op in ("And", "Or")},
     "Where": [("Greater", ["windows", _ROW], {}), ("Where", ["_", "windows", F(0)], {})],
+    "BatchNormalization": [
+        ("BatchNormalization", ["windows", *[np.linspace(0.5, 2, FRAMES, dtype=F)] * 4], {"epsilon": 1e-3})
+    ],
     "Cast": [("Cast", ["windows"], {"to": 7})],
     "Clip": [("Clip", ["windows", None, F(1)], {})],
     "Concat": [("Concat", ["windows", "windows"], {"axis": 2})],
