@@ -101,7 +101,8 @@ def test_graphs_score_as_torch_for_any_number_of_windows(trained, registry):
         for id_ in ("00", "02"):
             expected, verdict = with_torch.score(wave, 8000, id_), with_graphs.score(wave, 8000, id_)
             assert verdict.members == pytest.approx(expected.members, rel=1e-4)
-            for name in ("G", "A", "M", "D"):
+            assert {"G", "A"} <= set(verdict.windows) == set(expected.windows)  # others may know nothing here
+            for name in expected.windows:
                 np.testing.assert_allclose(
                     verdict.windows[name].scores, expected.windows[name].scores, rtol=1e-4, atol=1e-6
                 )
