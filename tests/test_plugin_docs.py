@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from asdkit import api, hookspecs
 from asdkit.plugins import KINDS, discover
 from asdkit.spec import load_spec
 from asdkit.testing.checks import checks_of
@@ -22,6 +23,17 @@ PAGES = runpy.run_path(str(DOCS / "plugin_pages.py"))["pages"]()
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_plugin_pages_are_up_to_date(path):
     assert path.read_text() == PAGES[path], "a contract or an example changed; run: python docs/plugin_pages.py"
+
+
+def test_the_table_of_the_contract_names_every_hook_and_member():
+    table = "\n".join(re.findall(r"^\| .*", (DOCS / "plugin-api.md").read_text(), re.MULTILINE))
+    hooks = [name for name in vars(hookspecs) if name.startswith("asdkit_")]
+    contracts = (api.Featurizer, api.WaveAugmenter, api.WindowAugmenter, api.Detector, api.Fuser)
+    members = {name for each in contracts for name in (*vars(each), *each.__annotations__) if not name.startswith("_")}
+    members |= api.Layout.__abstractmethods__ | {"learn", "score_windows", "restore", "build", "loss"}
+    assert len(hooks) == 6
+    assert len(members) >= 20
+    assert [name for name in [*hooks, *sorted(members)] if not re.search(rf"`{name}\b", table)] == []
 
 
 def test_each_kind_has_a_page_with_a_complete_example():

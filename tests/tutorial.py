@@ -32,10 +32,10 @@ def commands() -> list[str]:
 
 
 def change_score(module: Path) -> None:
-    """Replace the method ``score`` by the one of the page."""
+    """Replace the method ``score_windows`` by the one of the page."""
     (method,) = blocks("python")
-    text, count = re.subn(r"    def score\(.*?\n(?=\n)", lambda _: method, module.read_text(), flags=re.DOTALL)
-    assert count == 1, "the new plugin has no method score"
+    text, count = re.subn(r"    def score_windows\(.*\Z", lambda _: method, module.read_text(), flags=re.DOTALL)
+    assert count == 1, "the new plugin has no method score_windows"
     module.write_text(text)
 
 

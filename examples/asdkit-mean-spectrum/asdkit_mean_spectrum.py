@@ -36,4 +36,4 @@ class Spectrum:
 
 @hookimpl
 def asdkit_detectors():
-    return [Entry("mean-spectrum", SpectrumConfig, Spectrum, "Distance to the mean spectrum.", {"frames": 5})]
+    return [Entry("mean-spectrum", SpectrumConfig, Spectrum, "Distance to the mean spectrum.", {"frames": 5}, 2)]

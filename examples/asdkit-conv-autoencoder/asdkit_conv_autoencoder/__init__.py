@@ -24,5 +24,6 @@ def asdkit_detectors():
             "asdkit_conv_autoencoder.detector:ConvAutoencoder",
             summary="Small convolutional autoencoder.",
             defaults={"frames": 32, "hop": 8},
+            api_version=2,
         )
     ]

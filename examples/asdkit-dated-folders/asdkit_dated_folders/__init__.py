@@ -12,4 +12,4 @@ class DatedFoldersConfig(Config):
 @hookimpl
 def asdkit_layouts():
     target = "asdkit_dated_folders.layout:DatedFolders"
-    return [Entry("dated-folders", DatedFoldersConfig, target, "Folders by unit, files by date.")]
+    return [Entry("dated-folders", DatedFoldersConfig, target, "Folders by unit, files by date.", api_version=2)]

@@ -24,5 +24,6 @@ def asdkit_featurizers():
             GammatoneConfig,
             "asdkit_gammatone.featurizer:Gammatone",
             summary="Energies of a gammatone filterbank in dB.",
+            api_version=2,
         )
     ]

@@ -21,5 +21,6 @@ def asdkit_detectors():
             "asdkit_isolation_forest.detector:IsolationForestDetector",
             summary="Isolation forest on mean and deviation of each band.",
             defaults={"frames": "clip", "scope": "id"},
+            api_version=2,
         )
     ]

@@ -5,4 +5,4 @@ from asdkit.commands import Command, hookimpl
 
 @hookimpl
 def asdkit_commands():
-    return [Command("loudness", "asdkit_loudness.command:loudness", "List recordings by level.")]
+    return [Command("loudness", "asdkit_loudness.command:loudness", "List recordings by level.", api_version=2)]

@@ -14,4 +14,5 @@ class MfccConfig(Config):
 
 @hookimpl
 def asdkit_featurizers():
-    return [Entry("mfcc", MfccConfig, "asdkit_mfcc.featurizer:Mfcc", "Mel-frequency cepstral coefficients.")]
+    target = "asdkit_mfcc.featurizer:Mfcc"
+    return [Entry("mfcc", MfccConfig, target, "Mel-frequency cepstral coefficients.", api_version=2)]

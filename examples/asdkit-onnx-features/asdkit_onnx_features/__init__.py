@@ -14,4 +14,4 @@ class OnnxFeaturesConfig(Config):
 @hookimpl
 def asdkit_featurizers():
     target = "asdkit_onnx_features.featurizer:OnnxFeatures"
-    return [Entry("onnx-features", OnnxFeaturesConfig, target, "Output of an ONNX network.")]
+    return [Entry("onnx-features", OnnxFeaturesConfig, target, "Output of an ONNX network.", api_version=2)]

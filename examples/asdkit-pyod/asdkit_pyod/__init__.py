@@ -22,4 +22,4 @@ class PyodConfig(DetectorConfig):
 @hookimpl
 def asdkit_detectors():
     defaults = {"frames": 8, "hop": 8, "scope": "id"}
-    return [Entry("pyod", PyodConfig, "asdkit_pyod.detector:Pyod", "Any detector of PyOD, by name.", defaults)]
+    return [Entry("pyod", PyodConfig, "asdkit_pyod.detector:Pyod", "Any detector of PyOD, by name.", defaults, 2)]

@@ -21,7 +21,8 @@ class RawNetworkConfig(NetworkConfig):
 
 @hookimpl
 def asdkit_featurizers():
-    return [Entry("samples", SamplesConfig, "asdkit_raw_network.featurizer:Samples", "The samples of the wave.")]
+    target = "asdkit_raw_network.featurizer:Samples"
+    return [Entry("samples", SamplesConfig, target, "The samples of the wave.", api_version=2)]
 
 
 @hookimpl
@@ -33,5 +34,6 @@ def asdkit_detectors():
             "asdkit_raw_network.detector:RawNetwork",
             summary="Autoencoder over raw samples.",
             defaults={"frames": 16, "hop": 8},
+            api_version=2,
         )
     ]

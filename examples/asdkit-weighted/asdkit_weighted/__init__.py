@@ -15,4 +15,5 @@ class WeightedConfig(Config):
 
 @hookimpl
 def asdkit_fusers():
-    return [Entry("weighted", WeightedConfig, "asdkit_weighted.fuser:Weighted", "Weighted mean of z-scores.")]
+    target = "asdkit_weighted.fuser:Weighted"
+    return [Entry("weighted", WeightedConfig, target, "Weighted mean of z-scores.", api_version=2)]
