@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 Wave = npt.NDArray[np.float32] | npt.NDArray[np.int16]
-Channel = int | Literal["mean"]
+Channel = int | Literal["mean", "far-subtract"]
+"""The mean of all channels, the index of one, or channel 0 less its prediction from channel 1 (`far_subtraction`)."""
 
 CANCELLED = 0.1
 """Share of the power that unrelated channels would leave in their mean; with less than that left, channels cancel.
@@ -28,7 +29,7 @@ class Mixdown:
     channels
         Channels of the blocks.
     channel
-        ``"mean"`` of all channels, or the index of one, from 0.
+        ``"mean"`` of all channels, or the index of one, from 0; far-subtract is not a matter of single samples.
     """
 
     def __init__(self, channels: int, channel: Channel) -> None:
@@ -52,12 +53,17 @@ class Mixdown:
         wave
             [``[samples]``] Of the type of the block for one channel; float32, full scale 1, for the mean.
         """
-        wave: Wave = self._mean(frames) if self._channel == "mean" else np.ascontiguousarray(frames[:, self._channel])
+        index = self._channel
+        wave: Wave = np.ascontiguousarray(frames[:, index]) if isinstance(index, int) else self._mean(frames)
+        self.note(wave)
+        return wave
+
+    def note(self, wave: Wave) -> None:
+        """Take a block of one channel into account for `span`."""
         if len(wave):
             scale = 32768 if wave.dtype == np.int16 else 1
             self._lowest = np.minimum(self._lowest, wave.min() / scale)
             self._highest = np.maximum(self._highest, wave.max() / scale)
-        return wave
 
     @property
     def span(self) -> float:

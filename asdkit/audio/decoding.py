@@ -17,11 +17,13 @@ import numpy.typing as npt
 
 from asdkit import mapped
 from asdkit.audio.channels import Channel, Mixdown, Wave
+from asdkit.audio.far_subtraction import FarSubtraction
 from asdkit.audio.flac import StatedFlac, flac_offset, read_flac_header
 from asdkit.audio.headers import AudioInfo, Container, UnusableError, container_of, describe_magic, require_supported
 from asdkit.audio.resampling import Resampler, resampled_length
 from asdkit.audio.sample_formats import DECODERS
 from asdkit.audio.wav import MAGIC, is_wav, read_wav_header
+from asdkit.text import plural
 
 if TYPE_CHECKING:
     from soundfile import LibsndfileError
@@ -121,14 +123,36 @@ def mono_blocks(file: FileIO, info: AudioInfo, channel: Channel, mixdown: Mixdow
     """
     require_channel(info, channel)
     count = 0
-    for frames in frame_blocks(file, info):
-        wave: Wave = mixdown.mix(frames)
+    for wave in _far_subtracted(file, info, mixdown) if channel == "far-subtract" else _mixed(file, info, mixdown):
         if wave.dtype != np.int16:
             require_finite(wave, count)
         count += len(wave)
         yield wave
     if count != info.samples:
         raise UnusableError(f"cut short: its header states {info.samples} samples, {count} could be read")
+
+
+def _mixed(file: FileIO, info: AudioInfo, mixdown: Mixdown) -> Iterator[Wave]:
+    for frames in frame_blocks(file, info):
+        yield mixdown.mix(frames)
+
+
+def _far_subtracted(file: FileIO, info: AudioInfo, mixdown: Mixdown) -> Iterator[Wave]:
+    """Decode twice: to estimate the prediction, and to subtract it."""
+    subtraction, count = FarSubtraction(), 0
+    for frames in frame_blocks(file, info):
+        for column in (0, 1):  # before the spectra, in which a NaN would spread
+            if frames.dtype != np.int16:
+                require_finite(np.ascontiguousarray(frames[:, column]), count)
+        count += len(frames)
+        subtraction.learn(frames)
+    for frames in frame_blocks(file, info):
+        wave = subtraction.subtract(frames)
+        mixdown.note(wave)
+        yield wave
+    wave = subtraction.finish()
+    mixdown.note(wave)
+    yield wave
 
 
 def frame_blocks(file: FileIO, info: AudioInfo, first: int = 0, last: int | None = None) -> Iterator[Frames]:
@@ -147,7 +171,10 @@ def needs_decoding(info: AudioInfo) -> bool:
 
 def require_channel(info: AudioInfo, channel: Channel) -> None:
     """Refuse a channel that a recording does not have."""
-    if channel != "mean" and not 0 <= channel < info.channels:
+    if channel == "far-subtract":
+        if info.channels != 2:
+            raise UnusableError(f"has {plural(info.channels, 'channel')}: far-subtract needs two, near and far")
+    elif channel != "mean" and not 0 <= channel < info.channels:
         raise UnusableError(f"has no channel {channel}: its channels are 0 to {info.channels - 1}")
 
 

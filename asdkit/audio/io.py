@@ -101,7 +101,8 @@ def read(
     sample_rate
         Sample rate of the result [Hz]; other rates are resampled (soxr, HQ).
     channel
-        ``"mean"`` of all channels, or the index of one, from 0.
+        ``"mean"`` of all channels, the index of one, from 0, or ``"far-subtract"``: channel 0 less what channel 1
+        predicts of it (`asdkit.audio.far_subtraction`).
 
     Returns
     -------

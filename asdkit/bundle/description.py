@@ -144,7 +144,7 @@ class Description(Config):
     machine: str
     system: str
     sample_rate: int = Field(ge=1000, le=768_000)
-    channel: Literal["mean"] | Annotated[int, Field(ge=0, le=63)]
+    channel: Literal["mean", "far-subtract"] | Annotated[int, Field(ge=0, le=63)]
     containers: tuple[Container, ...] = ()
     clip_seconds: Annotated[float, Field(gt=0)] | None = None
     recorded: RecordedPart | None = None

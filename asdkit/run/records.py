@@ -73,7 +73,7 @@ class DataRecord(Record):
     root: str
     ground_truth: list[str]
     sample_rate: int
-    channel: Literal["mean"] | int
+    channel: Literal["mean", "far-subtract"] | int
     containers: list[Container] = []
     on_bad_audio: str
 

@@ -80,8 +80,8 @@ class DataSettings(Config):
         (), description="CSV files of the organisers, or folders of them, relative to the spec's folder"
     )
     sample_rate: int = Field(16000, ge=1000, le=768_000, description="Hz; recordings of other rates are resampled")
-    channel: Literal["mean"] | Annotated[int, Field(ge=0, le=63)] = Field(
-        "mean", description="of several channels: their mean, or the one with this index (from 0)"
+    channel: Literal["mean", "far-subtract"] | Annotated[int, Field(ge=0, le=63)] = Field(
+        "mean", description="of several channels: their mean, the one with this index (from 0), or far-subtract"
     )
     containers: tuple[Container, ...] = Field(
         (), description="formats besides WAV and FLAC, under layouts that accept any file name; decoded by libsndfile"
