@@ -33,7 +33,7 @@ from asdkit.base_detector import BaseDetector
 from asdkit.config import AugmenterConfig, Config, Cost, DetectorConfig, JobOutline, JobSize, NetworkConfig, Scale
 from asdkit.context import Context, Scalar, State, StateValue
 from asdkit.errors import AsdkitError, AsdkitWarning, NotFitted, Stopped
-from asdkit.features import Features, FloatArray, IntArray, Windows, cut_windows
+from asdkit.features import Condition, Features, FloatArray, IntArray, Windows, cut_windows
 from asdkit.interfaces import (
     API_VERSION,
     Detector,
@@ -66,6 +66,7 @@ __all__ = [
     "AugmenterConfig",
     "BaseDetector",
     "Clip",
+    "Condition",
     "Config",
     "Context",
     "Cost",

@@ -6,8 +6,8 @@ All clips of one machine lie in one matrix, one after the other, so a window of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -18,6 +18,22 @@ from asdkit.config import Scale
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is known of the operation of a machine in one clip; never a label.
+
+    Attributes
+    ----------
+    domain
+        ``"source"`` or ``"target"``; None where the data have no domains.
+    attributes
+        Other names and values, such as ``{"speed": "6"}``.
+    """
+
+    domain: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -32,11 +48,14 @@ class Features:
         [int64, ``[clips + 1]``] Clip ``i`` is ``frames[offsets[i]:offsets[i + 1]]``.
     scale
         ``"db"``, ``"power"`` or ``"linear"``: the scale of the numbers, as the featurizer declares it.
+    conditions
+        Domain and attributes of each clip, for detectors of API 2; empty where nothing is known of any clip.
     """
 
     frames: FloatArray
     offsets: IntArray
     scale: Scale = "db"
+    conditions: tuple[Condition, ...] = ()
 
     @property
     def clips(self) -> int:
@@ -63,7 +82,22 @@ class Features:
     def select(self, first: int, last: int) -> Features:
         """Clips ``first`` to ``last`` (exclusive), as a view."""
         offsets = self.offsets[first : last + 1]
-        return Features(self.frames[offsets[0] : offsets[-1]], offsets - offsets[0], self.scale)
+        frames = self.frames[offsets[0] : offsets[-1]]
+        return Features(frames, offsets - offsets[0], self.scale, self.conditions[first:last])
+
+    def condition(self, index: int) -> Condition:
+        """Domain and attributes of one clip; neither where nothing is known.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from asdkit.api import Condition, Features
+        >>> offsets = np.array([0, 1, 2])
+        >>> features = Features(np.ones((2, 1), np.float32), offsets, conditions=(Condition("source"), Condition()))
+        >>> features.condition(0).domain, features.select(1, 2).condition(0).domain
+        ('source', None)
+        """
+        return self.conditions[index] if self.conditions else Condition()
 
 
 @dataclass(frozen=True)

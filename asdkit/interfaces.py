@@ -5,18 +5,18 @@ Detectors get their training clips as a `Training`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib import import_module
-from typing import Any, Literal, Protocol
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from asdkit.audio import Wave
 from asdkit.commands import hookimpl
-from asdkit.config import AugmenterConfig, Config, Scale
+from asdkit.config import AugmenterConfig, Scale
 from asdkit.context import Context, State
+from asdkit.entry import Entry
 from asdkit.features import Features, FloatArray, IntArray, Windows
 from asdkit.version import API_VERSION
 
@@ -32,48 +32,6 @@ __all__ = [
     "WindowAugmenter",
     "hookimpl",
 ]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One plugin: its name, its options and its class.
-
-    Attributes
-    ----------
-    name
-        Value of ``use`` in a spec: lower-case letters, digits and hyphens.
-    config
-        The options, a subclass of `Config`.
-    target
-        ``"package.module:Class"``, imported when it is first needed, or the class itself.
-    summary
-        One line for ``asdkit plugins``.
-    defaults
-        For detectors: defaults of keys that the core reads, such as ``{"frames": 64, "hop": 8}``.
-    api_version
-        The `API_VERSION` that the plugin was written for; 1 if not given.
-
-    Examples
-    --------
-    >>> from asdkit.api import Config, Entry
-    >>> Entry("counter", Config, "collections:Counter", summary="Counts things.").load()
-    <class 'collections.Counter'>
-    """
-
-    name: str
-    config: type[Config]
-    target: str | Callable[..., Any]
-    summary: str = ""
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    api_version: int = 1
-
-    def load(self) -> Callable[..., Any]:
-        """Import and return the class."""
-        if not isinstance(self.target, str):
-            return self.target
-        module, _, name = self.target.partition(":")
-        loaded: Callable[..., Any] = getattr(import_module(module), name)
-        return loaded
 
 
 class Featurizer(Protocol):
@@ -221,7 +179,8 @@ class Detector(Protocol):
         Parameters
         ----------
         features, windows
-            Clips to score, and their windows.
+            Clips to score, and their windows. ``features.condition(i)`` has the domain and the attributes of a clip,
+            where they are known: a new recording may have neither.
         ids
             Machine id of each clip. Only ids that were in training occur: a clip of any other id is scored by asdkit
             once under each of these, and gets the lowest score.
@@ -341,6 +300,16 @@ class Training:
     class_names: tuple[str, ...]
     real: int
     augmentations: tuple[Augmentation, ...] = ()
+
+    @property
+    def domains(self) -> tuple[str | None, ...]:
+        """Domain of each clip, ``"source"`` or ``"target"``, copies included; None where it is not known."""
+        return tuple(self.features.condition(clip).domain for clip in range(self.features.clips))
+
+    @property
+    def attributes(self) -> tuple[Mapping[str, str], ...]:
+        """Attributes of each clip, such as ``{"speed": "6"}``, copies included; empty where none is known."""
+        return tuple(self.features.condition(clip).attributes for clip in range(self.features.clips))
 
     @property
     def real_ids(self) -> tuple[str, ...]:

@@ -96,7 +96,8 @@ def _part(
     )
     bounds = slice(clips.start, clips.stop + 1)
     row, end = int(windows.starts[first]), int(windows.starts[last - 1]) + windows.frames
-    rows = Features(features.frames[row:end], np.clip(features.offsets[bounds], row, end) - row, features.scale)
+    own = np.clip(features.offsets[bounds], row, end) - row
+    rows = Features(features.frames[row:end], own, features.scale, features.conditions[clips])
     offsets = np.clip(windows.offsets[bounds], first, last) - first
     return rows, Windows(windows.starts[first:last] - row, offsets, windows.frames), ids[clips]
 
@@ -162,7 +163,9 @@ def _subset(features: Features, windows: Windows, clips: IntArray) -> tuple[Feat
     starts = windows.starts[positions] - np.repeat(features.offsets[clips] - offsets[:-1], counts)
     frames = np.concatenate([features.clip(clip) for clip in clips])
     window_offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return Features(frames, offsets, features.scale), Windows(starts, window_offsets, windows.frames), positions
+    conditions = tuple(features.conditions[int(clip)] for clip in clips) if features.conditions else ()
+    some = Features(frames, offsets, features.scale, conditions)
+    return some, Windows(starts, window_offsets, windows.frames), positions
 
 
 def why_no_weight(

@@ -62,7 +62,7 @@ def require_channel(name: str, pcm: PcmFormat, channel: Channel) -> None:
     """Raise `BadAudio` if a stream does not have the channel that the bundle uses."""
     if channel == "far-subtract":
         raise UsageError(
-            "the bundle subtracts what the far microphone predicts, which is estimated over a whole recording; a stream "
+            "the bundle subtracts what the far microphone predicts, estimated over a whole recording; a stream "
             "cannot be scored so",
             hint="Write recordings of two channels, and score them: asdkit score or asdkit watch.",
         )

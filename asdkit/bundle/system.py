@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -23,7 +24,7 @@ from asdkit.bundle.result import ClipScores, Verdict, WindowScores
 from asdkit.context import Context
 from asdkit.errors import DataError, UsageError
 from asdkit.feature_extraction import WaveSource, fill_features
-from asdkit.features import Features
+from asdkit.features import Condition, Features
 from asdkit.plugins import Registry
 from asdkit.scoring import DoubleArray, guarded_fuse, pool_scores, subset_method
 
@@ -82,7 +83,14 @@ class TrainedSystem:
         other.calibrator = Calibrator(self.calibrator.scores, ThresholdRule(rate, threshold or rule.threshold))
         return other
 
-    def score(self, wave: npt.ArrayLike, sample_rate: int, id: str | None = None) -> Verdict:  # noqa: A002 (public)
+    def score(
+        self,
+        wave: npt.ArrayLike,
+        sample_rate: int,
+        id: str | None = None,  # noqa: A002 (public)
+        *,
+        domain: str | None = None,
+    ) -> Verdict:
         """Score one recording and decide; see the example of `Bundle`.
 
         Parameters
@@ -94,6 +102,8 @@ class TrainedSystem:
         id
             The machine id. If None or unknown, the clip is scored as the id that it fits best; None is the only id of
             a bundle with one id.
+        domain
+            ``"source"`` or ``"target"``, where the caller knows it: detectors that use domains get it.
 
         Raises
         ------
@@ -102,7 +112,9 @@ class TrainedSystem:
         UsageError
             If the wave is not mono or of another type, or the rate is not valid.
         """
-        verdict = self.score_waves([self.prepare(wave, sample_rate)], [id])[0]
+        if domain not in (None, "source", "target"):
+            raise UsageError(f"domain {domain!r}; expected 'source', 'target' or None")
+        verdict = self.score_waves([self.prepare(wave, sample_rate)], [id], [domain])[0]
         return verdict.undecided(SILENT) if audio.is_silent(np.asarray(wave)) else verdict
 
     def prepare(self, wave: npt.ArrayLike, sample_rate: int) -> Wave:
@@ -137,7 +149,9 @@ class TrainedSystem:
         """Return the wave of `decode`; raises as `asdkit.audio.read`."""
         return self.decode(path).wave
 
-    def score_waves(self, waves: Sequence[Wave], ids: Sequence[str | None]) -> list[Verdict]:
+    def score_waves(
+        self, waves: Sequence[Wave], ids: Sequence[str | None], domains: Sequence[str | None] | None = None
+    ) -> list[Verdict]:
         """Score several recordings at the bundle's rate; see `score`. Each must be as long as a window.
 
         Examples
@@ -155,12 +169,12 @@ class TrainedSystem:
         unknown = [i for i, id_ in enumerate(ids) if id_ not in self.ids]
         verdicts: dict[int, Verdict] = {}
         if known:
-            features = self.featurise([waves[i] for i in known])
+            features = _of_domains(self.featurise([waves[i] for i in known]), known, domains)
             verdicts |= zip(known, self.judge_features(features, [str(ids[i]) for i in known]), strict=True)
         if unknown:
             # A run keeps the lowest window scores over the known ids. A verdict needs one id for its threshold: the
             # clips are scored under each, and the highest p-value decides.
-            features = self.featurise([waves[i] for i in unknown])
+            features = _of_domains(self.featurise([waves[i] for i in unknown]), unknown, domains)
             if len(self.ids) > MAX_IDS_TRIED:
                 raise DataError(f"of an unknown id, and {len(self.ids)} ids are too many to score it as each of them")
             per_id = [self.judge_features(features, [id_] * len(unknown), id_known=False) for id_ in self.ids]
@@ -260,3 +274,13 @@ class TrainedSystem:
             return None
         over_time = self.over_time(windows, id_)
         return float(over_time.seconds[np.argmax(over_time.scores)])
+
+
+def _of_domains(
+    features: Sequence[Features], clips: Sequence[int], domains: Sequence[str | None] | None
+) -> list[Features]:
+    """Add the domains of these clips to their features, where they are known."""
+    if domains is None or not any(domains[clip] for clip in clips):
+        return list(features)
+    conditions = tuple(Condition(domains[clip]) for clip in clips)
+    return [replace(each, conditions=conditions) for each in features]

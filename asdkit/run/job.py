@@ -24,11 +24,18 @@ from asdkit.interfaces import Detector, Featurizer
 from asdkit.plugin_calls import plugin_call
 from asdkit.process_state import end_left_processes
 from asdkit.run.job_context import FeaturizerContext, JobContext
-from asdkit.run.jobs import Job, PlannedClip
+from asdkit.run.jobs import Job, PlannedClip, uses_conditions
 from asdkit.run.records import ClipRecord, JobRecord
 from asdkit.run.state_codec import encoded_state
 from asdkit.run.store import FEATURIZER, RunPaths, publish, state_name, write_job
-from asdkit.run.training_data import RecordingReader, WaveVariant, load_augmenters, make_training, wave_variants
+from asdkit.run.training_data import (
+    RecordingReader,
+    WaveVariant,
+    load_augmenters,
+    make_training,
+    wave_variants,
+    with_conditions,
+)
 from asdkit.scoring import pool_scores, score_windows, why_no_weight
 from asdkit.text import error_line
 from asdkit.version import __version__
@@ -165,6 +172,8 @@ class _JobRun:
         memmap = self.paths.work(self.job) / "features.f32" if settings.featurizer.store == "memmap" else None
         variants = wave_variants(clips, augmenters)
         features, digest = self._extract(clips, variants, featurizer, self._context(id_), memmap)
+        if uses_conditions(self.job.plugins[0]):
+            features = with_conditions(features, clips)
         training = make_training(settings, [c.clip.id for c in clips], features, augmenters)
         detector: Detector = self.job.plugins[0].construct(settings.config)
         with self._timed("fit"), plugin_call(detector, "fit"):
@@ -236,6 +245,8 @@ class _JobRun:
         """Score clips and keep their window scores."""
         settings = self.job.settings
         ids, known_ids = [c.clip.id for c in clips], sorted({c.clip.id for c in self.job.train})
+        if uses_conditions(self.job.plugins[0]):
+            features = with_conditions(features, clips)
         with self._timed("score"):
             windows = cut_windows(features.offsets, settings.frames, settings.hop)
             scores = score_windows(detectors, settings.use, features, windows, ids, known_ids, self._context(""))

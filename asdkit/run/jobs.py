@@ -162,12 +162,13 @@ def source_digest(module: str) -> str:
 
 @dataclass(frozen=True)
 class _Split:
-    """A machine's clips by use, and the digest of their names, ids and files: the same for all its detectors."""
+    """A machine's clips by use, and digests of their names, ids and files, and of their domains and attributes."""
 
     train: tuple[PlannedClip, ...]
     held: tuple[PlannedClip, ...]
     test: tuple[PlannedClip, ...]
     digest: str
+    conditions: str
 
 
 def _split(clips: Sequence[Clip], spec: Spec) -> _Split:
@@ -181,7 +182,18 @@ def _split(clips: Sequence[Clip], spec: Spec) -> _Split:
         # never a clip's label: a job must not know it
         facts = [[c.clip.name, c.clip.id, use, c.size, c.mtime_ns] for c in some]
         digest.update(json.dumps(facts, ensure_ascii=False).encode("utf-8", "surrogateescape"))
-    return _Split(train, tuple(held), test, digest.hexdigest())
+    known = [
+        [c.clip.name, c.clip.domain, sorted(c.clip.attributes.items())]
+        for c in (*train, *held, *test)
+        if c.clip.domain or c.clip.attributes
+    ]
+    text = json.dumps(known, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    return _Split(train, tuple(held), test, digest.hexdigest(), hashlib.sha256(text).hexdigest() if known else "")
+
+
+def uses_conditions(detector: Plugin) -> bool:
+    """Whether a detector gets the domains and attributes of clips: those written for plugin API 2 do."""
+    return detector.entry is not None and detector.entry.api_version >= 2
 
 
 def _planned(clip: Clip) -> PlannedClip:
@@ -216,6 +228,8 @@ def _make_job(
         "sources": sorted([f"{p.kind}:{p.name}", *_plugin_digests(p, source_digests)] for p in plugins),
         "clips": split.digest,
     }
+    if split.conditions and uses_conditions(plugins[0]):
+        determinants["conditions"] = split.conditions
     if files := option_files(settings.configs, spec.path.parent):
         determinants["files"] = files  # absent without such options: their keys stay as they were
     text = json.dumps(determinants, sort_keys=True, ensure_ascii=False, allow_nan=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from asdkit.audio.level import Level, measure_level
 from asdkit.config import AugmenterConfig
 from asdkit.errors import BadAudio
 from asdkit.feature_extraction import WaveSource
-from asdkit.features import Features, cut_windows
+from asdkit.features import Condition, Features, cut_windows
 from asdkit.interfaces import Augmentation, Training
 from asdkit.plugin_calls import plugin_call
 from asdkit.plugins import Plugin
@@ -152,6 +152,14 @@ def _sound_digest(wave: Wave) -> bytes:
             return b""
         content.update(whole.data)
     return content.digest()
+
+
+def with_conditions(features: Features, clips: Sequence[PlannedClip]) -> Features:
+    """Add what is known of clips: domains and attributes, never labels; wave variants are copies of all of them."""
+    known = tuple(Condition(planned.clip.domain, dict(planned.clip.attributes)) for planned in clips)
+    if not any(condition.domain or condition.attributes for condition in known):
+        return features
+    return replace(features, conditions=known * (features.clips // len(known)))
 
 
 def make_training(

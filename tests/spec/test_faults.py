@@ -170,7 +170,9 @@ DATA_FAULTS = {
     FOLDER + 'root = ""': '8: data.root: "" cannot be a folder',
     FOLDER + 'root = "a\\u0000b"': '8: data.root: "a\\u0000b" cannot be a folder',
     FOLDER + 'root = "r"\nchannel = -1': "9: data.channel: -1 is out of bounds; expected at least 0",
-    FOLDER + 'root = "r"\nchannel = "a"': '9: data.channel: "a" is not possible; expected "mean" or a whole number',
+    FOLDER + 'root = "r"\nchannel = "a"': (
+        '9: data.channel: "a" is not possible; expected "mean", "far-subtract" or a whole number'
+    ),
     FOLDER + 'root = "r"\nsample_rate = 9': "9: data.sample_rate: 9 is out of bounds; expected at least 1000",
     FOLDER + 'root = "r"\nmachines = []': "9: data.machines: [] is out of bounds; expected a list of at least 1",
     FOLDER + 'root = "r"\nmachines = ["fan", "fan"]': '9: data.machines: "fan" is listed twice',
