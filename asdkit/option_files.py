@@ -39,11 +39,13 @@ class FilePath:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from asdkit.api import Config, Field, FilePath
     >>> class EmbeddingConfig(Config):
     ...     model: FilePath = Field(description="the network, an ONNX file")
-    >>> EmbeddingConfig(model="embedding.onnx").model.read()[:4]
-    b'ONNX'
+    >>> _ = Path("embedding.onnx").write_bytes(b"weights")
+    >>> EmbeddingConfig(model="embedding.onnx").model.read()
+    b'weights'
     """
 
     name: str

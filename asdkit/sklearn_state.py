@@ -96,6 +96,15 @@ def load_estimator(state: State, name: str) -> Any:
     -----
     AsdkitWarning
         If it was stored by another version of scikit-learn, with which its scores may differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from asdkit.api import load_estimator, store_estimator
+    >>> state = store_estimator(StandardScaler().fit(np.array([[1.0], [3.0]])), "scaler")
+    >>> load_estimator(state, "scaler").transform([[5.0]])
+    array([[3.]])
     """
     import sklearn
 

@@ -19,11 +19,20 @@ class FrameConfig(Config):
     model: FilePath = Field(description="factor of the frames")
 
 class Frames:
-    """Mean magnitudes of 4 pieces of each 128 samples."""
+    """Mean magnitudes of 4 pieces of each 128 samples, divided by the mean of the training clips: it has a state."""
     bands, scale = 4, "power"
 
     def __init__(self, config):
         self.factor = number(config.model)
+
+    def fit(self, waves, sample_rate, ctx):
+        self.mean = np.array([self.factor * np.abs(wave / np.float32(32768)).mean() for wave in waves]).mean()
+
+    def state(self):
+        return {"mean": float(self.mean)}
+
+    def load(self, state):
+        self.mean = state["mean"]
 
     def rows(self, n_samples):
         return n_samples // 128
@@ -31,7 +40,7 @@ class Frames:
     def fill(self, wave, sample_rate, out):
         wave = wave / np.float32(32768) if wave.dtype == np.int16 else wave
         pieces = np.abs(wave[: len(out) * 128].reshape(len(out), 4, 32))
-        out[:] = self.factor * pieces.mean(axis=2, dtype=np.float32)
+        out[:] = self.factor / np.float32(self.mean) * pieces.mean(axis=2, dtype=np.float32)
 
 class LouderConfig(AugmenterConfig):
     factors: tuple[FilePath, ...] = Field(description="a factor of each variant")
