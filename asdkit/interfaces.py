@@ -159,6 +159,10 @@ class Detector(Protocol):
     fitted detector mean nothing on this machine, as one sentence of plain words; ``""`` if they may mean something. A
     run calls it once after ``fit`` with the training clips held out: normal, never fitted to, no labels. Systems then
     fuse without the detector on this machine. Without the method, or without clips held out, it has its weight.
+
+    Optional method ``recentred_state(features, windows, ids, ctx)``, with the arguments of `score`: the state of the
+    fitted detector with the means of these healthy clips instead of those of the training clips of the same ids, and
+    all else as it was. ``asdkit adapt --recentre`` loads it.
     """
 
     def fit(self, training: Training, ctx: Context) -> None:

@@ -125,6 +125,19 @@ class RecordedPart(Config):
     peak: Annotated[float, Field(gt=0)] | None = None
 
 
+class AdaptedPart(Config):
+    """One adaptation to new healthy clips.
+
+    `source` is the SHA-256 of the bundle that was adapted, `at` the time (ISO 8601, UTC); `clips` are counts by id,
+    `recentred` names members.
+    """
+
+    source: str
+    at: str
+    clips: dict[str, Count]
+    recentred: tuple[str, ...] = ()
+
+
 class RulePart(Config):
     """Default rule of the verdicts."""
 
@@ -155,6 +168,7 @@ class Description(Config):
     files: tuple[FilePart, ...] = ()
     rule: RulePart
     versions: dict[str, str]
+    adapted: tuple[AdaptedPart, ...] = ()
     no_weight: dict[str, str] = Field(default_factory=dict)
 
 

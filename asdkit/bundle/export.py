@@ -114,6 +114,7 @@ def model_card(bundle: Bundle, description: Description) -> str:
         f"{description.rule.threshold} threshold unless another one is requested.",
         *(f"\n{text}." for text in _shortfalls(bundle)),
         "",
+        *_adaptations(description),
         "## Limits",
         "",
         "- A p-value is the share of healthy recordings that score as high, or higher, if new recordings are made like",
@@ -127,6 +128,19 @@ def model_card(bundle: Bundle, description: Description) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _adaptations(description: Description) -> list[str]:
+    """Return when the bundle was adapted, to how many clips, and from which bundle."""
+    if not description.adapted:
+        return []
+    lines = [
+        f"- {part.at}: {', '.join(f'{n} clips of id {id_}' for id_, n in part.clips.items())}"
+        + (f"; recentred {', '.join(part.recentred)}" if part.recentred else "")
+        + f"; from the bundle with SHA-256 {part.source}"
+        for part in description.adapted
+    ]
+    return ["## Adapted to new healthy recordings", "", *lines, ""]
 
 
 def _card_parts(description: Description) -> list[str]:

@@ -16,6 +16,7 @@ from typing import NoReturn, TextIO, cast
 import typer
 
 from asdkit.cli import (
+    adapt,
     check,
     check_plugin,
     compare,
@@ -85,6 +86,7 @@ for _function in (
     export.export,
     score.score,
     explain.explain,
+    adapt.adapt,
     watch.watch,
     report.report,
     compare.compare,

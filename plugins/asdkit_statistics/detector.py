@@ -148,6 +148,18 @@ class StatisticsDetector(BaseDetector, ABC):
         place = np.minimum(np.searchsorted(known, marks), len(known) - 1)
         return np.where(known[place] == marks, cross_fitted[place], self._score(summaries, id_of, fitted))
 
+    def recentred_state(self, features: Features, windows: Windows, ids: Sequence[str], ctx: Context) -> State:
+        """Return the state with means of other clips; see `asdkit.api.Detector`. Deviations and model stay."""
+        state = dict(self.state())
+        names = state["ids"]
+        assert isinstance(names, list)
+        summaries = summarise(features, windows, self.config, ctx)
+        id_of = np.array([names.index(id_) for id_ in ids], np.int64)[windows.clip_of()]
+        means = array(state, "standard.means").copy()
+        for index in np.unique(id_of):
+            means[index] = summaries[id_of == index].mean(axis=0, dtype=np.float64)
+        return {**state, "standard.means": means}
+
     def load(self, state: State) -> None:
         """Restore what `state` returned; see `asdkit.api.Detector`."""
         fitted, expected = state.get("statistics"), list(distinct(self.config))
