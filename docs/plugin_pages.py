@@ -46,7 +46,7 @@ def page(kind: Kind, registry: Registry) -> str:
         "The fields of `Entry`:",
         code(inspect.getdoc(api.Entry) or "", "text"),
         "## The contract",
-        *(code(inspect.getsource(contract)) for contract in CONTRACTS[kind]),
+        *(code(inspect.getsource(part)) for contract in CONTRACTS[kind] for part in (contract, *_bases(contract))),
         "## The checks",
         "`asdkit check-plugin NAME` and `asdkit.testing.check_plugin` run these checks.",
         table(("check", "requirement"), [[f"`{each.name}`", each.about] for each in checks_of(kind)]),
@@ -65,6 +65,11 @@ def page(kind: Kind, registry: Registry) -> str:
         ]
         parts.append(table(HEADER, rows) if rows else "No options.")
     return "\n\n".join(parts) + "\n"
+
+
+def _bases(contract: type) -> list[type]:
+    """Return the private classes that a contract inherits from: no page of their own shows them."""
+    return [base for base in contract.__mro__[1:] if base.__name__.startswith("_") and base.__module__ != "typing"]
 
 
 def command_page(registry: Registry) -> str:

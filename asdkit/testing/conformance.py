@@ -261,4 +261,4 @@ def result_of(check: Check, subject: Subject, expected: str | None) -> CheckResu
 
 
 def _used(subject: Subject) -> str:
-    return ", ".join(f"{amount} {what}" for what, amount in subject.used.items())
+    return ", ".join(f"{n} {what.removesuffix('s') if n == 1 else what}" for what, n in subject.used.items())
