@@ -18,6 +18,7 @@ import pytest
 
 from asdkit.api import NotFitted
 from asdkit.cli.new_plugin import write_package
+from asdkit.errors import SpecError
 from asdkit.plugins import KINDS, discover
 from asdkit.spec import load_spec
 from tests.helpers.cli import cli_in
@@ -243,7 +244,12 @@ def test_the_printed_block_is_valid_in_a_spec(asdkit, tmp_path, plugin):
     }[plugin.kind]
     head = "asdkit = 1\n" if plugin.kind == "layout" else head
     (tmp_path / "spec.toml").write_text(f"{head}{rest}{block}")
-    assert load_spec(tmp_path / "spec.toml")
+    needed = [option for option, field in plugin.entry.config.model_fields.items() if field.is_required()]
+    if needed:  # a file, which the block leaves to the user
+        with pytest.raises(SpecError, match=rf"\.{needed[0]}: missing"):
+            load_spec(tmp_path / "spec.toml")
+    else:
+        assert load_spec(tmp_path / "spec.toml")
 
 
 @pytest.fixture(scope="module")
