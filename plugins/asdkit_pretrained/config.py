@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import PurePath
 from typing import Any
 
@@ -49,6 +50,8 @@ class OnnxEmbeddingConfig(Config):
             raise ValueError("pooling names an equation twice")
         if self.description is None:
             raise ValueError("description is needed")
+        if find_spec("onnxruntime") is None:
+            raise ValueError("onnxruntime, which runs the model, is not installed; pip install 'asdkit[onnx]'")
         try:
             PretrainedModel(self.model.read(), self.description.read())
         except ValueError as error:
