@@ -28,8 +28,8 @@ COMMAND_GROUP = "asdkit.commands"
 """Name of the entry point group of commands: ``asdkit --help`` finds them without importing other plugins."""
 
 CORE_COMMANDS = (
-    "init", "run", "merge", "export", "score", "watch", "report", "compare", "check", "plugins", "new-plugin",
-    "check-plugin", "schema", "data", "evaluate",
+    "init", "run", "merge", "export", "score", "explain", "adapt", "watch", "report", "compare", "check", "plugins",
+    "new-plugin", "check-plugin", "schema", "data", "evaluate",
 )  # fmt: skip
 """Names of asdkit's own commands, in the order of ``--help``; no plugin may use them."""
 
