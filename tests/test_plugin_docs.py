@@ -28,7 +28,7 @@ def test_plugin_pages_are_up_to_date(path):
 def test_the_table_of_the_contract_names_every_hook_and_member():
     table = "\n".join(re.findall(r"^\| .*", (DOCS / "plugin-api.md").read_text(), re.MULTILINE))
     hooks = [name for name in vars(hookspecs) if name.startswith("asdkit_")]
-    contracts = (api.Featurizer, api.WaveAugmenter, api.WindowAugmenter, api.Detector, api.Fuser)
+    contracts = (api.Featurizer, api.FittedFeaturizer, api.WaveAugmenter, api.WindowAugmenter, api.Detector, api.Fuser)
     members = {name for each in contracts for name in (*vars(each), *each.__annotations__) if not name.startswith("_")}
     members |= api.Layout.__abstractmethods__ | {"learn", "score_windows", "restore", "build", "loss"}
     assert len(hooks) == 6
