@@ -27,10 +27,10 @@ _TEMPLATES = {
 _MAX_NAME_LENGTH = 64
 _VALUES = ("true", "false", "inf", "nan")
 _TRY_IT: dict[Kind, str] = {
-    "detector": "asdkit demo --set detectors.$name.use=$name",
+    "detector": "asdkit demo --set detectors.$name.use=$name --set detectors.$name.featurizer=logmel",
     "featurizer": "asdkit demo --set featurizers.$name.use=$name --set detectors.AE.featurizer=$name",
     "augmenter": "asdkit demo --set augmenters.$name.use=$name --set 'detectors.M.augmenters=[\"$name\"]'",
-    "fuser": "asdkit demo --set 'systems.2-max.fuser={ use = \"$name\" }'",
+    "fuser": "asdkit demo --set 'systems.MG-max.fuser={ use = \"$name\" }'",
     "layout": "asdkit data FOLDER --layout $name",
 }
 

@@ -7,10 +7,12 @@ import inspect
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import jsonschema
@@ -102,8 +104,19 @@ def test_new_plugin_prints_the_next_three_commands(asdkit):
     assert commands == [
         "pip install -e asdkit-my-own",
         "asdkit check-plugin my-own",
-        "asdkit demo --set detectors.my-own.use=my-own",
+        "asdkit demo --set detectors.my-own.use=my-own --set detectors.my-own.featurizer=logmel",
     ]
+
+
+@pytest.mark.parametrize("kind", ["detector", "featurizer", "augmenter", "fuser"])
+def test_the_printed_demo_command_fits_the_demo(scaffolds, monkeypatch, kind):
+    monkeypatch.syspath_prepend(scaffolds / "site")
+    words = shlex.split(
+        (scaffolds / f"asdkit-my-{kind}" / "README.md").read_text().partition("asdkit demo ")[2].partition("\n")[0]
+    )
+    sets = [value for option, value in pairwise(words) if option == "--set"]
+    spec = load_spec(TREE / "plugins" / "asdkit_demo" / "demo.toml", sets=sets)
+    assert f"my-{kind}" in repr(spec)
 
 
 @pytest.mark.parametrize(
