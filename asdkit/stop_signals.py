@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from os import _exit as exit_at_once  # `os._exit` itself is replaced while plug
 from types import FrameType
 
 _SHOW_CURSOR = b"\x1b[?25h"  # a live display hides the cursor, and has no time to show it again
+
+_ONE_SIGNAL_S = 0.1  # a signal to a process group may also be passed on by the process that waits for this one
 
 _interrupted = False
 
@@ -25,9 +28,12 @@ class StopRequest:
     ----------
     signal
         Number of the first signal; 0 if none came.
+    time
+        When it came [s].
     """
 
     signal: int = 0
+    time: float = 0.0
 
     @property
     def exit_code(self) -> int:
@@ -60,11 +66,13 @@ def stop_on_signals(on_first: Callable[[], None] | None = None, farewell: str = 
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if request:
+            if number == request.signal and time.monotonic() - request.time < _ONE_SIGNAL_S:
+                return
             if farewell:
                 stderr = sys.stderr.fileno()
                 os.write(stderr, (_SHOW_CURSOR if os.isatty(stderr) else b"") + f"{farewell}\n".encode())
             exit_at_once(128 + number)
-        request.signal = number
+        request.signal, request.time = number, time.monotonic()
         if on_first is not None:
             on_first()
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.1
 _CALL_BYTES = 4096  # of the name of a call
+_PASSED_ON = (signal.SIGINT, signal.SIGTERM)
+_MAX_RESTARTS = 20
 _allowed = False
 
 
@@ -170,6 +172,59 @@ def can_fork() -> bool:
     except OSError:  # an old kernel
         return False
     return True
+
+
+def run_restarted(body: Callable[[], None], report: Callable[[str], object]) -> None:
+    """Run a body that can be repeated in a forked process, and again where a plugin ended that one.
+
+    The forked process goes on as the command: it gets the signals of the terminal and exits with the command's code.
+    This one waits, passes on signals that were sent to it alone, and exits with the same code. Where it cannot fork,
+    it runs the body itself.
+
+    Parameters
+    ----------
+    body
+        Continues what a process that ended before it left undone.
+    report
+        Called with a line for each process that a plugin ended.
+    """
+    if not can_fork():
+        body()
+        return
+    call, driver = mmap.mmap(-1, _CALL_BYTES), os.getpid()
+    waited = {signal.SIGCHLD, *_PASSED_ON}
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, waited)
+    for left in reversed(range(_MAX_RESTARTS + 1)):
+        process = _fork()
+        if not process:
+            end_with(driver)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, waited)
+            with announced_calls(lambda name: _write_call(call, name)), os_exit_raises():
+                body()
+            return
+        status = _wait_and_pass_on(process, waited)
+        death = WorkerDied(_read_call(call), status)
+        if not os.WIFSIGNALED(status):
+            sys.exit(os.waitstatus_to_exitcode(status))
+        if not death.call or not left:
+            report(f"{death}; finished work is kept")
+            sys.exit(128 + os.WTERMSIG(status))
+        report(f"{death}; going on")
+        _write_call(call, "")
+
+
+def _wait_and_pass_on(process: int, waited: set[signal.Signals]) -> int:
+    """Wait for a process; return its status. The terminal sends a signal to both processes by itself."""
+    while True:
+        info = signal.sigwaitinfo(waited)
+        if info.si_signo != signal.SIGCHLD:
+            if info.si_code <= 0:  # sent by a process
+                os.kill(process, info.si_signo)
+            continue
+        ended, status = os.waitpid(process, os.WNOHANG)
+        if ended:
+            return status
 
 
 def end_with(driver: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from asdkit.cli.console import DASH, message, note, print_table
 from asdkit.cli.options import BackendOption, MachineOption, OutOption, SetOption, ShardOption, SpecArgument, run_folder
 from asdkit.errors import ExitCode
 from asdkit.text import error_line
+from asdkit.worker_process import run_restarted
 
 if TYPE_CHECKING:
     from asdkit.report.run_data import Run
@@ -37,7 +39,13 @@ def run(
 def run_spec(
     path: Path, out: Path | None, machines: list[str] | None, sets: list[str] | None, shard: str | None = None
 ) -> None:
-    """Run a spec or a shard of it, show progress, and print the results table."""
+    """Run a spec or a shard of it, show progress, and print the results table; go on if a plugin ends the process."""
+    run_restarted(partial(_run_spec, path, out, machines, sets, shard), lambda text: message(f"warning: {text}"))
+
+
+def _run_spec(
+    path: Path, out: Path | None, machines: list[str] | None, sets: list[str] | None, shard: str | None
+) -> None:
     from asdkit.cli.progress import Progress
     from asdkit.plugins import discover
     from asdkit.run import Shard, limits, make_plan, require_free, run_plan, run_shard

@@ -88,3 +88,12 @@ def test_a_thread_that_a_plugin_leaves_does_not_hang(rogue_room):
     assert threaded.returncode == 0, threaded.stderr
     assert len(threaded.stdout.splitlines()) == 3
     assert f"{NAME} left a running thread (sleep) behind in score" in threaded.stderr
+
+
+def test_a_plugin_that_ends_the_process_costs_a_run_one_job(rogue_room, tmp_path):
+    ran = command_in(rogue_room)("run", "spec.toml", "--out", tmp_path / "run", ROGUE="os.abort")
+    assert ran.returncode == 1, ran.stderr
+    assert f"warning: the process ended by SIGABRT during fit of {NAME}" in ran.stderr
+    results = results_of(tmp_path / "run")
+    assert {row["name"] for row in results["results"]} == {"S"}
+    assert f"its process died 3 times, the last time during fit of {NAME}" in results["failed"]["fan R"]
