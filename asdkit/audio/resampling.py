@@ -20,6 +20,12 @@ def resample(wave: Wave, rate: int, sample_rate: int) -> npt.NDArray[np.float32]
     -------
     resampled
         [float32, ``[resampled_length(len(wave), rate, sample_rate)]``] Full scale 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> resample(np.zeros(480, np.float32), 48000, 16000).shape
+    (160,)
     """
     resampled = np.empty(resampled_length(len(wave), rate, sample_rate), np.float32)
     resampler = Resampler(rate, sample_rate, resampled)
@@ -29,7 +35,13 @@ def resample(wave: Wave, rate: int, sample_rate: int) -> npt.NDArray[np.float32]
 
 
 def resampled_length(samples: int, rate: int, sample_rate: int) -> int:
-    """Return the number of samples at `sample_rate` [Hz] of so many at `rate`."""
+    """Return the number of samples at `sample_rate` [Hz] of so many at `rate`.
+
+    Examples
+    --------
+    >>> resampled_length(48000, 48000, 16000)
+    16000
+    """
     return -(-samples * sample_rate // rate)
 
 

@@ -46,7 +46,6 @@ class Layout(ABC):
 
     >>> import tempfile
     >>> from pathlib import Path
-    from typing import ClassVar
     >>> from asdkit.api import Config, FolderScan, Layout
     >>> class Flat(Layout):
     ...     shape = "<root>/<machine>/*.wav"

@@ -47,6 +47,14 @@ def export_onnx(
         If a package is missing.
     ValueError
         If the module cannot be exported; says why in one line.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> graph = export_onnx(torch.nn.Flatten(), np.zeros((3, 4, 5), np.float32))
+    >>> b"windows" in graph
+    True
     """
     require_packages()
     names = (input_name, output_name)

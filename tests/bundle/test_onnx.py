@@ -85,9 +85,13 @@ def _small_resnet():
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, registry):
     """Folder with a run of networks and a bundle with their graphs; the same system with torch."""
+    from asdkit_id_classifier.detector import IdClassifier
+
     folder = tmp_path_factory.mktemp("onnx")
-    run = finished_run(folder, SPEC + NETWORKS, train=10, test=2, registry=registry)
-    with_torch = Bundle.of_run(run, "nets", registry=registry)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(IdClassifier, "why_no_weight", lambda *_: "")  # barely trained, and compared all the same
+        run = finished_run(folder, SPEC + NETWORKS, train=10, test=2, registry=registry)
+        with_torch = Bundle.of_run(run, "nets", registry=registry)
     (folder / "nets.asdkit").write_bytes(export(with_torch, onnx=True))
     return folder, with_torch
 
@@ -101,8 +105,7 @@ def test_graphs_score_as_torch_for_any_number_of_windows(trained, registry):
         for id_ in ("00", "02"):
             expected, verdict = with_torch.score(wave, 8000, id_), with_graphs.score(wave, 8000, id_)
             assert verdict.members == pytest.approx(expected.members, rel=1e-4)
-            assert {"G", "A"} <= set(verdict.windows) == set(expected.windows)  # others may know nothing here
-            for name in expected.windows:
+            for name in ("G", "A", "M", "D"):
                 np.testing.assert_allclose(
                     verdict.windows[name].scores, expected.windows[name].scores, rtol=1e-4, atol=1e-6
                 )
