@@ -29,7 +29,7 @@ class KnownModel:
         Numbers of an embedding; sample rate [Hz]; 0: unknown.
     support
         Whether `asdkit models convert` converts the published file: ``tried`` with the file itself, ``untried`` with
-        random weights alone, ``no``.
+        a small network of its layout alone, ``no``.
     note
         What to do, or what was seen.
     input
@@ -76,6 +76,7 @@ _PANNS: Final[dict[str, Any]] = {
     "block": 100, "hop": 50, "n_fft": 1024, "window": 1024, "hop_length": 320, "n_mels": 64, "fmin": 50.0,
     "fmax": 14000.0, "scale": "slaney", "norm": "slaney", "power": 2, "center": True, "pad": "reflect", "log": "db",
 }  # fmt: skip
+_UNTRIED = "no published file was tried; a small network of this layout was"
 _PANNS_PAGE = "https://zenodo.org/records/3987831"
 _TRANSFORMER = "its transformer is not built in: export it to ONNX with its own code, then `asdkit models check`"
 
@@ -102,21 +103,21 @@ MODELS: Final = (
     ),
     KnownModel(
         "panns-cnn14", "PANNs CNN14", "327 MB", "MIT", "CC BY 4.0", f"{_PANNS_PAGE} (Cnn14_mAP=0.431.pth)", 2048,
-        32_000, "untried", "the layout was tried with random weights", _log_mel(**_PANNS), layout="PANNS_CNN14",
+        32_000, "untried", _UNTRIED, _log_mel(**_PANNS), layout="PANNS_CNN14",
     ),
     KnownModel(
         "panns-cnn14-16k", "PANNs CNN14, 16 kHz", "359 MB", "MIT", "CC BY 4.0",
         f"{_PANNS_PAGE} (Cnn14_16k_mAP=0.438.pth)", 2048, 16_000, "untried",
-        "the layout was tried with random weights",
+        _UNTRIED,
         _log_mel(**_PANNS | {"n_fft": 512, "window": 512, "hop_length": 160, "fmax": 8000.0}), layout="PANNS_CNN14",
     ),
     KnownModel(
         "panns-cnn10", "PANNs CNN10", "unknown", "MIT", "CC BY 4.0", _PANNS_PAGE, 512, 32_000, "untried",
-        "the layout was tried with random weights", _log_mel(**_PANNS), layout="PANNS_CNN10",
+        _UNTRIED, _log_mel(**_PANNS), layout="PANNS_CNN10",
     ),
     KnownModel(
         "panns-cnn6", "PANNs CNN6", "unknown", "MIT", "CC BY 4.0", _PANNS_PAGE, 512, 32_000, "untried",
-        "the layout was tried with random weights", _log_mel(**_PANNS), layout="PANNS_CNN6",
+        _UNTRIED, _log_mel(**_PANNS), layout="PANNS_CNN6",
     ),
     KnownModel(
         "ced-tiny", "CED-tiny", "22 MB (ONNX 22 MB, int8 6 MB)", "unknown", "Apache-2.0",

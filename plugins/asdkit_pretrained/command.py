@@ -14,7 +14,7 @@ from asdkit.errors import DataError, UsageError
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=False)
 _SUPPORT = {
     "tried": "asdkit models convert FILE (tried with the published file)",
-    "untried": "asdkit models convert FILE (tried with random weights alone)",
+    "untried": "asdkit models convert FILE (not tried with a published file)",
     "no": "asdkit models check FILE.onnx (not converted by asdkit)",
 }
 _SECONDS = 4  # of noise that `check` embeds

