@@ -256,7 +256,7 @@ def _left_behind(before: _Resources) -> list[str]:
     own_processes = {number for number in processes if not _is_pool_process(number)}
     _left_threads.update(own_threads)
     _left_processes.update(own_processes)
-    pools = len(threads) > len(own_threads) or len(processes) > len(own_processes)
+    pools = len(threads) > len(own_threads) or len(processes) > len(own_processes) or _connects_at_any_time()
     left = {f"a running thread{_thread_name(thread)}": None for thread in own_threads}
     if own_processes:
         left["a child process"] = None
@@ -264,11 +264,20 @@ def _left_behind(before: _Resources) -> list[str]:
     return list(left)
 
 
+def _connects_at_any_time() -> bool:
+    """Whether a thread of Dask runs, which opens and closes connections while a plugin is at work."""
+    return any(_belongs_to(thread, ("distributed",)) for thread in threading.enumerate())
+
+
 def _is_pool(thread: threading.Thread) -> bool:
     """Whether a thread belongs to a library."""
+    return _belongs_to(thread, _POOLS)
+
+
+def _belongs_to(thread: threading.Thread, packages: tuple[str, ...]) -> bool:
     target = getattr(thread, "_target", None)
     modules = [type(thread).__module__, getattr(target, "__module__", None) or ""]
-    return any(module.partition(".")[0] in _POOLS for module in modules)
+    return any(module.partition(".")[0] in packages for module in modules)
 
 
 def _thread_name(thread: threading.Thread) -> str:
@@ -314,7 +323,7 @@ def _descriptors() -> set[int]:
 
 
 def _open_files(descriptors: set[int], *, pools: bool) -> Iterator[str]:
-    """Yield what descriptors refer to; pipes and sockets only if no pool, which has some, was started."""
+    """Yield what descriptors refer to; pipes and sockets only if no pool has some."""
     for number in sorted(descriptors):
         try:
             mode, path = os.fstat(number).st_mode, os.readlink(f"/dev/fd/{number}")

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from asdkit import process_state
 from asdkit.errors import AsdkitWarning, PluginError
 from asdkit.plugin_calls import guarded, os_exit_raises, plugin_call, watched
 from asdkit.process_state import end_left_processes, left_threads, restored_process_state
@@ -70,7 +71,8 @@ def test_a_closed_standard_stream_is_open_again():
     assert changes.restored == ["standard output"]
 
 
-def test_what_is_left_behind_is_listed_and_processes_end(tmp_path):
+def test_what_is_left_behind_is_listed_and_processes_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(process_state, "_connects_at_any_time", lambda: False)  # other tests may have started Dask
     (tmp_path / "kept").touch()
     end = threading.Event()
 
@@ -95,6 +97,22 @@ def test_what_is_left_behind_is_listed_and_processes_end(tmp_path):
         end.set()
         for number in (kept, *pipe):
             os.close(number)
+
+
+def test_connections_of_dask_are_not_those_of_a_plugin():
+    def work() -> None:
+        end.wait(60)
+
+    work.__module__, end = "distributed.utils", threading.Event()
+    loop = threading.Thread(target=work)
+    loop.start()
+    with restored_process_state() as changes:
+        pipe = os.pipe()
+    end.set()
+    loop.join()
+    for number in pipe:
+        os.close(number)
+    assert not changes
 
 
 def test_pools_of_libraries_and_threads_that_end_are_no_change():

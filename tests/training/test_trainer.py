@@ -77,7 +77,9 @@ def test_a_resumed_fit_ends_bit_identical(case: Case) -> None:
         else:
             with pytest.raises(Stopped):
                 resumed.fit(data, keeper)
-    assert keeper.reports[0]["epoch"] == 3  # it did start from a checkpoint
+    epochs = [report["epoch"] for report in keeper.reports]
+    assert epochs[-1] == 3
+    assert 2 not in epochs  # it did start from a checkpoint
     first, second = uninterrupted.state(), resumed.state()
     assert first.keys() == second.keys()
     for name, value in first.items():
@@ -211,6 +213,9 @@ def test_the_learning_rate_rises_then_falls() -> None:
     assert learning_rate_factor(0, 1) == 1
 
 
+CONSTANT = ("network.groups", "network.knowledge")  # which class is a variant of which id; what a probe network knew
+
+
 @every_network
 def test_training_moves_the_weights_of_every_layer(case: Case) -> None:
     initial = case.make_quick(epochs=1, least_batches=1, learning_rate=1e-12, weight_decay=0.0)
@@ -219,7 +224,7 @@ def test_training_moves_the_weights_of_every_layer(case: Case) -> None:
         detector.fit(training(clips(IDS), IDS, case.frames), Context(seed=2))
     before, after = initial.state(), trained.state()
     for name in before:
-        if name.startswith("network.") and "num_batches" not in name:
+        if name.startswith("network.") and "num_batches" not in name and name not in CONSTANT:
             assert (before[name] != after[name]).any(), name
 
 
