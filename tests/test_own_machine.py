@@ -130,6 +130,20 @@ def test_the_settings_for_higher_frequencies_are_valid(tmp_path):
     assert moments.frames * moments.featurizer.config.hop_length <= rate  # in clips of 1 s
 
 
+@pytest.mark.parametrize(("channels", "named"), [((1, 1), False), ((2, 2), True), ((2, 1), False), ((3, 3), False)])
+def test_far_subtract_is_named_where_all_clips_have_two_channels(tmp_path, channels, named):
+    (tmp_path / "mine").mkdir()
+    for number, count in enumerate(channels):
+        noise = np.random.default_rng(number).normal(0, 0.1, (8000, count))
+        soundfile.write(tmp_path / "mine" / f"{number}.wav", noise, 8000)
+    text = propose_spec(take_inventory(tmp_path / "mine"), tmp_path / "mine", tmp_path).text
+    assert ('channel = "far-subtract"' in text) == named
+    (tmp_path / "spec.toml").write_text(text, encoding="utf-8")
+    assert load_spec(tmp_path / "spec.toml").data.channel == "mean"  # named in a comment alone
+    sets = ["data.channel=far-subtract"]
+    assert load_spec(tmp_path / "spec.toml", sets=sets).data.channel == "far-subtract"
+
+
 def test_the_spread_of_levels_is_measured_and_said(tmp_path):
     root = tmp_path / "mine"
     root.mkdir()

@@ -95,6 +95,7 @@ def propose_spec(inventory: Inventory, root: Path, folder: Path) -> ProposedSpec
         rate=rate,
         rate_comments=_rate_comments(summary, rate, inventory.shortest),
         channels=summary.channels,
+        stereo=all(channels == 2 for _, channels, _ in inventory.kinds),
         broken=len(inventory.broken),
         cancelled=len(inventory.cancelled),
         calibration_comments=_calibration_comments(summary.fewest, calibration),
