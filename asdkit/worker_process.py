@@ -206,6 +206,8 @@ def run_restarted(body: Callable[[], None], report: Callable[[str], object]) -> 
         status = _wait_and_pass_on(process, waited)
         death = WorkerDied(_read_call(call), status)
         if not os.WIFSIGNALED(status):
+            if death.call:  # a second Ctrl-C ends it at once: the call may hang
+                report(f"stopped during {death.call}")
             sys.exit(os.waitstatus_to_exitcode(status))
         if not death.call or not left:
             report(f"{death}; finished work is kept")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import platform
 import signal
@@ -244,5 +243,6 @@ def _begin_worker(driver: int) -> None:
     """Set up a worker of this machine: ignore signals, which the driver handles, and end with the driver."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    faulthandler.disable()  # of loky: the run says in one line which call ended the process
+    # Else loky enables the fault handler here; the run says in one line which call ended the process.
+    os.environ.setdefault("PYTHONFAULTHANDLER", "")
     end_with(driver)

@@ -94,6 +94,7 @@ def test_a_plugin_that_ends_the_process_costs_a_run_one_job(rogue_room, tmp_path
     ran = command_in(rogue_room)("run", "spec.toml", "--out", tmp_path / "run", ROGUE="os.abort")
     assert ran.returncode == 1, ran.stderr
     assert f"warning: the process ended by SIGABRT during fit of {NAME}" in ran.stderr
+    assert "Fatal Python error" not in ran.stderr
     results = results_of(tmp_path / "run")
     assert {row["name"] for row in results["results"]} == {"S"}
     assert f"its process died 3 times, the last time during fit of {NAME}" in results["failed"]["fan R"]
