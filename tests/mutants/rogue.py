@@ -84,7 +84,7 @@ ACTIONS = {
     "sleep": lambda: time.sleep(600),
     "default dtype": lambda: torch().set_default_dtype(torch().float64),
     "grad mode": lambda: torch().set_grad_enabled(False),
-    "signal handler": lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
+    "signal handler": lambda: signal.signal(signal.SIGTERM, lambda *_: None),
     "working folder": lambda: os.chdir(tempfile.gettempdir()),
     "working folder removed": remove_folder,
     "umask": lambda: os.umask(0),
