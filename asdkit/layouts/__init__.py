@@ -26,6 +26,6 @@ _EDITIONS = {
 def asdkit_layouts() -> list[Entry]:
     """Register the layouts of the challenge, of MIMII and ToyADMOS, of folders and of tables."""
     return [
-        Entry(name, Config, f"asdkit.layouts.{target}", summary=summary)
+        Entry(name, Config, f"asdkit.layouts.{target}", summary=summary, api_version=2)
         for name, (target, summary) in _EDITIONS.items()
     ]
